@@ -1,0 +1,42 @@
+# Every command of the README; each does its own set-up. PYTHON must be 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+SNAKEMAKE := $(BIN)/snakemake
+# One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
+export OMP_NUM_THREADS ?= 1
+export PYTHONDONTWRITEBYTECODE ?=
+
+.PHONY: setup demo test test-slow lint format clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12 make ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+demo: setup
+	@$(SNAKEMAKE) demo --cores $(CORES) --resources gpu=$(CORES) --quiet rules host
+	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: results/demo/report/index.html"
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(SNAKEMAKE) --lint
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile rules
+
+clean:
+	rm -rf results logs benchmarks .snakemake

@@ -1,0 +1,48 @@
+# DetailScribe on files: from prompts to tables. What each rule file reads and writes stands at its top.
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.9")
+
+
+CONFIG = "config/config.yaml"
+
+
+configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir) / CONFIG)
+
+
+include: "rules/common.smk"
+include: "rules/prompts.smk"
+include: "rules/decompose.smk"
+include: "rules/generate.smk"
+include: "rules/critique.smk"
+include: "rules/refine.smk"
+include: "rules/external.smk"
+include: "rules/score.smk"
+include: "rules/tables.smk"
+include: "rules/verify.smk"
+
+
+# Targets: the study, each scenario by name, and each stage of a scenario as {scenario}_{stage}.
+rule all:
+    input:
+        "results/tables/main.csv",
+        [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
+
+
+for scenario in STUDY.scenarios:
+
+    rule:
+        name:
+            scenario
+        input:
+            [stage_files(scenario, stage) for stage in STAGES],
+
+    for stage in STAGES:
+
+        rule:
+            name:
+                f"{scenario}_{stage}"
+            input:
+                stage_files(scenario, stage),

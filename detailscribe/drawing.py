@@ -1,0 +1,107 @@
+"""What a diffusion stage asks for: wishes with their recipes, and the engine, loaded at the first missing image."""
+
+import functools
+from pathlib import Path
+
+from PIL import Image
+
+from detailscribe.images import Wish, make_images
+from detailscribe.scoring import library_versions
+from detailscribe.weights import model_identity
+
+SOFTWARE = ("torch", "diffusers", "transformers")
+
+
+class Drawing:
+    """The parameters of a generate or refine stage at work.
+
+    Args:
+        parameters: `algorithm`, `model`, `generation`, `seed` and, for a refinement, `candidates` {image set: k}.
+        offload: Where the model's parts wait; changes no image.
+    """
+
+    def __init__(self, parameters: dict, offload: str):
+        self.parameters = parameters
+        self.offload = offload
+
+    @functools.cached_property
+    def engine(self):
+        """The diffusion engine; loading it is what an up-to-date shard saves."""
+        from detailscribe.diffusion import load_engine
+
+        return load_engine(self.parameters["model"] | {"offload": self.offload}, self.parameters["generation"])
+
+    @functools.cached_property
+    def _base(self) -> dict:
+        model = self.parameters["model"]
+        kept = {key: value for key, value in model.items() if key not in ("path", "revision")}
+        generation = {key: value for key, value in self.parameters["generation"].items() if key != "swap_pooled"}
+        return {
+            "algorithm": self.parameters["algorithm"],
+            "model": kept | {"identity": model_identity(model)},
+            "generation": generation,
+            "seed": self.parameters["seed"],
+        }
+
+    def from_noise(self, id: str, image_set: str, prompt: str, k: int | None = None) -> Wish:
+        """A full run with one prompt."""
+        recipe = self._base | {"prompt": prompt}
+        return Wish(id, image_set, prompt=prompt, seed=self.parameters["seed"], k=k, recipe=recipe)
+
+    def switched(self, id: str, image_set: str, prompt: str, refined_prompt: str, k: int) -> Wish:
+        """A run that starts with the prompt and goes on with the refined one after step k.
+
+        k=0 is a full run with the refined prompt, as released.
+        """
+        if k == 0:
+            return self.from_noise(id, image_set, refined_prompt, k=0)
+        switch = {"k": k, "refined_prompt": refined_prompt, "swap_pooled": self.parameters["generation"]["swap_pooled"]}
+        recipe = self._base | {"prompt": prompt} | switch
+        return Wish(id, image_set, prompt=refined_prompt, seed=self.parameters["seed"], k=k, recipe=recipe)
+
+    def draw(self, wishes: list[Wish]) -> list[Image.Image]:
+        """Draw some images of one prompt; what they have in common is computed once."""
+        switched = [wish for wish in wishes if wish.k]
+        images = {}
+        if switched:
+            first = switched[0].recipe
+            ks = [wish.k for wish in switched]
+            images = self.engine.refine(first["prompt"], first["refined_prompt"], first["seed"], ks)
+        return [images[wish.k] if wish.k else self.engine.generate(wish.prompt, wish.seed) for wish in wishes]
+
+    def make(self, wildcards, wishes: list[Wish], on_done) -> None:
+        """Fulfil the wishes of one shard."""
+        saving = self.parameters["generation"]
+        software = library_versions(SOFTWARE)
+        make_images(Path("results"), wildcards.scenario, wildcards.shard, wishes, saving, self.draw, software, on_done)
+
+
+def wishes_from_text(records: list[dict], texts: dict[str, dict] | None, image_set: str, drawing: Drawing) -> list[Wish]:
+    """One image a prompt, from the prompt itself or from the text that a rewriter made of it."""
+    if texts is None:
+        return [drawing.from_noise(record["id"], image_set, record["prompt"]) for record in records]
+    return [
+        drawing.from_noise(id, image_set, texts[id]["refined_prompt"])
+        if texts[id]["status"] == "ok"
+        else _skipped(id, image_set, "rewrite", texts[id])
+        for id in (record["id"] for record in records)
+    ]
+
+
+def wishes_from_critiques(records: list[dict], critiques: dict[str, dict], drawing: Drawing) -> list[Wish]:
+    """One image a prompt and candidate."""
+    wishes = []
+    for record in records:
+        id, critique = record["id"], critiques[record["id"]]
+        for image_set, k in drawing.parameters["candidates"].items():
+            if critique["status"] != "ok":
+                wishes.append(_skipped(id, image_set, "critique", critique))
+            elif k is None:
+                wishes.append(drawing.from_noise(id, image_set, critique["refined_prompt"]))
+            else:
+                wishes.append(drawing.switched(id, image_set, record["prompt"], critique["refined_prompt"], k))
+    return wishes
+
+
+def _skipped(id: str, image_set: str, stage: str, row: dict) -> Wish:
+    return Wish(id, image_set, "skipped", f"{stage} {row['status']}: {row['reason']}")

@@ -1,0 +1,131 @@
+"""What every script of the workflow shares: its log, its progress bar, its last words, and reading its inputs."""
+
+import contextlib
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from detailscribe.errors import InputError, SetupError
+from detailscribe.records import read_rows
+
+LOG_INTERVAL_S = 5
+
+
+@contextlib.contextmanager
+def job(snakemake) -> Iterator["Job"]:
+    """Send output of the job to its log, and one sentence to the terminal when it fails."""
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w")
+    with open(log, "w", buffering=1) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield Job(snakemake.rule, terminal)
+            return
+        except (InputError, SetupError) as error:
+            sentence = str(error)
+        except Exception as error:  # noqa: BLE001 - reported and turned into the exit status
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                sentence = "the disk is full: free some space and run again; what was finished is kept"
+            else:
+                traceback.print_exc()
+                sentence = f"{type(error).__name__}: {error} (details in {log})"
+        for stream in (file, terminal):
+            print(f"\n{snakemake.rule}: {sentence}", file=stream, flush=True)
+        sys.exit(1)
+
+
+class Job:
+    """A running job: makes its progress bar, on the terminal and in the log."""
+
+    def __init__(self, rule: str, terminal):
+        self._rule = rule
+        self._terminal = terminal
+
+    def say(self, sentences: list[str]) -> None:
+        """Print result lines on the terminal and in the log."""
+        for stream in (sys.stderr, self._terminal):
+            print("", *sentences, sep="\n", file=stream, flush=True)
+
+    def progress(self, total: int, unit: str) -> Callable[[], None]:
+        """A function to call once a finished unit."""
+        bars = [
+            tqdm(total=total, unit=unit, desc=self._rule, file=sys.stderr, mininterval=LOG_INTERVAL_S, ascii=True),
+            tqdm(
+                total=total,
+                unit=unit,
+                desc=self._rule,
+                file=self._terminal,
+                disable=not self._terminal.isatty(),
+                leave=False,
+            ),
+        ]
+
+        def step() -> None:
+            for bar in bars:
+                bar.update()
+                if bar.n >= total:
+                    bar.close()
+
+        return step
+
+
+def parameters_of(snakemake) -> dict:
+    """The stage's parameters, from the file that is an input of its rule."""
+    return json.loads(Path(snakemake.input.parameters).read_text(encoding="utf-8"))
+
+
+def by_id(path: str | Path) -> dict[str, dict]:
+    """Rows of a JSON lines file by id."""
+    return {row["id"]: row for row in read_rows(Path(path))}
+
+
+def image_set_of(manifest: str | Path) -> str:
+    """Name of the image set whose manifest this is."""
+    return Path(manifest).parent.name
+
+
+def pictures(manifest: str | Path, results: Path = Path("results")) -> dict[str, dict]:
+    """Rows of a manifest by id, each with `path` (None where there is no image)."""
+    rows = by_id(manifest)
+    return {id: {**row, "path": results / row["file"] if row["file"] else None} for id, row in rows.items()}
+
+
+def gather(files: list[Path], stage_of: dict[str, str]) -> tuple[list, dict, dict]:
+    """Outputs of a scenario, as the cleaned dictionary takes them.
+
+    Args:
+        files: Every output of every stage, `.../{folder}/{shard}.jsonl`.
+        stage_of: Stage of each image set by name.
+
+    Returns:
+        (stage, name, rows) of each file, manifest rows by id by image set, and the picked seeds by id.
+    """
+    stages, manifests, picked = [], {}, {}
+    for file in files:
+        name, kind = file.parent.name, file.parent.parent.name
+        rows = read_rows(file)
+        if kind == "images":
+            manifests.setdefault(name, {}).update({row["id"]: row for row in rows})
+            stage = stage_of[name]
+        elif kind == "selections":
+            picked.update({row["id"]: row for row in rows})
+            stage = "select"
+        else:
+            stage = {"critiques": "critique", "rewrites": "rewrite", "scores": "score"}.get(kind, "decompose")
+        stages.append((stage, "" if stage == "decompose" else name, rows))
+    return stages, manifests, picked
+
+
+def chat_of(snakemake):
+    """The chat layer with the config's endpoints and exchange store."""
+    from detailscribe.chat import Chat
+
+    return Chat(snakemake.config["endpoints"], Path("resources/exchanges"), snakemake.config["exchanges"])

@@ -1,0 +1,98 @@
+"""Files that the graph starts from: parameters, prompts, shards; moving a scenario to another number of shards.
+
+Each file is written only where its content changes, so that its time means its content and Snakemake plans exactly
+the shards that a change touches. Done once at the start by the main process, never by a job.
+"""
+
+import fcntl
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from detailscribe.prompts import read_prompts, shard_of, split
+from detailscribe.records import Ledger, rows_text, write_if_changed, write_rows
+from detailscribe.study import Study
+
+RESULTS = Path("results")
+
+
+def lock(results: Path = RESULTS):
+    """Take the lock of a results folder; the kernel gives it back however the process ends.
+
+    Returns:
+        The open file to keep, or None where another run has the lock.
+    """
+    results.mkdir(exist_ok=True)
+    file = open(results / ".lock", "w")  # noqa: SIM115 - held until the process ends
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def prepare(study: Study, results: Path = RESULTS) -> None:
+    """Bring parameters, prompts and shards of every scenario whose prompt file is there up to date.
+
+    Raises:
+        InputError: a prompt file is broken; nothing of that scenario was touched.
+    """
+    for name, values in study.parameters().items():
+        text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        write_if_changed(results / "parameters" / f"{name}.json", text)
+    for scenario in study.scenarios:
+        if study.source(scenario).is_file():
+            write_prompts(study, scenario, results)
+        for manifest in (results / scenario / "images").glob("*/*.jsonl"):
+            manifest.with_suffix("").mkdir(exist_ok=True)  # a folder deleted whole must be seen as changed
+
+
+def write_prompts(study: Study, scenario: str, results: Path = RESULTS) -> None:
+    """Write a scenario's prompts and shards, after moving what is there from another number of shards."""
+    records = read_prompts(study.source(scenario))
+    folder = results / scenario
+    names = study.shards(scenario)
+    reshard(folder, names)
+    write_if_changed(folder / "prompts.jsonl", rows_text(asdict(record) for record in records))
+    for shard, rows in split(records, len(names)).items():
+        write_if_changed(folder / "shards" / f"{shard}.jsonl", rows_text(rows))
+
+
+def reshard(folder: Path, names: list[str]) -> None:
+    """Move a scenario's finished work to the shards of these names; no image and no score is made anew.
+
+    Ledgers are divided by id and images follow them. Outputs of the old layout go: jobs write them again from the
+    ledgers and the exchanges. The old shard files go last, so that a kill in the middle is made good by the next call.
+    """
+    old = {path.stem for path in (folder / "shards").glob("*.jsonl")} - set(names)
+    if not old:
+        return
+    for ledger_folder in sorted({path.parent for path in (folder / "ledgers").rglob("*.jsonl")}):
+        _divide(ledger_folder, old, names, folder.parent)
+    for shard in old:
+        for path in folder.rglob(shard):
+            shutil.rmtree(path)
+        for path in folder.rglob(f"{shard}.jsonl"):
+            if path.parent != folder / "shards":
+                path.unlink()
+    for shard in old:
+        (folder / "shards" / f"{shard}.jsonl").unlink()
+
+
+def _divide(ledger_folder: Path, old: set[str], names: list[str], results: Path) -> None:
+    divided: dict[str, dict[str, dict]] = {}
+    for shard in sorted(old) + names:  # what the new layout already holds comes last and wins
+        for row in Ledger(ledger_folder / f"{shard}.jsonl").rows():
+            home = shard_of(row["id"], len(names))
+            if row.get("file"):
+                source = results / row["file"]
+                target = source.parent.parent / home / source.name
+                if source.is_file() and source != target:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    source.replace(target)
+                row["file"] = str(target.relative_to(results))
+            divided.setdefault(home, {})[row["key"]] = row
+    for shard, rows in divided.items():
+        write_rows(ledger_folder / f"{shard}.jsonl", rows.values())

@@ -1,0 +1,109 @@
+"""Scores of a shard: every image set under one metric, each (prompt, image) scored once and never invented."""
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from detailscribe.errors import SetupError
+from detailscribe.records import Ledger, digest
+
+
+def score_images(
+    records: dict[str, dict],
+    image_sets: dict[str, dict[str, dict]],
+    parameters: dict,
+    weights_identity: str,
+    load: Callable[[dict], object],
+    ledger: Ledger,
+    on_done: Callable[[], object] = lambda: None,
+) -> list[dict]:
+    """Score every image against the prompt it was asked for, never against the refined one.
+
+    Args:
+        records: Prompt records by id.
+        image_sets: Manifest rows by id with `path`, by image set.
+        parameters: Parameters of the metric.
+        weights_identity: What tells the metric's weights apart before they are loaded.
+        load: Loads the scorer; called at the first image whose score is not in the ledger.
+        ledger: Scores already made.
+        on_done: Called once an image.
+
+    Returns:
+        Rows id, image_set, score or None, status, reason, fingerprint, key.
+    """
+    scorer, rows = None, []
+    for image_set, pictures in image_sets.items():
+        for id, record in records.items():
+            picture = pictures[id]
+            key = digest([parameters, weights_identity, record["prompt"], picture["sha256"]])
+            if picture["status"] != "ok":
+                row = _row(id, image_set, None, "skipped", f"no image: {picture['status']}", None, None)
+            elif kept := ledger.get(key):
+                row = {**kept, "id": id, "image_set": image_set}
+            else:
+                scorer = scorer or load(parameters)
+                fingerprint = digest([parameters, scorer.weights])
+                row = _score(scorer, record["prompt"], picture["path"], id, image_set, fingerprint, key)
+                if row["status"] == "ok":
+                    ledger.add(row)
+            rows.append(row)
+            on_done()
+    return rows
+
+
+def _score(scorer, prompt: str, path: Path, id: str, image_set: str, fingerprint: str, key: str) -> dict:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            score = scorer.score([prompt], [image])[0]
+    except SetupError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad image never stops the others
+        return _row(id, image_set, None, "failed", f"{type(error).__name__}: {error}", fingerprint, key)
+    return _row(id, image_set, score, "ok", "", fingerprint, key)
+
+
+def _row(id, image_set, score, status, reason, fingerprint, key) -> dict:
+    return {
+        "id": id,
+        "image_set": image_set,
+        "score": score,
+        "status": status,
+        "reason": reason,
+        "fingerprint": fingerprint,
+        "key": key,
+    }
+
+
+def library_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions by distribution name."""
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def select_image(scores: list[dict], candidates: list[str], metric: str) -> list[dict]:
+    """For each prompt the candidate image set with the highest score; the first one listed wins a tie.
+
+    Returns:
+        Rows id, status, reason, image_set, metric, score; `skipped` where a candidate has no score.
+    """
+    by_prompt: dict[str, dict[str, float | None]] = {}
+    for row in scores:
+        if row["image_set"] in candidates:
+            by_prompt.setdefault(row["id"], {})[row["image_set"]] = row["score"]
+    rows = []
+    for id, values in by_prompt.items():
+        missing = [name for name in candidates if values.get(name) is None]
+        best = None if missing else max(candidates, key=values.__getitem__)
+        rows.append(
+            {
+                "id": id,
+                "status": "skipped" if missing else "ok",
+                "reason": f"no {metric} of {missing[0]}" if missing else "",
+                "image_set": best,
+                "metric": metric,
+                "score": values[best] if best else None,
+            }
+        )
+    return rows

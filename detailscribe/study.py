@@ -1,0 +1,246 @@
+"""The study that a configuration describes: its image sets, its methods, and the parameters of each stage.
+
+Pure functions of the config and of the template files: nothing here loads a model, asks a model or writes a file.
+A stage's parameters hold everything that decides its results and nothing else, so that a change of theirs, and only
+that, redoes the stage. Where a service is reached, how many calls fly and how many shards there are is not in them.
+"""
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from detailscribe.errors import InputError
+from detailscribe.prompts import shard_names
+from detailscribe.scores import load_metric
+
+# Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
+ALGORITHMS = {
+    "write": 1,
+    "decompose": 1,
+    "generate": 1,
+    "critique": 1,
+    "rewrite": 1,
+    "refine": 1,
+    "external": 1,
+    "judge": 1,
+    "score": 1,
+    "select": 1,
+    "clean": 1,
+    "tabulate": 1,
+    "report": 1,
+    "miniature": 1,
+}
+RESERVED = {"tables", "parameters", "all", "default", "verify", "retry", "prompts"}  # not names of a scenario
+MINIATURE = "resources/miniature"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the tables: the image sets it may choose from, and the choice shown first (the paper's, where it has one)."""
+
+    name: str
+    candidates: tuple[str, ...]
+    headline: str  # single, oracle, mean or by:{metric}
+
+
+class Study:
+    """A validated configuration, with names resolved. `folder` is the workflow's own: templates and demo live there.
+
+    Raises:
+        InputError: a value contradicts another; names the key, the value and the way out.
+    """
+
+    def __init__(self, config: dict, folder: Path):
+        self.config = config
+        self.folder = Path(folder)
+        self.scenarios = list(config["scenarios"])
+        self.metrics = [*config["metrics"], *(f"judge-{name}" for name in config["judges"])]
+        self.seeds = list(dict.fromkeys([*config["seeds"], *config["extra_seeds"]]))
+        self._check()
+        self.image_model = config["image_models"][config["image_model"]]
+
+    # ---- names -------------------------------------------------------------------------------------------------
+
+    def source(self, scenario: str) -> Path:
+        """The prompt file of a scenario: as the config writes it, or in the workflow's folder if it lies there."""
+        entry = self.config["scenarios"][scenario]
+        return self._find(entry if isinstance(entry, str) else entry["file"])
+
+    def shards(self, scenario: str) -> list[str]:
+        """Shard names of a scenario."""
+        entry = self.config["scenarios"][scenario]
+        count = self.config["shards"] if isinstance(entry, str) else entry.get("shards", self.config["shards"])
+        return shard_names(count)
+
+    def originals(self) -> list[str]:
+        """Image sets of the first images, one a seed."""
+        return [f"original-{seed}" for seed in self.seeds]
+
+    def candidates(self, critic: str) -> dict[str, int | None]:
+        """Image sets of a critic, each with its k; None draws from the noise with the refined prompt alone."""
+        after_step = self.config["critics"][critic]["after_step"]
+        return {critic: None} if after_step == "scratch" else {f"{critic}-k{k}": k for k in after_step}
+
+    def image_sets(self) -> list[str]:
+        """Every image set of a scenario."""
+        refined = [name for critic in self.config["critics"] for name in self.candidates(critic)]
+        return [*self.originals(), *self.config["rewriters"], *refined, *self.config["external"]]
+
+    def stage_of_image_sets(self) -> dict[str, str]:
+        """The stage that makes each image set."""
+        refined = {name for critic in self.config["critics"] for name in self.candidates(critic)}
+        return {
+            name: "refine" if name in refined else "external" if name in self.config["external"] else "generate"
+            for name in self.image_sets()
+        }
+
+    def methods(self) -> list[Method]:
+        """Rows of the tables, in the paper's order."""
+        originals = self.originals()
+        seeds = tuple(f"original-{seed}" for seed in self.config["seeds"])
+        rows = [Method("sd", (originals[0],), "single")]
+        rows += [Method(name, (name,), "single") for name in self.config["rewriters"]]
+        critics = [Method(name, tuple(self.candidates(name)), "oracle") for name in self.config["critics"]]
+        rows += [Method(row.name, row.candidates, "single") for row in critics if len(row.candidates) == 1]
+        if len(seeds) > 1:
+            rows.append(Method("multi_seed", seeds, f"by:{self.config['seed_selector']}"))
+        if self.config["extra_seeds"]:
+            rows.append(Method("equal_compute_seeds", tuple(originals), "by:" + self.config["seed_selector"]))
+        rows += [Method(name, (name,), "single") for name in self.config["external"]]
+        return rows + [row for row in critics if len(row.candidates) > 1]
+
+    # ---- parameters --------------------------------------------------------------------------------------------
+
+    def parameters(self) -> dict[str, dict]:
+        """Parameters of every stage, by the name of their file in results/parameters/."""
+        config = self.config
+        drawing = {"model": self._drawing_model(), "generation": config["generation"]}
+        files = {
+            "miniature": {"texts": self._find("config/miniature_texts.txt").read_text(encoding="utf-8").splitlines()},
+            "decompose": self._role("decompose", config["templates"]["decompose"], "brackets"),
+            "select": {"candidates": self.methods_named("multi_seed"), "metric": config["seed_selector"]},
+            "clean": {"stage_of": self.stage_of_image_sets(), "metrics": self.metrics},
+            "tabulate": {
+                "methods": [vars(method) for method in self.methods()],
+                "metrics": self.metrics,
+                "bootstrap": config["bootstrap"],
+            },
+            "report": {"notice": self.image_model["notice"], "image_sets": self.image_sets()},
+        }
+        for name, entry in config["topics"].items():
+            template = config["templates"]["write"][entry["kind"]]
+            files[f"write-{name}"] = {
+                **self._role("write", template, "brackets"),
+                "kind": entry["kind"],
+                "attempts": config["topic_attempts"],
+            }
+        for seed in self.seeds:
+            files[f"generate-{seed}"] = {**drawing, "seed": seed}
+        for name, entry in config["critics"].items():
+            role = self._role(entry["role"], entry["template"], entry["reply"])
+            files[f"critique-{name}"] = {**role, "decomposition": entry["decomposition"]}
+            files[f"refine-{name}"] = {**drawing, "seed": self.seeds[0], "candidates": self.candidates(name)}
+        for name, entry in config["rewriters"].items():
+            files[f"rewrite-{name}"] = self._role(entry["role"], entry["template"], entry["reply"])
+            files[f"generate-{name}"] = {**drawing, "seed": self.seeds[0]}
+        for name, entry in config["external"].items():
+            keep = {key: value for key, value in entry.items() if key != "endpoint"}
+            saving = {key: config["generation"][key] for key in ("format", "quality")}
+            files[f"external-{name}"] = {**keep, "generation": saving}
+        for name, entry in config["metrics"].items():
+            metric = load_metric(entry["module"])
+            libraries = {library: importlib.metadata.version(library) for library in metric.LIBRARIES}
+            files[f"score-{name}"] = {**entry, "metric_algorithm": metric.ALGORITHM, "libraries": libraries}
+        for name, entry in config["judges"].items():
+            role = {"model": entry["model"], "template": self._template(entry["template"]), "options": entry["options"]}
+            quirks = config["quirks"]
+            files[f"judge-{name}"] = {
+                **role,
+                "draws": entry["draws"],
+                "topic_cut": quirks["judge_topic_cut"],
+                "missing_score": quirks["judge_missing_score"],
+            }
+        return {
+            name: {"stage": (stage := name.split("-")[0]), "algorithm": ALGORITHMS[stage], **values}
+            for name, values in files.items()
+        }
+
+    def methods_named(self, name: str) -> list[str]:
+        """Candidates of the method of this name; empty if there is none."""
+        return [candidate for method in self.methods() if method.name == name for candidate in method.candidates]
+
+    def endpoint(self, stage: str, name: str = "") -> str:
+        """Which endpoint serves a stage: decompose, write, critique, rewrite, external or judge."""
+        config = self.config
+        if stage in ("critique", "rewrite"):
+            entry = config["critics" if stage == "critique" else "rewriters"][name]
+            return config["roles"][entry["role"]]["endpoint"]
+        if stage in ("external", "judge"):
+            return config["external" if stage == "external" else "judges"][name].get("endpoint", "")
+        return config["roles"][stage]["endpoint"]
+
+    # ---- helpers -----------------------------------------------------------------------------------------------
+
+    def _role(self, role: str, template: str, reply: str) -> dict:
+        entry = self.config["roles"][role]
+        return {
+            "role": role,
+            "model": entry["model"],
+            "template": self._template(template),
+            "options": entry["options"],
+            "reply": reply,
+        }
+
+    def _template(self, name: str) -> dict:
+        path = self._find(name if "/" in name or "." in name else f"config/templates/{name}.yaml")
+        if not path.is_file():
+            raise InputError(f"template {name!r}: no file {path}; write it, or name one of config/templates")
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict) or set(value) != {"system", "user"}:
+            raise InputError(f"{path}: a template has exactly the keys system and user")
+        return value
+
+    def _find(self, path: str) -> Path:
+        beside_workflow = self.folder / path
+        return beside_workflow if not Path(path).exists() and beside_workflow.exists() else Path(path)
+
+    def _drawing_model(self) -> dict:
+        # How parts move between memories (offload) and what a page warns of (notice) change no image.
+        return {key: value for key, value in self.image_model.items() if key not in ("offload", "notice")}
+
+    def _check(self) -> None:
+        config = self.config
+        for scenario in self.scenarios:
+            if scenario in RESERVED:
+                raise InputError(f"scenarios: {scenario!r} is a name of the pipeline's own; choose another")
+        self._known("study", config["study"], config["scenarios"], "scenarios")
+        self._known("image_model", [config["image_model"]], config["image_models"], "image_models")
+        self._known("seed_selector", [config["seed_selector"]], config["metrics"], "metrics")
+        if config["topics"]:
+            self._known("roles", ["write"], config["roles"], "roles")
+        for name, entry in [*config["critics"].items(), *config["rewriters"].items()]:
+            self._known(f"{name}: role", [entry["role"]], config["roles"], "roles")
+        for group in ("roles", "external", "judges"):
+            for name, entry in config[group].items():
+                if "endpoint" in entry:
+                    self._known(f"{group}: {name}: endpoint", [entry["endpoint"]], config["endpoints"], "endpoints")
+        steps = config["generation"]["steps"]
+        for name, entry in config["critics"].items():
+            late = [] if entry["after_step"] == "scratch" else [k for k in entry["after_step"] if k >= steps - 1]
+            if late:
+                raise InputError(
+                    f"critics: {name}: after_step {late[0]} leaves no step for the refined prompt; "
+                    f"with {steps} steps it must be at most {steps - 2}"
+                )
+        names = self.image_sets()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"critics, rewriters and external make the image set {twice[0]!r} twice; rename one")
+
+    @staticmethod
+    def _known(key: str, values: list[str], known: dict, where: str) -> None:
+        for value in values:
+            if value not in known:
+                raise InputError(f"{key}: {value!r} is not one of {where}: {', '.join(sorted(known)) or 'none there'}")

@@ -1,0 +1,40 @@
+"""What has to happen once, before torchvision, transformers, diffusers or open_clip are imported anywhere."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+if not sys.stderr.isatty():
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _let_torchvision_import() -> torch.library.Library | None:
+    """Declare the operators that torchvision asks for while it is imported, where its own binary cannot be loaded."""
+    installed = importlib.util.find_spec("torchvision")
+    if installed is None or torch.version.cuda is not None or torch.version.hip is not None:
+        return None
+    folder = Path(installed.submodule_search_locations[0])
+    for binary in [*folder.glob("_C.so"), *folder.glob("_C.pyd")]:
+        try:
+            torch.ops.load_library(binary)
+            return None
+        except OSError:
+            continue
+    # The Linux wheel of torchvision on PyPI is a CUDA build: beside a CPU torch its operators are missing, and
+    # transformers, which imports torchvision wherever it is installed, then fails as well.
+    declared = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return declared
+
+
+# Kept for the life of the process: the declarations go when the object does.
+_TORCHVISION = _let_torchvision_import()
+
+
+def device() -> torch.device:
+    """The CUDA card if there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

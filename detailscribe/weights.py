@@ -1,0 +1,108 @@
+"""Which weights a result was made with: identities that go into keys and fingerprints. Imports no torch."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from detailscribe.errors import InputError, SetupError
+from detailscribe.records import digest, file_sha256
+
+SMALL_FOLDER_BYTES = 256 * 2**20  # up to here a folder is read whole to name it
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def local_folder(path: str) -> Path | None:
+    """The folder that a model's `path` means on this machine, or None for a repository of the Hugging Face hub.
+
+    Raises:
+        SetupError: there is no such folder, and the text cannot be the name of a repository either.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if HUB_NAME.fullmatch(path):
+        return None
+    raise SetupError(f"no model folder at {path!r}: correct `path` in the config, or download the model to that place")
+
+
+def fetch(path: str, name: str, revision: str) -> Path:
+    """One file of a model, from its folder here or from the hub (and then kept in the hub's cache).
+
+    Args:
+        path: Folder or hub repository.
+        name: File in it, as "model_index.json".
+        revision: Of the repository; "" for the newest.
+
+    Raises:
+        SetupError: not there, gated, or the hub cannot be reached; one sentence that says what to do.
+    """
+    lacks = f"the model {path} has no file {name}: correct `path`, or fetch or build the model again"
+    folder = local_folder(path)
+    if folder is not None:
+        if not (folder / name).is_file():
+            raise SetupError(lacks)
+        return folder / name
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return Path(hf_hub_download(path, name, revision=revision or None))
+    except errors.GatedRepoError as error:
+        way_out = f"accept its licence at https://huggingface.co/{path} and set HF_TOKEN, or run `hf auth login`"
+        raise SetupError(f"the model {path} is gated: {way_out}") from error
+    except errors.RepositoryNotFoundError as error:
+        way_out = "correct `path`, or set HF_TOKEN if it is private"
+        raise SetupError(f"{path} is neither a folder here nor a repository that the hub shows: {way_out}") from error
+    except errors.RevisionNotFoundError as error:
+        raise SetupError(f"the model {path} has no revision {revision!r}: correct `revision`") from error
+    except errors.RemoteEntryNotFoundError as error:
+        raise SetupError(lacks) from error
+    except OSError as error:
+        way_out = "connect to the network, or download it to a folder and set `path` to that"
+        raise SetupError(f"the model {path} is not on this machine and the hub was not reached: {way_out}") from error
+
+
+def model_identity(model: dict) -> str:
+    """Name the weights behind a model entry, for the key of what they make.
+
+    Args:
+        model: Entry of the config with `path` (folder or hub repository) and `revision`.
+
+    Returns:
+        Of a local folder of at most 256 MiB, the digest of its files, so that any change counts; of a larger folder
+        or a repository, `path@revision`.
+
+    Raises:
+        InputError: `revision` is empty where it is the only thing that pins the weights.
+        SetupError: a local folder that is not there.
+    """
+    path, revision = model["path"], model.get("revision", "")
+    folder = local_folder(path)
+    if folder is not None:
+        files = _files(folder)
+        if sum(file.stat().st_size for file in files.values()) <= SMALL_FOLDER_BYTES:
+            return f"sha256:{digest({name: file_sha256(file) for name, file in files.items()})}"
+    if not revision:
+        place = "a folder over 256 MiB" if folder else "a repository"
+        raise InputError(
+            f"revision of the model {path!r} is empty: {place} needs one (a commit, a tag or a name that you change "
+            "with the weights), so that images made with other weights are never taken for these"
+        )
+    return f"{path}@{revision}"
+
+
+def state_digest(state: dict) -> str:
+    """SHA-256 over a torch state dict: each name, type, shape and the bytes, in the order of the names."""
+    import torch
+
+    total = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Files by name relative to the folder; hidden ones are the notes of download tools and do not count."""
+    names = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
+    return {name.as_posix(): file for name, file in sorted(names.items()) if not any(p[0] == "." for p in name.parts)}

@@ -1,0 +1,122 @@
+# Common ground: the validated study, the files it starts from, and what rules take as input. No rules.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+sys.path.insert(0, workflow.basedir)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+
+from detailscribe import layout
+from detailscribe.errors import InputError
+from detailscribe.study import MINIATURE, Study
+
+validate(config, str(Path(workflow.basedir) / "config" / "config.schema.yaml"), set_default=False)
+try:
+    STUDY = Study(config, Path(workflow.basedir))
+    # Jobs on other machines read this file too; only the process that plans may write.
+    LOCK = layout.lock() if workflow.is_main_process else None
+    if LOCK:
+        layout.prepare(STUDY)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+
+onstart:
+    if workflow.is_main_process and not LOCK:
+        raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
+
+
+wildcard_constraints:
+    scenario="|".join(STUDY.scenarios),
+    shard=r"\d{3}-of-\d{3}",
+    image_set=r"[a-z][a-z0-9_]*(-k?\d+)?",
+    seed=r"\d+",
+    critic="|".join([*config["critics"], "none"]),
+    rewriter="|".join([*config["rewriters"], "none"]),
+    external="|".join([*config["external"], "none"]),
+    metric="|".join([*config["metrics"], "none"]),
+    judge="|".join([*config["judges"], "none"]),
+    topics="|".join([*config["topics"], "none"]),
+
+
+FIRST = STUDY.originals()[0]
+
+
+def of_scenario(pattern):
+    """Input function: a pattern of one shard, for every shard of the scenario."""
+    return lambda wildcards: expand(pattern, scenario=wildcards.scenario, shard=STUDY.shards(wildcards.scenario))
+
+
+def source_of(scenario):
+    """A scenario's prompt file. The user's own is watched through the shards; only a file that a rule makes counts
+    by its time."""
+    source = str(STUDY.source(scenario))
+    return source if source.startswith("resources/") else ancient(source)
+
+
+def folder_of(image_set):
+    """Input function: the folder of a shard's images once it is there. A file deleted from it makes it newer than the
+    manifest, and the job runs again."""
+
+    def folder(wildcards):
+        path = f"results/{wildcards.scenario}/images/{image_set.format(**wildcards)}/{wildcards.shard}"
+        return [path] if Path(path).is_dir() else []
+
+    return folder
+
+
+def folders_of(image_sets):
+    """Input function: the same for several image sets."""
+    return lambda wildcards: [path for image_set in image_sets for path in folder_of(image_set)(wildcards)]
+
+
+def weights_of(path):
+    """Files that a rule makes before a model at this path can be loaded."""
+    return [f"{MINIATURE}/digests.json"] if path.removeprefix("local-dir:").startswith(f"{MINIATURE}/") else []
+
+
+def texts_of(wildcards):
+    """What an image set is drawn from besides the prompts: the rewritten prompts, or nothing."""
+    rewritten = "results/{scenario}/rewrites/{image_set}/{shard}.jsonl"
+    return rewritten.format(**wildcards) if wildcards.image_set in config["rewriters"] else []
+
+
+def stage_of_image_set(wildcards):
+    """Name of the parameter file that an image set of the rule generate_images is drawn by."""
+    return f"results/parameters/generate-{wildcards.image_set.removeprefix('original-')}.json"
+
+
+def decompositions_of(wildcards):
+    """The decompositions, for a critic that is shown them."""
+    path = f"results/{wildcards.scenario}/decompositions/{wildcards.shard}.jsonl"
+    return path if config["critics"][wildcards.critic]["decomposition"] else []
+
+
+def pick_of(wildcards):
+    """The selected seeds of every shard, where there is more than one seed to select from."""
+    picks = of_scenario("results/{scenario}/selections/multi_seed/{shard}.jsonl")
+    return picks(wildcards) if STUDY.methods_named("multi_seed") else []
+
+
+def stage_files(scenario, stage):
+    """Every file that a stage of a scenario ends in."""
+    patterns = {
+        "decompose": ["decompositions/{shard}.jsonl"],
+        "generate": [f"images/{name}/{{shard}}.jsonl" for name in [*STUDY.originals(), *config["rewriters"]]],
+        "critique": [f"critiques/{name}/{{shard}}.jsonl" for name in config["critics"]],
+        "refine": [
+            f"images/{name}/{{shard}}.jsonl" for critic in config["critics"] for name in STUDY.candidates(critic)
+        ],
+        "external": [f"images/{name}/{{shard}}.jsonl" for name in config["external"]],
+        "score": [f"scores/{name}/{{shard}}.jsonl" for name in STUDY.metrics],
+        "tables": ["prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "report/index.html"],
+    }[stage]
+    return [
+        file for pattern in patterns for file in expand(f"results/{scenario}/{pattern}", shard=STUDY.shards(scenario))
+    ]
+
+
+STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "tables"]

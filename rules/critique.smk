@@ -1,0 +1,28 @@
+# Critique: a vision-language model looks at the first image and answers with a refined prompt.
+# Reads   results/{scenario}/shards/, images/original-{first seed}/ and, for a critic that is shown them, decompositions/
+# Writes  results/{scenario}/critiques/{critic}/{shard}.jsonl
+
+
+rule critique_images:
+    """Ask one critic what is wrong with the first image of each prompt of a shard."""
+    input:
+        prompts="results/{scenario}/shards/{shard}.jsonl",
+        decompositions=decompositions_of,
+        images=f"results/{{scenario}}/images/{FIRST}/{{shard}}.jsonl",
+        parameters="results/parameters/critique-{critic}.json",
+    output:
+        "results/{scenario}/critiques/{critic}/{shard}.jsonl",
+    log:
+        "logs/critique_images/{scenario}/{critic}/{shard}.log",
+    benchmark:
+        "benchmarks/critique_images/{scenario}/{critic}/{shard}.tsv"
+    conda:
+        "../envs/chat.yaml"
+    resources:
+        api_calls=1,
+    params:
+        endpoint=lambda wildcards: STUDY.endpoint("critique", wildcards.critic),
+    message:
+        "Critique {wildcards.critic} of {wildcards.scenario} {wildcards.shard}"
+    script:
+        "../scripts/critique_images.py"

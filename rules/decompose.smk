@@ -1,0 +1,26 @@
+# Decompose: what has to touch what for a prompt to be true.
+# Reads   results/{scenario}/shards/{shard}.jsonl
+# Writes  results/{scenario}/decompositions/{shard}.jsonl
+
+
+rule decompose_prompts:
+    """Ask a language model for the interactions of each prompt of a shard."""
+    input:
+        prompts="results/{scenario}/shards/{shard}.jsonl",
+        parameters="results/parameters/decompose.json",
+    output:
+        "results/{scenario}/decompositions/{shard}.jsonl",
+    log:
+        "logs/decompose_prompts/{scenario}/{shard}.log",
+    benchmark:
+        "benchmarks/decompose_prompts/{scenario}/{shard}.tsv"
+    conda:
+        "../envs/chat.yaml"
+    resources:
+        api_calls=1,
+    params:
+        endpoint=STUDY.endpoint("decompose"),
+    message:
+        "Decomposing {wildcards.scenario} {wildcards.shard}"
+    script:
+        "../scripts/decompose_prompts.py"

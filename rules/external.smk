@@ -1,0 +1,28 @@
+# External: images that the diffusion model did not make, from an image model at an endpoint or from a folder.
+# Reads   results/{scenario}/shards/{shard}.jsonl, a folder of images
+# Writes  results/{scenario}/images/{external}/{shard}.jsonl and the images in {shard}/ beside it
+
+
+rule gather_external:
+    """Ask an image model for the image of each prompt of a shard, or import it from a folder."""
+    input:
+        prompts="results/{scenario}/shards/{shard}.jsonl",
+        parameters="results/parameters/external-{external}.json",
+        images=folder_of("{external}"),
+        folder=lambda wildcards: config["external"][wildcards.external].get("folder", []),
+    output:
+        "results/{scenario}/images/{external}/{shard}.jsonl",
+    log:
+        "logs/gather_external/{scenario}/{external}/{shard}.log",
+    benchmark:
+        "benchmarks/gather_external/{scenario}/{external}/{shard}.tsv"
+    conda:
+        "../envs/chat.yaml"
+    resources:
+        api_calls=1,
+    params:
+        endpoint=lambda wildcards: STUDY.endpoint("external", wildcards.external),
+    message:
+        "Gathering {wildcards.external} of {wildcards.scenario} {wildcards.shard}"
+    script:
+        "../scripts/gather_external.py"

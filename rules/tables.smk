@@ -1,0 +1,93 @@
+# Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and the report.
+# Reads   every output of a scenario
+# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/main.csv, report/index.html; results/tables/main.csv
+
+
+rule clean_dictionary:
+    """Keep the prompts that have every image, and list everything that is missing and why."""
+    input:
+        prompts="results/{scenario}/prompts.jsonl",
+        decompositions=of_scenario("results/{scenario}/decompositions/{shard}.jsonl"),
+        outputs=lambda wildcards: [
+            file
+            for stage in ("generate", "critique", "refine", "external", "score")
+            for file in stage_files(wildcards.scenario, stage)
+        ],
+        rewrites=lambda wildcards: expand(
+            "results/{scenario}/rewrites/{rewriter}/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            rewriter=config["rewriters"],
+            shard=STUDY.shards(wildcards.scenario),
+        ),
+        picks=pick_of,
+        parameters="results/parameters/clean.json",
+    output:
+        dictionary="results/{scenario}/dictionary.jsonl",
+        dropped="results/{scenario}/dropped.tsv",
+    log:
+        "logs/clean_dictionary/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Cleaning {wildcards.scenario}"
+    script:
+        "../scripts/clean_dictionary.py"
+
+
+rule tabulate_scenario:
+    """Means by method, selection and metric over the prompts that have every image."""
+    input:
+        dictionary="results/{scenario}/dictionary.jsonl",
+        scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
+        parameters="results/parameters/tabulate.json",
+    output:
+        "results/{scenario}/tables/main.csv",
+    log:
+        "logs/tabulate_scenario/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Tabulating {wildcards.scenario}"
+    script:
+        "../scripts/tabulate_scenario.py"
+
+
+rule pool_tables:
+    """One table of all configured scenarios, each under its name."""
+    input:
+        tables=expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
+    output:
+        "results/tables/main.csv",
+    log:
+        "logs/pool_tables.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Pooling the tables of the study"
+    script:
+        "../scripts/pool_tables.py"
+
+
+rule write_report:
+    """One page: tables, what was dropped, and the images of each prompt side by side."""
+    input:
+        prompts="results/{scenario}/prompts.jsonl",
+        dictionary="results/{scenario}/dictionary.jsonl",
+        dropped="results/{scenario}/dropped.tsv",
+        table="results/{scenario}/tables/main.csv",
+        critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
+        manifests=lambda wildcards: [
+            file for stage in ("generate", "refine", "external") for file in stage_files(wildcards.scenario, stage)
+        ],
+        scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
+        parameters="results/parameters/report.json",
+    output:
+        "results/{scenario}/report/index.html",
+    log:
+        "logs/write_report/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Reporting {wildcards.scenario}"
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,23 @@
+"""Says what is not as it was made; changed images move to results/{scenario}/changed/, and the next run remakes them."""
+
+from pathlib import Path
+
+from detailscribe.exchanges import check
+from detailscribe.jobs import job
+from detailscribe.verifying import drop_rows_of, verify_images
+
+with job(snakemake) as running:
+    results, sentences, images = Path("results"), [], 0
+    for scenario in snakemake.params.scenarios:
+        checked, problems = verify_images(results, scenario)
+        images += checked
+        sentences += problems
+    broken = check(Path("resources/exchanges"))
+    for path, problem in broken:
+        sentences.append(f"{path}: {problem}; removed, and asked for again by the next run")
+        path.unlink()
+    for scenario in snakemake.params.scenarios:
+        removed = drop_rows_of(results, scenario, {path.stem for path, _ in broken})
+        sentences += [f"{path}: made from a broken exchange; removed" for path in removed]
+    sentences.append(f"{images} images checked, {len(sentences)} problems" + ("; run again to remake" if sentences else ""))
+    running.say(sentences)

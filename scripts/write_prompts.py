@@ -1,0 +1,17 @@
+"""resources/written/{topics}.jsonl (topic, prompt) and {topics}.rejected.tsv (topic, prompt, reason)."""
+
+from pathlib import Path
+
+from detailscribe.jobs import chat_of, job, parameters_of
+from detailscribe.prompt_writing import read_topics, write_prompts
+from detailscribe.records import write_rows, write_text
+
+with job(snakemake) as running:
+    role = parameters_of(snakemake) | {"endpoint": snakemake.config["roles"]["write"]["endpoint"]}
+    topics = read_topics(Path(snakemake.input.topics))
+    step = running.progress(len(topics), "topic")
+    accepted, rejected = write_prompts(topics, role["kind"], role, chat_of(snakemake), role["attempts"], step)
+    columns = ["topic", "prompt", "reason"]
+    lines = [columns] + [[" ".join(str(row[column]).split()) for column in columns] for row in rejected]
+    write_text(Path(snakemake.output.rejected), "".join("\t".join(line) + "\n" for line in lines))
+    write_rows(Path(snakemake.output.prompts), accepted)

@@ -1,0 +1,101 @@
+import json
+
+import pytest
+from PIL import Image
+
+from detailscribe.errors import SetupError
+from detailscribe.images import Wish, make_images, save
+from detailscribe.records import read_rows
+
+SAVING = {"format": "jpeg", "quality": 75}
+
+
+def wish(id, image_set="original-1", **recipe):
+    return Wish(id, image_set, prompt=f"prompt of {id}", seed=1, recipe={"id": id, "set": image_set, **recipe})
+
+
+class Painter:
+    """Draws one colour a wish and remembers what it was asked for."""
+
+    def __init__(self, fail=()):
+        self.asked, self.fail = [], fail
+
+    def __call__(self, wishes):
+        self.asked += [(wish.id, wish.image_set) for wish in wishes]
+        for wish in wishes:
+            if wish.id in self.fail:
+                raise ValueError("cannot draw this")
+        return [Image.new("RGB", (8, 8), (len(wish.id) * 20, 0, 0)) for wish in wishes]
+
+
+def make(folder, wishes, painter):
+    make_images(folder, "s", "000-of-001", wishes, SAVING, painter, {"torch": "0"})
+    return {path.parent.name: read_rows(path) for path in folder.glob("s/images/*/*.jsonl")}
+
+
+def test_what_is_there_is_not_drawn_again(tmp_path):
+    wishes = [wish("a"), wish("bb"), wish("a", "x-k1")]
+    first = make(tmp_path, wishes, Painter())
+    again = Painter()
+    assert make(tmp_path, wishes, again) == first
+    assert again.asked == []
+    assert [row["status"] for row in first["original-1"]] == ["ok", "ok"]
+
+
+def test_missing_and_changed_files_are_drawn_again_and_alone(tmp_path):
+    wishes = [wish("a"), wish("bb"), wish("ccc")]
+    rows = make(tmp_path, wishes, Painter())["original-1"]
+    (tmp_path / rows[0]["file"]).unlink()
+    (tmp_path / rows[1]["file"]).write_bytes(b"other")
+    painter = Painter()
+    assert make(tmp_path, wishes, painter)["original-1"] == rows
+    assert painter.asked == [("a", "original-1"), ("bb", "original-1")]
+
+
+def test_another_recipe_is_another_file_and_going_back_is_free(tmp_path):
+    make(tmp_path, [wish("a", guidance=4)], Painter())
+    make(tmp_path, [wish("a", guidance=5)], Painter())
+    painter = Painter()
+    make(tmp_path, [wish("a", guidance=4)], painter)
+    assert painter.asked == []
+    assert len(list(tmp_path.glob("s/images/original-1/000-of-001/*"))) == 2
+
+
+def test_one_failure_is_a_row_and_the_others_are_made(tmp_path):
+    rows = make(tmp_path, [wish("a"), wish("bb")], Painter(fail=["a"]))["original-1"]
+    assert [(row["status"], row["file"] is None) for row in rows] == [("failed", True), ("ok", False)]
+    assert "cannot draw this" in rows[0]["reason"]
+
+
+def test_a_wish_that_cannot_be_is_a_row_with_its_reason(tmp_path):
+    skipped = Wish("a", "original-1", "skipped", "critique refused: no")
+    rows = make(tmp_path, [skipped, wish("bb")], Painter())["original-1"]
+    assert (rows[0]["status"], rows[0]["reason"], rows[0]["file"]) == ("skipped", "critique refused: no", None)
+
+
+def test_a_broken_set_up_stops_and_keeps_what_was_drawn(tmp_path):
+    def draw(wishes):
+        if wishes[0].id == "bb":
+            raise SetupError("no memory")
+        return Painter()(wishes)
+
+    with pytest.raises(SetupError):
+        make(tmp_path, [wish("a"), wish("bb")], draw)
+    painter = Painter()
+    make(tmp_path, [wish("a"), wish("bb")], painter)
+    assert painter.asked == [("bb", "original-1")]
+
+
+def test_failing_at_every_prompt_is_an_error_and_not_a_table_of_losses(tmp_path):
+    with pytest.raises(ValueError, match="cannot draw this"):
+        make(tmp_path, [wish("a"), wish("bb")], Painter(fail=["a", "bb"]))
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_files_say_where_they_came_from_and_open_anywhere(tmp_path, format):
+    origin = {"key": "k", "prompt": "a baker’s dozen", "seed": 1, "k": None}
+    path = tmp_path / f"a.{format}"
+    save(Image.new("RGBA", (8, 8)), path, {"format": format, "quality": 75}, origin)
+    with Image.open(path) as image:
+        text = image.getexif()[0x010E] if format == "jpeg" else image.text["detailscribe"]
+        assert json.loads(text) == origin

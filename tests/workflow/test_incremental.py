@@ -1,0 +1,179 @@
+"""Nothing twice: what each change of a finished study redoes, and what it leaves alone."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+
+from detailscribe.prompts import prompt_id
+
+from .conftest import PROMPTS, REPOSITORY
+
+IMAGE_SETS = {
+    "original-11",
+    "original-12",
+    "gpt_rewrite",
+    "detailscribe-k0",
+    "detailscribe-k1",
+    "ablation",
+    "gpt_refine",
+    "hosted",
+}
+
+
+def drawn(before: dict, after: dict) -> Counter:
+    """Image sets of the files that are new or were written again."""
+    return Counter(name.split("/")[0] for name, time in after.items() if before.get(name) != time)
+
+
+def planned(output: str) -> dict[str, int]:
+    """Jobs by rule of a dry run."""
+    stats = output[output.index("Job stats:") :].split("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\S+)\s+(\d+)$", stats, re.M) if name != "total"}
+
+
+def test_second_run_does_nothing(study):
+    assert study.nothing_to_do()
+
+
+def test_an_edited_prompt_is_redone_alone(study):
+    before, ids = study.times(), {row["id"] for row in study.rows("prompts.jsonl")}
+    study.prompts([(PROMPTS[0][0], "Two otters carry a log together, one at each end."), *PROMPTS[1:]])
+    study.snakemake()
+    assert drawn(before, study.times()) == Counter(dict.fromkeys(IMAGE_SETS, 1))
+    new = {row["id"] for row in study.rows("prompts.jsonl")}
+    assert len(new - ids) == 1 and len(ids - new) == 1
+    assert {row["id"] for row in study.rows("dictionary.jsonl")} == new
+
+
+def test_an_added_prompt_is_made_alone_and_a_removed_one_costs_nothing(study):
+    table, before = study.table(), study.times()
+    study.prompts([*PROMPTS, ("new", "A crow drops a nut on a road.")])
+    study.snakemake()
+    added = study.times()
+    assert drawn(before, added) == Counter(dict.fromkeys(IMAGE_SETS, 1))
+    assert len(study.rows("dictionary.jsonl")) == len(PROMPTS) + 1
+    study.prompts(PROMPTS)
+    study.snakemake()
+    assert study.times() == added
+    assert study.table() == table
+
+
+def test_reordered_prompts_redo_nothing(study):
+    study.prompts(PROMPTS[::-1])
+    assert study.nothing_to_do()
+
+
+def test_a_deleted_image_comes_back_with_the_same_bytes(study):
+    bytes_before, before, table = study.images(), study.times(), study.table()
+    for image_set in ("original-11", "detailscribe-k1", "hosted"):
+        file = next(file for file in bytes_before if f"/{image_set}/" in file)
+        (study.results / file).unlink()
+    study.snakemake()
+    assert study.images() == bytes_before
+    assert drawn(before, study.times()) == Counter({"original-11": 1, "detailscribe-k1": 1, "hosted": 1})
+    assert study.table() == table
+    assert study.nothing_to_do()
+
+
+def test_a_deleted_folder_of_images_is_noticed(study):
+    bytes_before = study.images()
+    shutil.rmtree(next((study.results / "small" / "images" / "original-12").glob("000*/")))
+    study.snakemake()
+    assert study.images() == bytes_before
+
+
+def test_changed_guidance_redraws_and_changing_it_back_is_free(study):
+    bytes_before, table = study.images(), study.table()
+    study.snakemake(generation={"guidance": 2.0, "steps": 4})
+    changed = study.times()
+    assert not {file for file in study.images() if "/hosted/" not in file} & set(bytes_before)
+    study.snakemake()
+    assert study.times() == changed
+    assert study.images() == bytes_before
+    assert study.table() == table
+
+
+def test_another_k_draws_only_its_own_images(study):
+    before = study.times()
+    study.snakemake(critics={"detailscribe": {"after_step": [0, 1, 2]}})
+    assert drawn(before, study.times()) == Counter({"detailscribe-k2": len(PROMPTS)})
+
+
+def test_touched_files_redo_nothing(study):
+    for path in ["small.jsonl", "results/parameters/decompose.json", *study.images()]:
+        os.utime(study.folder / path if (study.folder / path).exists() else study.results / path)
+    for path in (study.results / "small").glob("*/*/*.jsonl"):
+        os.utime(path)
+    assert study.nothing_to_do()
+
+
+def test_lost_metadata_redoes_no_image(study):
+    shutil.rmtree(study.folder / ".snakemake")
+    before = study.times()
+    study.snakemake()
+    assert study.times() == before
+
+
+def test_another_number_of_shards_moves_files_and_makes_none(study):
+    bytes_before, before, table = study.images(), study.times(), study.table()
+    study.snakemake(scenarios={"small": {"shards": 3}})
+    assert study.times() == before
+    assert {row["id"] for row in study.rows("prompts.jsonl")} == {prompt_id(*prompt) for prompt in PROMPTS}
+    assert sorted(study.images().values()) == sorted(bytes_before.values())
+    assert not [path for path in study.results.rglob("*-of-002*")]
+    assert study.table() == table
+    study.snakemake()
+    assert study.times() == before
+    assert study.images() == bytes_before
+
+
+def test_a_new_version_of_an_algorithm_redoes_its_stage(study, tmp_path):
+    copy = tmp_path / "repository"
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "detailscribe", "profiles"):
+        source = REPOSITORY / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+        copy.mkdir(exist_ok=True)
+    module = copy / "detailscribe" / "study.py"
+    module.write_text(module.read_text().replace('"critique": 1', '"critique": 2'))
+    command = study.command("-n")
+    command[command.index("--snakefile") + 1] = str(copy / "Snakefile")
+    run = subprocess.run(command, cwd=study.folder, env=study.env(), capture_output=True, text=True, check=True)
+    assert planned(run.stdout + run.stderr)["critique_images"] == 2 * 3
+    assert "decompose_prompts" not in planned(run.stdout + run.stderr)
+
+
+def test_verify_finds_a_changed_image_and_the_next_run_remakes_it(study):
+    bytes_before = study.images()
+    file = next(file for file in bytes_before if "/detailscribe-k0/" in file)
+    path, time = study.results / file, (study.results / file).stat().st_mtime
+    path.write_bytes(path.read_bytes()[:-20] + bytes(20))
+    os.utime(path, (time, time))
+    assert study.nothing_to_do()
+    assert "1 problems" in study.snakemake("verify")
+    study.snakemake()
+    assert study.images() == bytes_before
+    assert "0 problems" in study.snakemake("verify")
+
+
+def test_two_runs_at_once_are_refused(study):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from detailscribe.layout import lock; kept = lock(); print(1, flush=True); sys.stdin.read()",
+        ],
+        cwd=study.folder,
+        env={**study.env(), "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    holder.stdout.readline()
+    study.prompts([*PROMPTS, ("new", "A crow drops a nut on a road.")])
+    (study.results / "small" / "dropped.tsv").unlink()
+    assert "another run works in results/" in study.snakemake(expect=1)
+    holder.kill()
+    holder.wait()
+    assert "clean_dictionary" in study.snakemake("-n")

@@ -1,0 +1,78 @@
+"""Bad input and broken set-ups are refused before any work, in one sentence; the published study dry-runs."""
+
+import json
+
+import pytest
+import yaml
+
+from .conftest import PROMPTS, REPOSITORY, Study
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b'{"topic": "a", "prompt": "b"', "small.jsonl, line 5: not JSON"),
+        (b'{"topic": "a"}', "small.jsonl, line 5: key 'prompt' is missing"),
+        (b'{"topic": "a", "prompt": "  "}', "small.jsonl, line 5: prompt must be a text that is not empty"),
+        (json.dumps(dict(zip(("topic", "prompt"), PROMPTS[0], strict=True))).encode(), "the same topic and prompt as line 1"),
+        (b'{"topic": "caf\xe9", "prompt": "b"}', "small.jsonl, line 5: not UTF-8"),
+    ],
+    ids=["not json", "missing key", "empty prompt", "duplicate", "not utf-8"],
+)
+def test_bad_prompts_are_refused_before_any_work(fresh, line, sentence):
+    file = fresh.folder / "small.jsonl"
+    file.write_bytes(file.read_bytes() + line + b"\n")
+    assert sentence in fresh.snakemake(expect=1)
+    assert not (fresh.results / "small").exists()
+
+
+def test_a_misspelt_key_is_refused(fresh):
+    assert "guidence" in fresh.snakemake("-n", expect=1, generation={"guidence": 3})
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are(fresh):
+    assert "image_model: 'sd4' is not one of image_models: miniature, sd35_large" in fresh.snakemake(
+        "-n", expect=1, image_model="sd4"
+    )
+
+
+def test_the_published_study_dry_runs_without_gpu_key_or_weights(tmp_path):
+    study = Study(tmp_path)
+    command = study.command("-n")
+    command[command.index("--configfile") + 1] = str(REPOSITORY / "config" / "paper.yaml")
+    import subprocess
+
+    run = subprocess.run(command, cwd=tmp_path, env=study.env(), capture_output=True, text=True)
+    output = run.stdout + run.stderr
+    assert run.returncode == 0, output[-3000:]
+    for rule in ("fetch_interacting", "decompose_prompts", "generate_images", "refine_detailscribe", "score_images"):
+        assert rule in output
+    assert "build_miniature" not in output
+
+
+def test_a_missing_key_is_one_sentence_that_names_its_variable(fresh):
+    endpoint = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "key_env": "SOME_API_KEY"}
+    base = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))["endpoints"]["openai"]
+    output = fresh.snakemake(
+        "small_decompose",
+        expect=1,
+        endpoints={"local": base | endpoint},
+        roles={"decompose": {"endpoint": "local", "model": "some-model"}},
+    )
+    assert any("decompose_prompts:" in line and "SOME_API_KEY" in line for line in output.splitlines())
+
+
+def test_every_key_of_the_schema_says_what_it_means():
+    schema = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text(encoding="utf-8"))
+
+    def walk(node: dict, place: str):
+        for name, value in node.get("properties", {}).items():
+            described = value if "$ref" not in value else schema["$defs"][value["$ref"].rsplit("/", 1)[1]]
+            assert described.get("description"), f"{place}{name} has no description"
+            if node.get("type") == "object" and "additionalProperties" not in node and "required" in node:
+                assert "module" in node["properties"], f"{place} lets unknown keys through"
+            for inner in [value, value.get("additionalProperties"), *((value.get("additionalProperties") or {}).get("anyOf", []) if isinstance(value.get("additionalProperties"), dict) else [])]:  # fmt: skip  # noqa: E501
+                if isinstance(inner, dict):
+                    walk(inner, f"{place}{name}.")
+
+    walk(schema, "")
