@@ -5,7 +5,6 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
-export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: setup demo test test-slow lint format clean
 
@@ -22,7 +21,7 @@ demo: setup
 	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: results/demo/report/index.html"
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -12,7 +12,7 @@ from pathlib import Path
 from detailscribe import exchanges
 from detailscribe.errors import InputError, SetupError
 from detailscribe.exchanges import Answer, Reply, Request
-from detailscribe.providers import Trouble, key_of, provider_of
+from detailscribe.providers import Trouble, provider_of
 
 __all__ = ["Answer", "Chat", "Reply", "Request"]
 
@@ -79,15 +79,13 @@ class Chat:
                 kept = exchanges.read(self.store, digest)
             except ValueError:
                 kept, damaged = None, damaged + 1
-            if kept is None:
+            if kept is None or (kept.status not in exchanges.ANSWERED and self.mode == "live"):
                 missing.append(request)
             else:
                 finish(kept)
         if missing and self.mode == "replay":
             raise SetupError(self._missing(missing, len(wanted), damaged))
         if missing:
-            for name in sorted({request.endpoint for request in missing}):
-                key_of(name, self.endpoints[name])
             asyncio.run(self._ask_all(missing, finish))
         return [replies[request.digest] for request in requests]
 
@@ -138,12 +136,9 @@ class Chat:
                 answer = await (line.provider.image if request.kind == "image" else line.provider.chat)(request)
             except Trouble as trouble:
                 line.left, line.in_a_row = line.left + 1, line.in_a_row + 1
-                line.troubles.append(str(trouble))
+                line.troubles.insert(0 if trouble.final else len(line.troubles), str(trouble))
                 if trouble.final or line.in_a_row >= PATIENCE:
                     line.closed = True
                 return
             line.in_a_row = 0
-            if answer.status in exchanges.ANSWERED:
-                finish(exchanges.record(self.store, request, answer, self.endpoints[request.endpoint]))
-            else:
-                finish(Reply(request.digest, answer.status, answer.reason, answer.text, None, "", "", None))
+            finish(exchanges.record(self.store, request, answer, self.endpoints[request.endpoint]))

@@ -76,7 +76,9 @@ class Drawing:
         make_images(Path("results"), wildcards.scenario, wildcards.shard, wishes, saving, self.draw, software, on_done)
 
 
-def wishes_from_text(records: list[dict], texts: dict[str, dict] | None, image_set: str, drawing: Drawing) -> list[Wish]:
+def wishes_from_text(
+    records: list[dict], texts: dict[str, dict] | None, image_set: str, drawing: Drawing
+) -> list[Wish]:
     """One image a prompt, from the prompt itself or from the text that a rewriter made of it."""
     if texts is None:
         return [drawing.from_noise(record["id"], image_set, record["prompt"]) for record in records]

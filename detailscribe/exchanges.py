@@ -14,7 +14,7 @@ from pathlib import Path
 from detailscribe import records
 
 KINDS = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
-ANSWERED = ("ok", "refused")  # what is kept; a failure is asked again
+ANSWERED = ("ok", "refused")  # a failure is kept for replay only; live asks again
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def load(path: Path) -> dict:
         whole = isinstance(reply["text"], str) and {"usage", "served_model", "date"} <= exchange.keys()
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a whole exchange ({type(error).__name__}: {error})") from None
-    if not whole or status not in ANSWERED:
+    if not whole or status not in (*ANSWERED, "failed"):
         raise ValueError(f"{path} holds no answer (status {status!r})")
     if digest != path.stem or path.parent.name != digest[:2]:
         raise ValueError(f"{path} holds the exchange {digest}: it was edited or renamed")
@@ -152,13 +152,14 @@ def read(store: Path, digest: str) -> Reply | None:
 
 
 def record(store: Path, request: Request, answer: Answer, prices: dict) -> Reply:
-    """Keep an answer and return it; where another process kept one first, return that one.
+    """Keep an answer and return it; where another process kept one first, return that one. A failure gives way.
 
     Args:
         prices: `input_usd_per_million`, `output_usd_per_million`; without them, or without usage, the cost is null.
     """
     try:
-        if (first := read(store, request.digest)) is not None:
+        first = read(store, request.digest)
+        if first is not None and first.status in ANSWERED:
             return first
     except ValueError:
         pass  # damaged: the new answer takes its place

@@ -1,4 +1,4 @@
-"""Image sets on disk: what is there and intact is kept, what is missing is drawn, and a manifest says what came of it."""
+"""Image sets on disk: what is there and intact is kept, what is missing is drawn, a manifest says what came of it."""
 
 import json
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def make_images(
     for _, group in groupby(sorted(wishes, key=lambda wish: (wish.id, wish.image_set)), key=lambda wish: wish.id):
         missing = []
         for wish in group:
-            kept = ledgers[wish.image_set].get(wish.key) if wish.status == "ok" else _row(wish)
+            kept = ledgers[wish.image_set].get(wish.id, wish.key) if wish.status == "ok" else _row(wish)
             if kept and (wish.status != "ok" or is_intact(results, kept)):
                 rows[wish.image_set].append(kept)
                 on_done()

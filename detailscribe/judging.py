@@ -5,7 +5,7 @@ from pathlib import Path
 
 from detailscribe import replies
 from detailscribe.chat import Chat
-from detailscribe.language import exchange_of, image_problem, read_reply, request_for
+from detailscribe.language import image_problem, read_reply, request_for
 
 WANTED = "score from 1 to 5 in <...>"
 
@@ -47,7 +47,7 @@ def judge(
                 on_done()
     answers: dict[int, list] = {}
     for (row, _), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
-        answers.setdefault(id(row), []).append((read_reply(reply, replies.judge_score, WANTED), exchange_of(reply)))
+        answers.setdefault(id(row), []).append((read_reply(reply, replies.judge_score, WANTED), reply.digest))
     for row in rows:
         if id(row) in answers:
             row |= graded(answers[id(row)], judge["missing_score"])
@@ -57,12 +57,12 @@ def judge(
 def graded(answers: list[tuple], missing_score: float | None) -> dict:
     """Score, status, reason, draws and exchanges of one image from what its draws gave."""
     scores = [score for (_, _, score), _ in answers]
-    found = {"draws": scores, "exchange": [exchange for _, exchange in answers if exchange]}
+    found = {"draws": scores, "exchange": [exchange for _, exchange in answers]}
     given = [score for score in scores if score is not None]
     if given:
         return {"score": sum(given) / len(given), "status": "ok", "reason": "", **found}
     status, reason = answers[0][0][:2]
-    if missing_score is not None and found["exchange"]:
+    if missing_score is not None and status != "failed":
         reason = f"{reason}; counted as {missing_score:g} (`missing_score`)"
         return {"score": float(missing_score), "status": "ok", "reason": reason, **found}
     return {"score": None, "status": status, "reason": reason, **found}

@@ -32,7 +32,7 @@ def decompose(records: list[dict], role: dict, chat: Chat, on_done: Callable[[],
     for record, reply in zip(records, chat.ask(requests, on_done), strict=True):
         status, reason, found = read_reply(reply, replies.components, "<(concept: x) = (a) + (b)>")
         concept, parts = found or (None, None)
-        rows.append(row(record, status, reason, concept=concept, components=parts, exchange=exchange_of(reply)))
+        rows.append(row(record, status, reason, concept=concept, components=parts, exchange=reply.digest))
     return rows
 
 
@@ -76,7 +76,7 @@ def critique(
         if reply := answered.get(record["id"]):
             status, reason, prompt = read_prompt(reply, role)
             text = reply.text or None
-            found = {"critique": text, "refined_prompt": prompt, "exchange": exchange_of(reply)}
+            found = {"critique": text, "refined_prompt": prompt, "exchange": reply.digest}
             rows[record["id"]] = row(record, status, reason, **found)
     return [rows[record["id"]] for record in records]
 
@@ -93,7 +93,7 @@ def rewrite(records: list[dict], role: dict, chat: Chat, on_done: Callable[[], N
     rows = []
     for record, reply in zip(records, chat.ask(requests, on_done), strict=True):
         status, reason, prompt = read_prompt(reply, role)
-        rows.append(row(record, status, reason, refined_prompt=prompt, exchange=exchange_of(reply)))
+        rows.append(row(record, status, reason, refined_prompt=prompt, exchange=reply.digest))
     return rows
 
 
@@ -159,11 +159,6 @@ def read_reply(reply: Reply, parse: Callable[[str], object], wanted: str) -> tup
         return "refused", f"the model declined: {said}", None
     cut = ", which was cut at its token limit" if reply.finish_reason == "length" else ""
     return "unparsed", f"no {wanted} in the reply{cut}", None
-
-
-def exchange_of(reply: Reply) -> str | None:
-    """Digest of a reply's exchange, None where nothing was recorded."""
-    return None if reply.status == "failed" else reply.digest
 
 
 def with_topic(record: dict) -> dict:

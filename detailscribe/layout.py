@@ -82,7 +82,7 @@ def reshard(folder: Path, names: list[str]) -> None:
 
 
 def _divide(ledger_folder: Path, old: set[str], names: list[str], results: Path) -> None:
-    divided: dict[str, dict[str, dict]] = {}
+    divided: dict[str, dict[tuple[str, str], dict]] = {}
     for shard in sorted(old) + names:  # what the new layout already holds comes last and wins
         for row in Ledger(ledger_folder / f"{shard}.jsonl").rows():
             home = shard_of(row["id"], len(names))
@@ -93,6 +93,6 @@ def _divide(ledger_folder: Path, old: set[str], names: list[str], results: Path)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     source.replace(target)
                 row["file"] = str(target.relative_to(results))
-            divided.setdefault(home, {})[row["key"]] = row
+            divided.setdefault(home, {})[row["id"], row["key"]] = row
     for shard, rows in divided.items():
         write_rows(ledger_folder / f"{shard}.jsonl", rows.values())

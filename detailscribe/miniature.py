@@ -185,13 +185,12 @@ def _fill(model: torch.nn.Module, seed: int) -> None:
             if parameter.ndim < 2 and name.endswith(("weight", "bias", "scale")):
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
                 continue
-            shape = tuple(parameter.shape)
-            blur = BLUR if shape[2:] == BLUR.shape else np.ones(shape[2:], np.float32)
-            drawn = shape if blur is not BLUR else (*shape[:2], 1, 1)
+            smooth = parameter.shape[2:] == BLUR.shape
+            drawn = (*parameter.shape[:2], 1, 1) if smooth else tuple(parameter.shape)
             inputs = 1 if "embedding" in name or "shared" in name else math.prod(drawn[1:])
             gain = next((gain for pattern, gain in GAINS.items() if re.search(pattern, name)), 1.0)
             values = (stream.random(drawn, dtype=np.float32) - 0.5) * np.float32(gain * math.sqrt(12 / inputs))
-            parameter.copy_(torch.from_numpy(values * blur))
+            parameter.copy_(torch.from_numpy(values * BLUR if smooth else values))
 
 
 def _clip_tokenizer(texts: Iterable[str], pad_token: str):

@@ -47,7 +47,11 @@ class OfflineProvider:
     async def chat(self, request: Request) -> Answer:
         """Answer by rule."""
         usage = {"input_tokens": 0, "output_tokens": 0}
-        return Answer("ok", text=offline.reply(request), usage=usage, served_model=offline.MODEL, finish_reason="stop")
+        try:
+            text = offline.reply(request)
+        except OSError as error:
+            return Answer("failed", f"the image could not be read ({error})")
+        return Answer("ok", text=text, usage=usage, served_model=offline.MODEL, finish_reason="stop")
 
     async def image(self, request: Request) -> Answer:
         """Draw by rule."""
@@ -64,7 +68,7 @@ class OpenAIProvider:
     def __init__(self, name: str, endpoint: dict):
         import openai  # 0.6 s, and an offline run needs none of it
 
-        self._openai, self._name, self._endpoint = openai, name, endpoint
+        self._openai, self._endpoint = openai, endpoint
         self._key = key_of(name, endpoint)
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
@@ -154,7 +158,7 @@ class OpenAIProvider:
         except self._openai.APITimeoutError:
             raise Trouble(f"gave no answer within {self._endpoint['timeout_s']:g} s") from None
         except self._openai.APIConnectionError as error:
-            if type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout"):
+            if type(error.__cause__).__name__ == "ConnectError":  # refused, or no such host; httpx2 is not imported
                 place = urlsplit(self._endpoint["base_url"] or "https://api.openai.com")
                 where = f"{place.scheme}://{place.hostname}" + (f":{place.port}" if place.port else "")
                 raise Trouble(f"could not be reached at {where}; start it or correct `base_url`", True) from None
@@ -195,7 +199,7 @@ class OpenAIProvider:
 
     def _quote(self, text: str) -> str:
         """A server's words for a reason or an error: short, without key and account names."""
-        text = ACCOUNT_NAMES.sub("[account]", self._hide(text))
+        text = ACCOUNT_NAMES.sub("[account]", self._hide(" ".join(text.split())))
         return text if len(text) <= QUOTE_LENGTH else text[:QUOTE_LENGTH] + " ..."
 
 

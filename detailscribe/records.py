@@ -33,12 +33,13 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
+    temporary = Path(name)
     try:
-        os.chmod(name, 0o644)
-        yield Path(name)
-        os.replace(name, path)
+        temporary.chmod(0o644)
+        yield temporary
+        temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -83,7 +84,7 @@ def read_rows(path: Path) -> list[dict]:
 
 
 class Ledger:
-    """Finished rows by key, in a file that only grows: what a killed or repeated job need not do again.
+    """Finished rows by id and key, in a file that only grows: what a killed or repeated job need not do again.
 
     Outputs of a rule are deleted by Snakemake before each run of a job; the ledger is not an output and stays.
     A line torn by a kill is skipped on reading.
@@ -91,20 +92,20 @@ class Ledger:
 
     def __init__(self, path: Path):
         self.path = path
-        self._rows: dict[str, dict] = {}
+        self._rows: dict[tuple[str, str], dict] = {}
         if path.is_file():
             for line in path.read_bytes().split(b"\n"):
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     row = json.loads(line)
-                    self._rows[row["key"]] = row
+                    self._rows[row["id"], row["key"]] = row
 
-    def get(self, key: str) -> dict | None:
-        """The row made under this key, or None."""
-        return self._rows.get(key)
+    def get(self, id: str, key: str) -> dict | None:
+        """The row made for this id under this key, or None."""
+        return self._rows.get((id, key))
 
     def add(self, row: dict) -> None:
-        """Record a finished row, which holds its `key`; it is on disk when this returns."""
-        self._rows[row["key"]] = row
+        """Record a finished row, which holds its `id` and `key`; it is on disk when this returns."""
+        self._rows[row["id"], row["key"]] = row
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab+") as file:
             file.seek(0, os.SEEK_END)
@@ -114,5 +115,5 @@ class Ledger:
             os.fsync(file.fileno())
 
     def rows(self) -> list[dict]:
-        """All rows, the latest of each key."""
+        """All rows, the latest of each id and key."""
         return list(self._rows.values())

@@ -40,8 +40,8 @@ def score_images(
             key = digest([parameters, weights_identity, record["prompt"], picture["sha256"]])
             if picture["status"] != "ok":
                 row = _row(id, image_set, None, "skipped", f"no image: {picture['status']}", None, None)
-            elif kept := ledger.get(key):
-                row = {**kept, "id": id, "image_set": image_set}
+            elif kept := ledger.get(id, key):
+                row = {**kept, "image_set": image_set}
             else:
                 scorer = scorer or load(parameters)
                 fingerprint = digest([parameters, scorer.weights])

@@ -38,7 +38,7 @@ MINIATURE = "resources/miniature"
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the tables: the image sets it may choose from, and the choice shown first (the paper's, where it has one)."""
+    """A row of the tables: the image sets it may choose from, and the choice shown first (the paper's, if it has one)."""
 
     name: str
     candidates: tuple[str, ...]
@@ -186,7 +186,6 @@ class Study:
     def _role(self, role: str, template: str, reply: str) -> dict:
         entry = self.config["roles"][role]
         return {
-            "role": role,
             "model": entry["model"],
             "template": self._template(template),
             "options": entry["options"],

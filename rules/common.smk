@@ -13,6 +13,9 @@ from detailscribe import layout
 from detailscribe.errors import InputError
 from detailscribe.study import MINIATURE, Study
 
+# An entry that a second config file sets to null is dropped.
+for group in ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges"):
+    config[group] = {name: entry for name, entry in (config.get(group) or {}).items() if entry is not None}
 validate(config, str(Path(workflow.basedir) / "config" / "config.schema.yaml"), set_default=False)
 try:
     STUDY = Study(config, Path(workflow.basedir))

@@ -1,4 +1,4 @@
-"""Says what is not as it was made; changed images move to results/{scenario}/changed/, and the next run remakes them."""
+"""Says what is not as it was made; changed images move to results/{scenario}/changed/, the next run remakes them."""
 
 from pathlib import Path
 
@@ -19,5 +19,7 @@ with job(snakemake) as running:
     for scenario in snakemake.params.scenarios:
         removed = drop_rows_of(results, scenario, {path.stem for path, _ in broken})
         sentences += [f"{path}: made from a broken exchange; removed" for path in removed]
-    sentences.append(f"{images} images checked, {len(sentences)} problems" + ("; run again to remake" if sentences else ""))
+    sentences.append(
+        f"{images} images checked, {len(sentences)} problems" + ("; run again to remake" if sentences else "")
+    )
     running.say(sentences)

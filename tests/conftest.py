@@ -18,10 +18,16 @@ MINIATURE_TEXTS = [
 
 
 @pytest.fixture(scope="session")
-def miniature(tmp_path_factory) -> Path:
+def miniature_texts() -> list[str]:
+    """What the tokenizers of `miniature` were trained on."""
+    return MINIATURE_TEXTS
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory, miniature_texts) -> Path:
     """A folder with the miniature's `sd3` and `clip`; do not write into it."""
     from detailscribe.miniature import build
 
     folder = tmp_path_factory.mktemp("models") / "miniature"
-    build(folder, MINIATURE_TEXTS)
+    build(folder, miniature_texts)
     return folder

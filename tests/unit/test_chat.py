@@ -43,7 +43,7 @@ def test_replies_come_in_order_and_identical_requests_are_asked_once(tmp_path):
     done = []
     requests = [*questions(5), *reversed(questions(5))]
     with ChatServer(answer=echo) as server:
-        replies = live(server, tmp_path).ask(requests, lambda: done.append(1))
+        replies = live(server, tmp_path).ask(requests, lambda done=done: done.append(1))
         assert len(server.calls) == 5
     assert [reply.text for reply in replies] == [f"<answer to Prompt: {n}>" for n in [0, 1, 2, 3, 4, 4, 3, 2, 1, 0]]
     assert len(done) == 10
@@ -68,7 +68,7 @@ def test_store_replays_without_network_and_key(tmp_path, monkeypatch):
     monkeypatch.delenv("TEST_KEY")
     for mode in ("live", "replay"):
         done = []
-        assert Chat({"server": endpoint}, tmp_path, mode).ask(questions(3), lambda: done.append(1)) == first
+        assert Chat({"server": endpoint}, tmp_path, mode).ask(questions(3), lambda done=done: done.append(1)) == first
         assert len(done) == 3
 
 
@@ -360,3 +360,13 @@ def test_offline_run_does_not_load_the_client(tmp_path):
         "assert reply.served_model == 'offline-stand-in' and 'openai' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+def test_a_failure_is_kept_for_replay_and_gives_way_to_an_answer(tmp_path):
+    with ChatServer(answer=echo, fault=lambda *_: 400) as server:
+        [failed] = live(server, tmp_path).ask([question()])
+        replay = Chat({"server": server.endpoint()}, tmp_path, "replay")
+        assert [(reply.status, reply.reason) for reply in replay.ask([question()])] == [("failed", failed.reason)]
+        server.fault = None
+        live(server, tmp_path).ask([question()])
+    assert [reply.status for reply in replay.ask([question()])] == ["ok"]

@@ -228,9 +228,10 @@ def test_overflow_is_not_a_black_image(model):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a card")
-def test_four_bits_need_a_card(miniature):
-    with pytest.raises(SetupError, match="nf4 needs a CUDA card"):
-        load_engine(entry(miniature / "sd3", precision="nf4"), GENERATION)
+@pytest.mark.parametrize("precision", ["nf4", "fp16"])
+def test_some_precisions_need_a_card(model, precision):
+    with pytest.raises(SetupError, match=f"{precision} needs a CUDA card"):
+        load_engine(model | {"precision": precision}, GENERATION)
 
 
 @pytest.mark.parametrize(

@@ -85,18 +85,18 @@ def damage(path, how):
         path.write_text("[]", encoding="utf-8")
     elif how == "edited":
         exchange["request"]["model"] = "other"
-    elif how == "failed":
-        exchange["reply"]["status"] = "failed"
+    elif how == "other status":
+        exchange["reply"]["status"] = "half"
     elif how == "no text":
         exchange["reply"]["text"] = None
-    if how in ("edited", "failed", "no text"):
+    if how in ("edited", "other status", "no text"):
         path.write_text(json.dumps(exchange), encoding="utf-8")
     if how == "renamed":
         path = path.rename(path.with_name("0" * 64 + ".json"))
     return path
 
 
-@pytest.mark.parametrize("how", ["torn", "not an object", "edited", "failed", "no text", "renamed"])
+@pytest.mark.parametrize("how", ["torn", "not an object", "edited", "other status", "no text", "renamed"])
 def test_damage_is_found_and_the_file_named(tmp_path, how):
     kept = exchanges.record(tmp_path, question(), answer(), PRICES)
     exchanges.record(tmp_path, question(draw=1), answer(), PRICES)

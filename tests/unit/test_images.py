@@ -61,6 +61,12 @@ def test_another_recipe_is_another_file_and_going_back_is_free(tmp_path):
     assert len(list(tmp_path.glob("s/images/original-1/000-of-001/*"))) == 2
 
 
+def test_two_prompts_with_one_recipe_get_a_row_each(tmp_path):
+    wishes = [Wish(id, "gpt_refine", prompt="the same", recipe={"prompt": "the same"}) for id in ("a", "bb")]
+    for _ in range(2):
+        assert [row["id"] for row in make(tmp_path, wishes, Painter())["gpt_refine"]] == ["a", "bb"]
+
+
 def test_one_failure_is_a_row_and_the_others_are_made(tmp_path):
     rows = make(tmp_path, [wish("a"), wish("bb")], Painter(fail=["a"]))["original-1"]
     assert [(row["status"], row["file"] is None) for row in rows] == [("failed", True), ("ok", False)]

@@ -90,7 +90,6 @@ def test_failed_call_gets_no_missing_score(tmp_path, images):
     with ChatServer(fault=lambda *_: "garbage") as server:
         rows = run(server, tmp_path, {"a": images}, missing_score=2)
     assert {(row["score"], row["status"]) for row in rows} == {(None, "failed")}
-    assert all(row["exchange"] == [] for row in rows)
 
 
 @pytest.mark.parametrize(("cut", "focus"), [(False, "Focus on tie-knot_2."), (True, "Focus on tie-knot.")])

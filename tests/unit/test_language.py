@@ -87,7 +87,6 @@ def test_one_bad_prompt_does_not_stop_the_other(tmp_path, images, stage):
             bad, good = run(stage, server, tmp_path, images)
         assert good["status"] == "ok"
         assert bad["status"] == ("refused" if "refuse" in mishap else "failed")
-        assert (bad["exchange"] is None) == (bad["status"] == "failed")
         assert bad["reason"]
         (tmp_path / "exchanges").rename(tmp_path / "first") if "refuse" in mishap else None
 

@@ -45,13 +45,14 @@ def test_a_broken_line_is_named(tmp_path):
 def test_ledger_survives_a_torn_line_and_goes_on_after_it(tmp_path):
     path = tmp_path / "ledger.jsonl"
     ledger = Ledger(path)
-    ledger.add({"key": "a", "value": 1})
+    ledger.add({"id": "x", "key": "a", "value": 1})
     with open(path, "ab") as file:
-        file.write(json.dumps({"key": "b", "value": 2}).encode()[:9])
+        file.write(json.dumps({"id": "x", "key": "b", "value": 2}).encode()[:19])
     ledger = Ledger(path)
-    assert ledger.get("b") is None
-    ledger.add({"key": "c", "value": 3})
-    ledger.add({"key": "a", "value": 4})
+    assert ledger.get("x", "b") is None
+    ledger.add({"id": "x", "key": "c", "value": 3})
+    ledger.add({"id": "x", "key": "a", "value": 4})
     again = Ledger(path)
-    assert [again.get(key)["value"] for key in "ac"] == [4, 3]
+    assert [again.get("x", key)["value"] for key in "ac"] == [4, 3]
+    assert again.get("y", "a") is None
     assert len(again.rows()) == 2

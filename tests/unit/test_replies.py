@@ -38,9 +38,9 @@ def test_last_brackets(text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("So: <(concept: roll_dough) = (paw holds pin) + (pin on dough)>", ("roll_dough", ["paw holds pin", "pin on dough"])),
+        ("So: <(concept: roll) = (paw holds pin) + (pin on dough)>", ("roll", ["paw holds pin", "pin on dough"])),
         ("<(concept:x)=(a)+(b)+(c)>", ("x", ["a", "b", "c"])),
-        ("<\n( concept : tie knot )\n=\n(paw holds rope)\n+ (rope loops)\n>", ("tie knot", ["paw holds rope", "rope loops"])),
+        ("<\n( concept : tie knot )\n=\n(paw holds rope)\n+ (b)\n>", ("tie knot", ["paw holds rope", "b"])),
         ("<(concept: x) = (paw (left) holds pin) + (b)>", ("x", ["paw (left) holds pin", "b"])),
         ("<(concept: x) = (a) (b) + (c)>", ("x", ["(a) (b)", "c"])),
         ("<concept: x = a + b>", ("x", ["a", "b"])),

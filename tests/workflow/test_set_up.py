@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from .conftest import PROMPTS, REPOSITORY, Study
+from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,10 @@ from .conftest import PROMPTS, REPOSITORY, Study
         (b'{"topic": "a", "prompt": "b"', "small.jsonl, line 5: not JSON"),
         (b'{"topic": "a"}', "small.jsonl, line 5: key 'prompt' is missing"),
         (b'{"topic": "a", "prompt": "  "}', "small.jsonl, line 5: prompt must be a text that is not empty"),
-        (json.dumps(dict(zip(("topic", "prompt"), PROMPTS[0], strict=True))).encode(), "the same topic and prompt as line 1"),
+        (
+            json.dumps(dict(zip(("topic", "prompt"), PROMPTS[0], strict=True))).encode(),
+            "the same topic and prompt as line 1",
+        ),
         (b'{"topic": "caf\xe9", "prompt": "b"}', "small.jsonl, line 5: not UTF-8"),
     ],
     ids=["not json", "missing key", "empty prompt", "duplicate", "not utf-8"],

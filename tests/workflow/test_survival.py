@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Study
+from tests.workflow.small_study import Study
 
 TIMEOUT_S = 120
 

@@ -1,0 +1,99 @@
+"""A small study with every stage in it, and what a user does with it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from detailscribe.records import read_rows
+
+REPOSITORY = Path(__file__).parents[2]
+PROMPTS = [
+    ("carry-log", "Two beavers carry a log together, one at each end."),
+    ("paint fence", "A goat paints a fence with a brush tied to its horn."),
+    ("paint fence", "A goat and a hen paint a fence, the hen holding the bucket."),
+    ("baker’s dozen", "Thirteen buns in a ring on a dark table, one bun in the middle."),
+]
+SMALL = {
+    "study": ["small"],
+    "scenarios": {"small": {"file": "small.jsonl", "shards": 1}},
+    "generation": {"steps": 4},
+    "seeds": [11, 12],
+    "extra_seeds": [],
+    "critics": {"detailscribe": {"after_step": [0, 1]}, "ablation": None},
+    "image_models": {"miniature": {"size_px": 32, "max_sequence_length": 32}},
+    "bootstrap": {"resamples": 100},
+}
+
+
+class Study:
+    """A working folder of the pipeline, and what a user does in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.results = folder / "results"
+
+    def snakemake(self, *arguments: str, expect: int = 0, env: dict | None = None, **changes) -> str:
+        """Run Snakemake here; `changes` are laid over the small config. Returns what it printed."""
+        process = subprocess.run(
+            self.command(*arguments, **changes), cwd=self.folder, env=self.env(env), capture_output=True, text=True
+        )
+        output = process.stdout + process.stderr
+        assert process.returncode == expect, output[-6000:]
+        return output
+
+    def command(self, *arguments: str, **changes) -> list[str]:
+        """The command line of a run."""
+        config = self.folder / "small.yaml"
+        text = yaml.safe_dump(merged(SMALL, changes), allow_unicode=True)
+        if not config.exists() or config.read_text() != text:
+            config.write_text(text)
+        snakefile = str(REPOSITORY / "Snakefile")
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, *arguments),
+            *("--cores", "1", "--configfile", str(config)),
+        ]
+
+    def env(self, extra: dict | None = None) -> dict:
+        """The environment of a run: no key, no hub."""
+        keep = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+        return {**keep, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **(extra or {})}
+
+    def nothing_to_do(self, **changes) -> bool:
+        """Whether a dry run finds everything up to date."""
+        return "Nothing to be done" in self.snakemake("-n", **changes)
+
+    def prompts(self, prompts: list[tuple[str, str]]) -> None:
+        """Write the scenario's file."""
+        lines = [json.dumps({"topic": topic, "prompt": prompt}, ensure_ascii=False) for topic, prompt in prompts]
+        (self.folder / "small.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def rows(self, pattern: str) -> list[dict]:
+        """Rows of all files that match below results/small."""
+        return [row for path in sorted((self.results / "small").glob(pattern)) for row in read_rows(path)]
+
+    def images(self) -> dict[str, bytes]:
+        """Bytes of every image that a manifest names, by file."""
+        rows = [row for row in self.rows("images/*/*.jsonl") if row["file"]]
+        return {row["file"]: (self.results / row["file"]).read_bytes() for row in rows}
+
+    def times(self) -> dict[str, int]:
+        """When each image file was written, in nanoseconds, by name without its shard."""
+        files = (self.results / "small" / "images").glob("*/*/*.*")
+        return {f"{path.parent.parent.name}/{path.name}": path.stat().st_mtime_ns for path in files}
+
+    def table(self) -> bytes:
+        """The main table."""
+        return (self.results / "small" / "tables" / "main.csv").read_bytes()
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """`changes` laid over `base`, mappings into mappings."""
+    result = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if nested else value
+    return result

@@ -1,0 +1,153 @@
+"""Hosted models over real HTTP: refusals become rows, answers are paid for once, a record replays without a server."""
+
+import csv
+
+import pytest
+
+from detailscribe.records import read_rows
+from tests.chat_server import ChatServer
+from tests.workflow.small_study import PROMPTS, merged
+
+VICTIM = PROMPTS[0][1]
+ROLES = ["decompose", "critique", "refine", "rewrite"]
+# Where a refusal of each role shows: stage, image sets of the rows that name it, and image sets it leaves out.
+REFUSALS = {
+    "decompose": ("decompose", {""}, {"detailscribe-k0", "detailscribe-k1"}),
+    "critique": ("critique", {"detailscribe"}, {"detailscribe-k0", "detailscribe-k1"}),
+    "refine": ("critique", {"gpt_refine"}, {"gpt_refine"}),
+    "rewrite": ("rewrite", {"gpt_rewrite"}, {"gpt_rewrite"}),
+    "image": ("external", {"hosted"}, {"hosted"}),
+    "judge": ("score", None, set()),
+}
+
+
+def on(server: ChatServer, **changes) -> dict:
+    """Config changes that point every role at a server."""
+    role = {"endpoint": "server", "model": "some-model"}
+    hosted = {
+        "endpoints": {"server": server.endpoint()},
+        "roles": dict.fromkeys(ROLES, role),
+        "external": {"hosted": role},
+        "judges": {"main": role},
+    }
+    return merged(hosted, changes)
+
+
+def dropped(study) -> list[dict]:
+    """Rows of dropped.tsv."""
+    with open(study.results / "small" / "dropped.tsv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+@pytest.mark.parametrize("refused", REFUSALS)
+def test_a_refusal_is_a_row_and_every_other_prompt_goes_on(study, refused):
+    stage, places, left_out = REFUSALS[refused]
+    with ChatServer(refuse=lambda role, prompt: role == refused and VICTIM in prompt) as server:
+        study.snakemake(**on(server))
+    victim = next(row["id"] for row in study.rows("prompts.jsonl") if row["prompt"] == VICTIM)
+    rows = dropped(study)
+    assert {row["id"] for row in rows} == {victim}
+    roots = [row for row in rows if row["status"] == "refused"]
+    assert roots and {row["stage"] for row in roots} == {stage}
+    if places:
+        assert {row["image_set"] for row in roots} == places
+    skipped = {row["image_set"] for row in rows if row["stage"] in ("generate", "refine", "external")}
+    assert skipped == left_out
+    assert all(row["reason"] for row in rows)
+    missing_images = {row["id"] for row in study.rows("images/*/*.jsonl") if row["status"] != "ok"}
+    assert missing_images == ({victim} if left_out else set())
+    complete = {row["id"] for row in study.rows("dictionary.jsonl")}
+    assert (victim in complete) == (not left_out)
+    assert len(complete) == len(PROMPTS) - bool(left_out)
+    scores = study.rows("scores/*/*.jsonl")
+    assert all((row["score"] is None) == (row["status"] != "ok") for row in scores)
+
+
+def test_a_record_replays_to_the_same_tables_with_the_server_off(study):
+    with ChatServer() as server:
+        config = on(server)
+        study.snakemake(**config)
+        assert server.calls
+    table, images = study.table(), study.images()
+    stages = {path: path.read_bytes() for path in sorted((study.results / "small").glob("[dcrs]*/**/*.jsonl"))}
+    for path in [*stages, study.results / "small" / "tables" / "main.csv"]:
+        path.unlink()
+    study.snakemake(**merged(config, {"exchanges": "replay"}))
+    assert {path: path.read_bytes() for path in stages} == stages
+    assert study.table() == table
+    assert study.images() == images
+
+
+def test_replay_names_a_missing_exchange_and_what_to_do(study):
+    exchange = study.rows("decompositions/*.jsonl")[0]["exchange"]
+    next((study.folder / "resources" / "exchanges").rglob(f"{exchange}.json")).unlink()
+    for path in (study.results / "small" / "decompositions").glob("*.jsonl"):
+        path.unlink()
+    output = study.snakemake("small_decompose", expect=1, exchanges="replay")
+    assert exchange[:8] in output and "live" in output
+
+
+def test_nothing_answered_is_asked_again(study):
+    with ChatServer() as server:
+        study.snakemake(**on(server))
+        asked = len(server.calls)
+        for path in (study.results / "small").glob("critiques/*/*.jsonl"):
+            path.unlink()
+        study.snakemake(**on(server))
+        assert len(server.calls) == asked
+        study.prompts([*PROMPTS, ("new", "A crow drops a nut on a road.")])
+        study.snakemake(**on(server))
+        # One decomposition, two critiques, one rewrite, one image, and a judgement of each of seven images.
+        assert len(server.calls) == asked + 1 + 2 + 1 + 1 + 7
+
+
+def test_an_endpoint_that_fails_stops_the_run_and_keeps_what_was_answered(fresh):
+    with ChatServer(fault=lambda role, prompt: 500 if VICTIM in prompt else None) as server:
+        output = fresh.snakemake("small_decompose", expect=1, **on(server))
+        assert "server" in next(line for line in output.splitlines() if line.startswith("decompose_prompts:"))
+        answered = len(server.asked("decompose"))
+    with ChatServer() as server:
+        fresh.snakemake("small_decompose", **on(server))
+        assert len(server.asked("decompose")) < answered
+    assert len(fresh.rows("decompositions/*.jsonl")) == len(PROMPTS)
+
+
+def test_unreadable_replies_are_rows_without_an_invented_score(study):
+    with ChatServer(answer=lambda body: "I would rather not say.") as server:
+        study.snakemake(**on(server))
+    assert {row["status"] for row in study.rows("decompositions/*.jsonl")} == {"unparsed"}
+    assert {row["score"] for row in study.rows("scores/judge-main/*.jsonl")} == {None}
+    assert {row["id"] for row in dropped(study)} == {row["id"] for row in study.rows("prompts.jsonl")}
+
+
+def test_prompts_are_written_from_topics_and_become_a_scenario(fresh):
+    (fresh.folder / "topics.txt").write_text("# two\npeel apple\nrow boat\n")
+    fresh.snakemake(
+        "mine_decompose",
+        topics={"mine": {"file": "topics.txt", "kind": "functional"}},
+        scenarios={"mine": "resources/written/mine.jsonl"},
+    )
+    prompts = read_rows(fresh.results / "mine" / "prompts.jsonl")
+    assert {row["topic"] for row in prompts} == {"peel apple", "row boat"}
+    assert len(read_rows(fresh.results / "mine" / "decompositions" / "000-of-001.jsonl")) == 2
+
+
+def test_imported_images_are_an_image_set_and_a_gap_is_named(study, tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    ids = [row["id"] for row in study.rows("prompts.jsonl")]
+    for number, id in enumerate(ids[1:]):
+        Image.new("RGB", (40, 30), (number * 40, 90, 0)).save(folder / f"{id}.png")
+    config = {"external": {"elsewhere": {"folder": str(folder)}}}
+    study.snakemake(**config)
+    assert [(row["id"], row["stage"], row["image_set"]) for row in dropped(study)][0] == (
+        ids[0],
+        "external",
+        "elsewhere",
+    )
+    Image.new("RGB", (40, 30)).save(folder / f"{ids[0]}.png")
+    study.snakemake(**config)
+    assert dropped(study) == []
+    assert len(study.rows("dictionary.jsonl")) == len(PROMPTS)
