@@ -66,7 +66,7 @@ def reshard(folder: Path, names: list[str]) -> None:
     Ledgers are divided by id and images follow them. Outputs of the old layout go: jobs write them again from the
     ledgers and the exchanges. The old shard files go last, so that a kill in the middle is made good by the next call.
     """
-    old = {path.stem for path in (folder / "shards").glob("*.jsonl")} - set(names)
+    old = {path.stem for place in ("shards", "ledgers") for path in (folder / place).rglob("*.jsonl")} - set(names)
     if not old:
         return
     for ledger_folder in sorted({path.parent for path in (folder / "ledgers").rglob("*.jsonl")}):
@@ -78,7 +78,7 @@ def reshard(folder: Path, names: list[str]) -> None:
             if path.parent != folder / "shards":
                 path.unlink()
     for shard in old:
-        (folder / "shards" / f"{shard}.jsonl").unlink()
+        (folder / "shards" / f"{shard}.jsonl").unlink(missing_ok=True)
 
 
 def _divide(ledger_folder: Path, old: set[str], names: list[str], results: Path) -> None:

@@ -38,7 +38,7 @@ MINIATURE = "resources/miniature"
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the tables: the image sets it may choose from, and the choice shown first (the paper's, if it has one)."""
+    """A row of the tables: the image sets to choose from, and the choice shown first (the paper's, if it has one)."""
 
     name: str
     candidates: tuple[str, ...]

@@ -1,0 +1,109 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detailscribe.errors import InputError
+from detailscribe.study import Study
+from tests.workflow.small_study import merged
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+def study(**changes) -> Study:
+    return Study(merged(CONFIG, changes), REPOSITORY)
+
+
+def changed_parameters(**changes) -> set[str]:
+    """Names of the parameter files that a change rewrites, adds or takes away."""
+    before, after = study().parameters(), study(**changes).parameters()
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def test_image_sets_carry_the_names_that_readers_rely_on():
+    refined = [f"{critic}-k{k}" for critic in ("detailscribe", "ablation") for k in (0, 1, 2, 4)]
+    expected = {"original-2628670643", "original-2628670647", "gpt_rewrite", "gpt_refine", "hosted", *refined}
+    assert expected <= set(study().image_sets())
+
+
+def test_methods_name_image_sets_that_exist_and_the_papers_selections():
+    methods = {method.name: method for method in study().methods()}
+    assert {name for method in methods.values() for name in method.candidates} <= set(study().image_sets())
+    assert methods["detailscribe"].headline == "oracle"
+    assert methods["multi_seed"].headline == "by:clip_score"
+    assert methods["multi_seed"].candidates == ("original-2628670643", "original-2628670647")
+
+
+def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
+    config, methods = CONFIG, {method.name: method for method in study().methods()}
+    steps = config["generation"]["steps"]
+    seeds = len(methods["equal_compute_seeds"].candidates)
+    assert seeds * steps == steps + len(methods["detailscribe"].candidates) * steps
+
+
+@pytest.mark.parametrize(
+    ("changes", "files"),
+    [
+        ({"roles": {"decompose": {"model": "other"}}}, {"decompose"}),
+        ({"generation": {"swap_pooled": True}}, r"(generate|refine)-.*"),
+        ({"generation": {"guidance": 2}}, r"(generate|refine)-.*"),
+        ({"critics": {"ablation": {"after_step": [1]}}}, {"refine-ablation", "clean", "tabulate", "report"}),
+        ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
+        ({"bootstrap": {"seed": 1}}, {"tabulate"}),
+        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|report"),
+        ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
+        ({"exchanges": "replay"}, set()),
+        ({"shards": 5}, set()),
+        ({"image_models": {"miniature": {"offload": "model"}}}, set()),
+        ({"endpoints": {"other": CONFIG["endpoints"]["vllm"]}, "roles": {"decompose": {"endpoint": "other"}}}, set()),
+    ],
+)
+def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
+    found = changed_parameters(**changes)
+    if isinstance(files, str):
+        assert found and all(re.fullmatch(files, name) for name in found), found
+    else:
+        assert found == files
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"study": ["nowhere"]}, "study: 'nowhere' is not one of scenarios"),
+        ({"scenarios": {"tables": "a.jsonl"}}, "'tables' is a name of the pipeline's own"),
+        (
+            {"roles": {"critique": {"endpoint": "nowhere"}}},
+            "roles: critique: endpoint: 'nowhere' is not one of endpoints",
+        ),
+        ({"critics": {"ablation": {"role": "nobody"}}}, "ablation: role: 'nobody' is not one of roles"),
+        ({"critics": {"ablation": {"after_step": [27]}}}, "after_step 27 leaves no step"),
+        ({"rewriters": {"hosted": CONFIG["rewriters"]["gpt_rewrite"]}}, "make the image set 'hosted' twice"),
+        ({"seed_selector": "beauty"}, "seed_selector: 'beauty' is not one of metrics"),
+        ({"templates": {"decompose": "nothing"}}, "template 'nothing': no file"),
+        ({"metrics": {"mine": {"module": "no_such_metric"}}}, "no metric module 'no_such_metric'"),
+    ],
+)
+def test_a_contradiction_is_named_with_the_way_out(changes, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        study(**changes).parameters()
+
+
+def test_every_value_of_the_configuration_is_explained():
+    text = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
+    missing = [key for key in CONFIG if not re.search(rf"`[^`]*\b{key}\b", text)]
+    assert missing == []
+
+
+def test_environments_pin_what_the_requirements_pin():
+    lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    constraints = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").lower().splitlines()
+    for name, version in pins.items():
+        assert f"{name}=={version}".lower() in [line.replace("-", "_") if "_" in name else line for line in constraints]
+    for path in sorted((REPOSITORY / "envs").glob("*.yaml")):
+        if path.stem == "image_reward":  # apart on purpose
+            continue
+        packages = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
+        assert packages and all(pins[package.split("==")[0]] == package.split("==")[1] for package in packages), path
