@@ -214,6 +214,11 @@ class Study:
         for scenario in self.scenarios:
             if scenario in RESERVED:
                 raise InputError(f"scenarios: {scenario!r} is a name of the pipeline's own; choose another")
+            source = self.source(scenario)
+            if not source.is_file() and not source.is_relative_to("resources"):
+                raise InputError(
+                    f"scenarios: {scenario}: there is no file {source}; correct the path, or remove the line"
+                )
         self._known("study", config["study"], config["scenarios"], "scenarios")
         self._known("image_model", [config["image_model"]], config["image_models"], "image_models")
         self._known("seed_selector", [config["seed_selector"]], config["metrics"], "metrics")

@@ -12,8 +12,6 @@ rule fetch_interacting:
         "logs/fetch_interacting/{file}.log",
     wildcard_constraints:
         file="functional_600.jsonl|compositional_200.jsonl|multi_subject_200.jsonl|toy_data_001.jsonl",
-    # A download can break off for a reason that is gone a moment later.
-    retries: 2
     conda:
         "../envs/chat.yaml"
     resources:

@@ -73,6 +73,7 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
     [
         ({"study": ["nowhere"]}, "study: 'nowhere' is not one of scenarios"),
         ({"scenarios": {"tables": "a.jsonl"}}, "'tables' is a name of the pipeline's own"),
+        ({"scenarios": {"mine": "nowhere.jsonl"}}, "scenarios: mine: there is no file nowhere.jsonl"),
         (
             {"roles": {"critique": {"endpoint": "nowhere"}}},
             "roles: critique: endpoint: 'nowhere' is not one of endpoints",

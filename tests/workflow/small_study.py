@@ -85,6 +85,10 @@ class Study:
         files = (self.results / "small" / "images").glob("*/*/*.*")
         return {f"{path.parent.parent.name}/{path.name}": path.stat().st_mtime_ns for path in files}
 
+    def exchanges(self) -> int:
+        """How many exchanges are recorded."""
+        return len(list((self.folder / "resources" / "exchanges").glob("*/*.json")))
+
     def table(self) -> bytes:
         """The main table."""
         return (self.results / "small" / "tables" / "main.csv").read_bytes()

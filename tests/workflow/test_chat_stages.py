@@ -95,10 +95,6 @@ def test_nothing_answered_is_asked_again(study):
             path.unlink()
         study.snakemake(**on(server))
         assert len(server.calls) == asked
-        study.prompts([*PROMPTS, ("new", "A crow drops a nut on a road.")])
-        study.snakemake(**on(server))
-        # One decomposition, two critiques, one rewrite, one image, and a judgement of each of seven images.
-        assert len(server.calls) == asked + 1 + 2 + 1 + 1 + 7
 
 
 def test_an_endpoint_that_fails_stops_the_run_and_keeps_what_was_answered(fresh):

@@ -36,26 +36,20 @@ def test_second_run_does_nothing(study):
     assert study.nothing_to_do()
 
 
-def test_an_edited_prompt_is_redone_alone(study):
-    before, ids = study.times(), {row["id"] for row in study.rows("prompts.jsonl")}
-    study.prompts([(PROMPTS[0][0], "Two otters carry a log together, one at each end."), *PROMPTS[1:]])
+def test_edited_and_added_prompts_are_made_alone_and_going_back_is_free(study):
+    table, before, exchanges = study.table(), study.times(), study.exchanges()
+    edited = (PROMPTS[0][0], "Two otters carry a log together, one at each end.")
+    study.prompts([edited, *PROMPTS[2:], ("new", "A crow drops a nut on a road.")])  # the second one is removed
     study.snakemake()
-    assert drawn(before, study.times()) == Counter(dict.fromkeys(IMAGE_SETS, 1))
-    new = {row["id"] for row in study.rows("prompts.jsonl")}
-    assert len(new - ids) == 1 and len(ids - new) == 1
-    assert {row["id"] for row in study.rows("dictionary.jsonl")} == new
-
-
-def test_an_added_prompt_is_made_alone_and_a_removed_one_costs_nothing(study):
-    table, before = study.table(), study.times()
-    study.prompts([*PROMPTS, ("new", "A crow drops a nut on a road.")])
-    study.snakemake()
-    added = study.times()
-    assert drawn(before, added) == Counter(dict.fromkeys(IMAGE_SETS, 1))
-    assert len(study.rows("dictionary.jsonl")) == len(PROMPTS) + 1
+    changed = study.times()
+    assert drawn(before, changed) == Counter(dict.fromkeys(IMAGE_SETS, 2))
+    # For each: a decomposition, two critiques, a rewrite, a hosted image, and a judgement of each of seven images.
+    assert study.exchanges() - exchanges == 2 * (1 + 2 + 1 + 1 + 7)
+    assert {row["prompt"] for row in study.rows("dictionary.jsonl")} >= {edited[1], "A crow drops a nut on a road."}
+    assert len(study.rows("dictionary.jsonl")) == len(PROMPTS)
     study.prompts(PROMPTS)
     study.snakemake()
-    assert study.times() == added
+    assert study.times() == changed
     assert study.table() == table
 
 

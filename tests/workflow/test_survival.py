@@ -6,8 +6,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.workflow.small_study import Study
 
 TIMEOUT_S = 120
@@ -19,31 +17,52 @@ def kill_when(study: Study, pattern: str, count: int) -> set[Path]:
         study.command(), cwd=study.folder, env=study.env(), start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    end = time.monotonic() + TIMEOUT_S
-    while len(list(study.folder.glob(pattern))) < count:
-        assert process.poll() is None and time.monotonic() < end, f"never saw {count} of {pattern}"
-        time.sleep(0.02)
+    wait_for(process, study, pattern, count)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return set(study.folder.glob(pattern))
 
 
-@pytest.mark.parametrize(
-    ("pattern", "count"),
-    [
+def wait_for(process: subprocess.Popen, study: Study, pattern: str, count: int) -> None:
+    """Wait until this many files match, while the run goes on."""
+    end = time.monotonic() + TIMEOUT_S
+    while len(list(study.folder.glob(pattern))) < count:
+        assert process.poll() is None and time.monotonic() < end, f"never saw {count} of {pattern}"
+        time.sleep(0.02)
+
+
+def test_a_run_killed_at_every_stage_ends_with_the_same_bytes(fresh, finished):
+    reference = Study(finished)
+    for pattern, count in [
         ("resources/exchanges/*/*.json", 2),
         ("results/small/images/original-1?/*/*.jpg", 3),
         ("results/small/images/detailscribe-k?/*/*.jpg", 3),
-    ],
-    ids=["decompose", "generate", "refine"],
-)
-def test_killed_run_is_taken_up_with_the_same_bytes(fresh, finished, pattern, count):
-    reference = Study(finished)
-    kept = kill_when(fresh, pattern, count)
-    assert kept
-    times = {path: path.stat().st_mtime_ns for path in kept}
+        ("results/small/ledgers/scores/*/*.jsonl", 1),
+    ]:
+        kept = {path: path.stat().st_mtime_ns for path in kill_when(fresh, pattern, count)}
     fresh.snakemake()
     assert fresh.images() == reference.images()
     assert fresh.table() == reference.table()
-    # At most the item in flight of each of the two jobs was made again.
-    assert sum(path.stat().st_mtime_ns != made for path, made in times.items()) <= 2
+    assert (fresh.results / "small" / "dropped.tsv").read_text() == "id\ttopic\tstage\timage_set\tstatus\treason\n"
+    assert all(path.stat().st_mtime_ns >= time for path, time in kept.items())
+
+
+def test_images_drawn_before_a_kill_are_not_drawn_again(fresh):
+    pattern = "results/small/images/original-1?/*/*.jpg"
+    kept = {path: path.stat().st_mtime_ns for path in kill_when(fresh, pattern, 3)}
+    fresh.snakemake("small_generate")
+    # At most the image in flight of the one job that ran.
+    assert sum(path.stat().st_mtime_ns != time for path, time in kept.items()) <= 1
+
+
+def test_a_run_beside_jobs_that_outlived_a_killed_one_ends_well(fresh, finished):
+    process = subprocess.Popen(
+        fresh.command(), cwd=fresh.folder, env=fresh.env(), start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_for(process, fresh, "results/small/images/original-1?/*/*.jpg", 1)
+    process.kill()  # the scheduler alone: its job goes on
+    process.wait()
+    fresh.snakemake("small_generate")
+    originals = {file: data for file, data in Study(finished).images().items() if "/original-" in file}
+    assert {file: data for file, data in fresh.images().items() if "/original-" in file} == originals
