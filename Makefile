@@ -17,7 +17,7 @@ setup: .venv/ready
 	@touch $@
 
 demo: setup
-	@$(SNAKEMAKE) demo --cores $(CORES) --resources gpu=$(CORES) --quiet rules host
+	@$(SNAKEMAKE) demo --cores $(CORES) --resources gpu=$(CORES) --quiet host reason
 	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: results/demo/report/index.html"
 
 test: setup

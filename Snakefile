@@ -29,6 +29,8 @@ rule all:
     input:
         "results/tables/main.csv",
         [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
+    message:
+        "The study is complete"
 
 
 for scenario in STUDY.scenarios:
@@ -38,6 +40,8 @@ for scenario in STUDY.scenarios:
             scenario
         input:
             [stage_files(scenario, stage) for stage in STAGES],
+        message:
+            "The scenario is complete"
 
     for stage in STAGES:
 
@@ -46,3 +50,5 @@ for scenario in STUDY.scenarios:
                 f"{scenario}_{stage}"
             input:
                 stage_files(scenario, stage),
+            message:
+                "The stage is complete"

@@ -56,16 +56,10 @@ class Job:
 
     def progress(self, total: int, unit: str) -> Callable[[], None]:
         """A function to call once a finished unit."""
+        common = {"total": total, "unit": unit, "desc": self._rule, "position": 0}
         bars = [
-            tqdm(total=total, unit=unit, desc=self._rule, file=sys.stderr, mininterval=LOG_INTERVAL_S, ascii=True),
-            tqdm(
-                total=total,
-                unit=unit,
-                desc=self._rule,
-                file=self._terminal,
-                disable=not self._terminal.isatty(),
-                leave=False,
-            ),
+            tqdm(**common, file=sys.stderr, mininterval=LOG_INTERVAL_S, ascii=True),
+            tqdm(**common, file=self._terminal, disable=not self._terminal.isatty(), leave=False),
         ]
 
         def step() -> None:
