@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow lint format clean
+.PHONY: setup demo test test-slow lint format clean docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -17,7 +17,7 @@ setup: .venv/ready
 	@touch $@
 
 demo: setup
-	@$(SNAKEMAKE) demo --cores $(CORES) --resources gpu=$(CORES) --quiet host reason
+	@$(SNAKEMAKE) demo results/tables/main.csv --config 'study=["demo"]' --cores $(CORES) --resources gpu=$(CORES) --quiet host reason
 	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: results/demo/report/index.html"
 
 test: setup
@@ -36,6 +36,10 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile rules
+
+# The README's picture of the rules; needs Graphviz (apt-get install graphviz).
+docs/rulegraph.svg: setup
+	$(SNAKEMAKE) toy_data_001 --rulegraph 2>/dev/null | tred | dot -Tsvg > $@
 
 clean:
 	rm -rf results logs benchmarks .snakemake

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from detailscribe.errors import SetupError
+from detailscribe.errors import InputError, SetupError
 from detailscribe.records import KEY_LENGTH, Ledger, digest, file_sha256, replacing, write_rows
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
@@ -83,7 +83,7 @@ def make_images(
             continue
         try:
             images = draw(missing)
-        except SetupError:
+        except (InputError, SetupError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
             errors.append(error)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from detailscribe.errors import SetupError
+from detailscribe.errors import InputError, SetupError
 from detailscribe.records import Ledger, digest
 
 
@@ -58,7 +58,7 @@ def _score(scorer, prompt: str, path: Path, id: str, image_set: str, fingerprint
         with Image.open(path) as image:
             image.load()
             score = scorer.score([prompt], [image])[0]
-    except SetupError:
+    except (InputError, SetupError):
         raise
     except Exception as error:  # noqa: BLE001 - one bad image never stops the others
         return _row(id, image_set, None, "failed", f"{type(error).__name__}: {error}", fingerprint, key)

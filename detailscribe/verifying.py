@@ -1,10 +1,12 @@
 """Checking a results folder against its own digests, so that the next run remakes what changed."""
 
+import json
 import os
 from pathlib import Path
 
 from detailscribe.images import is_intact
-from detailscribe.records import read_rows
+from detailscribe.interacting import SHA256
+from detailscribe.records import file_sha256, read_rows
 
 WITH_EXCHANGES = ("decompositions", "critiques", "rewrites", "scores")
 
@@ -42,6 +44,31 @@ def verify_images(results: Path, scenario: str) -> tuple[int, list[str]]:
                 problems.append(f"{path}: missing")
             path.parent.mkdir(parents=True, exist_ok=True)
             os.utime(path.parent)
+    return checked, problems
+
+
+def verify_resources(resources: Path) -> tuple[int, list[str]]:
+    """Check the InterActing files and the miniature; what changed is removed, and fetched or built again.
+
+    Returns:
+        How many files were checked, and a sentence for each that is not as it was.
+    """
+    checked, problems = 0, []
+    for name, sha256 in SHA256.items():
+        path = resources / "interacting" / name
+        if path.is_file():
+            checked += 1
+            if file_sha256(path) != sha256:
+                path.unlink()
+                problems.append(f"{path}: not as published; removed")
+    digests = resources / "miniature" / "digests.json"
+    table = json.loads(digests.read_text(encoding="utf-8")) if digests.is_file() else {}
+    for name, sha256 in table.items():
+        path = digests.parent / name
+        checked += 1
+        if not path.is_file() or file_sha256(path) != sha256:
+            digests.unlink(missing_ok=True)
+            problems.append(f"{path}: not as it was built; the miniature is built again")
     return checked, problems
 
 
