@@ -4,13 +4,14 @@ from pathlib import Path
 
 from detailscribe.exchanges import check
 from detailscribe.jobs import job
-from detailscribe.verifying import drop_rows_of, verify_images
+from detailscribe.verifying import drop_rows_of, verify_images, verify_resources
 
 with job(snakemake) as running:
-    results, sentences, images = Path("results"), [], 0
+    results = Path("results")
+    files, sentences = verify_resources(Path("resources"))
     for scenario in snakemake.params.scenarios:
         checked, problems = verify_images(results, scenario)
-        images += checked
+        files += checked
         sentences += problems
     broken = check(Path("resources/exchanges"))
     for path, problem in broken:
@@ -20,6 +21,7 @@ with job(snakemake) as running:
         removed = drop_rows_of(results, scenario, {path.stem for path, _ in broken})
         sentences += [f"{path}: made from a broken exchange; removed" for path in removed]
     sentences.append(
-        f"{images} images checked, {len(sentences)} problems" + ("; run again to remake" if sentences else "")
+        f"{files} files and every exchange checked, {len(sentences)} problems"
+        + ("; run again to remake" if sentences else "")
     )
     running.say(sentences)

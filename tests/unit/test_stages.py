@@ -1,5 +1,7 @@
 """Scoring, selection, cleaning, importing, verifying: the small workers between the stages."""
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -9,7 +11,7 @@ from detailscribe.external import imported_wishes, read_image
 from detailscribe.interacting import SHA256, fetch
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
 from detailscribe.scoring import score_images, select_image
-from detailscribe.verifying import drop_failed, drop_rows_of, verify_images
+from detailscribe.verifying import drop_failed, drop_rows_of, verify_images, verify_resources
 
 RECORDS = {id: {"id": id, "topic": f"topic {id}", "prompt": f"prompt {id}"} for id in ("a", "b")}
 
@@ -175,6 +177,21 @@ def test_verify_moves_changed_images_away_and_marks_their_folder(results):
     assert ["bytes changed" in problem for problem in problems] == [True, False]
     assert (results / "s" / "changed" / "o1" / "c.png").read_bytes() == b"changed"
     assert manifest.with_suffix("").stat().st_mtime_ns > time
+
+
+def test_changed_resources_are_removed_to_be_made_again(tmp_path):
+    (tmp_path / "interacting").mkdir()
+    (tmp_path / "miniature").mkdir()
+    (tmp_path / "interacting" / "toy_data_001.jsonl").write_text("{}")
+    (tmp_path / "miniature" / "weights").write_text("w")
+    digests = tmp_path / "miniature" / "digests.json"
+    digests.write_text(json.dumps({"weights": file_sha256(tmp_path / "miniature" / "weights")}))
+    checked, problems = verify_resources(tmp_path)
+    assert (checked, len(problems)) == (2, 1)
+    assert not (tmp_path / "interacting" / "toy_data_001.jsonl").exists() and digests.exists()
+    (tmp_path / "miniature" / "weights").write_text("x")
+    assert "not as it was built" in verify_resources(tmp_path)[1][0]
+    assert not digests.exists()
 
 
 def test_a_torn_manifest_is_found(results):
