@@ -21,6 +21,7 @@ include: "rules/refine.smk"
 include: "rules/external.smk"
 include: "rules/score.smk"
 include: "rules/tables.smk"
+include: "rules/human.smk"
 include: "rules/verify.smk"
 
 
@@ -39,7 +40,7 @@ for scenario in STUDY.scenarios:
         input:
             [stage_files(scenario, stage) for stage in STAGES],
 
-    for stage in STAGES:
+    for stage in [*STAGES, *HUMAN]:
 
         rule:
             name:

@@ -6,4 +6,4 @@ class InputError(ValueError):
 
 
 class SetupError(RuntimeError):
-    """The machine or an account is not ready (weights, key, memory, disk); the message says in one sentence what to do."""
+    """The machine or an account is not ready (weights, key, memory, disk); the message is a sentence on what to do."""
