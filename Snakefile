@@ -21,6 +21,7 @@ include: "rules/refine.smk"
 include: "rules/external.smk"
 include: "rules/score.smk"
 include: "rules/tables.smk"
+include: "rules/human.smk"
 include: "rules/verify.smk"
 
 
@@ -43,7 +44,7 @@ for scenario in STUDY.scenarios:
         message:
             "The scenario is complete"
 
-    for stage in STAGES:
+    for stage in [*STAGES, *HUMAN]:
 
         rule:
             name:

@@ -12,6 +12,8 @@ def report(
     scenario: str,
     notice: str,
     table: pd.DataFrame,
+    published: pd.DataFrame,
+    figure: str,
     dropped: pd.DataFrame,
     prompts: list[dict],
     critiques: dict[str, dict[str, dict]],
@@ -24,6 +26,8 @@ def report(
         scenario: Its name.
         notice: Warning for the top of the page; empty for none.
         table: The main table.
+        published: The paper's numbers beside ours; may have no row.
+        figure: The main figure, relative to the page.
         dropped: The dropped rows.
         prompts: Prompt records.
         critiques: Critique rows by id, by critic.
@@ -42,6 +46,8 @@ def report(
         metrics=metrics,
         overview=chosen.loc[list(dict.fromkeys(table["method"]))],
         table=table,
+        published=published,
+        figure=figure,
         dropped=dropped,
         prompts=prompts,
         critiques=critiques,

@@ -13,6 +13,7 @@ import yaml
 
 from detailscribe.errors import InputError
 from detailscribe.prompts import shard_names
+from detailscribe.published import read_published
 from detailscribe.scores import load_metric
 
 # Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
@@ -29,11 +30,16 @@ ALGORITHMS = {
     "select": 1,
     "clean": 1,
     "tabulate": 1,
+    "compare": 1,
+    "plot": 1,
     "report": 1,
+    "human_sheets": 1,
+    "human_scores": 1,
     "miniature": 1,
 }
 RESERVED = {"tables", "parameters", "all", "default", "verify", "retry", "prompts"}  # not names of a scenario
 MINIATURE = "resources/miniature"
+PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,13 @@ class Study:
         rows += [Method(name, (name,), "single") for name in self.config["external"]]
         return rows + [row for row in critics if len(row.candidates) > 1]
 
+    def rated(self) -> list[Method]:
+        """Methods whose images raters see; one without candidates has no image of its own to show."""
+        shown = {method.name: method.candidates for method in self.methods() if not method.headline.startswith("by:")}
+        if self.methods_named("multi_seed"):
+            shown["multi_seed"] = ("multi_seed",)  # the picked image, under this name in the dictionary
+        return [Method(name, shown.get(name, ()), "oracle") for name in self.config["human"]["methods"]]
+
     # ---- parameters --------------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, dict]:
@@ -127,8 +140,18 @@ class Study:
                 "metrics": self.metrics,
                 "bootstrap": config["bootstrap"],
             },
+            "compare": {
+                "published": read_published(self._find("config/published.tsv")),
+                "judges": {f"judge-{name}": entry["model"] for name, entry in config["judges"].items()},
+                "replaced": self._replaced(),
+                "miniature": bool(self.image_model["notice"]),
+            },
+            "plot": {"notice": self.image_model["notice"]},
             "report": {"notice": self.image_model["notice"], "image_sets": self.image_sets()},
         }
+        human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
+        drawn = {key: config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}
+        files |= {"human_sheets": {**human, **drawn}, "human_scores": human}
         for name, entry in config["topics"].items():
             template = config["templates"]["write"][entry["kind"]]
             files[f"write-{name}"] = {
@@ -208,6 +231,11 @@ class Study:
     def _drawing_model(self) -> dict:
         # How parts move between memories (offload) and what a page warns of (notice) change no image.
         return {key: value for key, value in self.image_model.items() if key not in ("offload", "notice")}
+
+    def _replaced(self) -> dict[str, str]:
+        # An imported folder may hold the paper's own images; another hosted model certainly makes others.
+        model = self.config["external"].get("hosted", {}).get("model", PAPER_HOSTED)
+        return {} if model == PAPER_HOSTED else {"hosted": model}
 
     def _check(self) -> None:
         config = self.config

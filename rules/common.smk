@@ -46,6 +46,7 @@ wildcard_constraints:
 
 
 FIRST = STUDY.originals()[0]
+RATERS = config["human"]["raters"]
 
 
 def of_scenario(pattern):
@@ -115,7 +116,12 @@ def stage_files(scenario, stage):
         ],
         "external": [f"images/{name}/{{shard}}.jsonl" for name in config["external"]],
         "score": [f"scores/{name}/{{shard}}.jsonl" for name in STUDY.metrics],
-        "tables": ["prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "report/index.html"],
+        "tables": [
+            *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
+            *("figures/main.svg", "report/index.html"),
+        ],
+        "human_sheets": [f"human/sheets/{file}" for file in ["key.jsonl", *(f"{rater}.xlsx" for rater in RATERS)]],
+        "human_scores": ["human/ratings.csv", "human/main.csv"],
     }[stage]
     return [
         file for pattern in patterns for file in expand(f"results/{scenario}/{pattern}", shard=STUDY.shards(scenario))
@@ -123,3 +129,5 @@ def stage_files(scenario, stage):
 
 
 STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "tables"]
+# Stages that only their own name asks for: people have to do something in between.
+HUMAN = ["human_sheets", "human_scores"]

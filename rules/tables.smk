@@ -1,6 +1,7 @@
 # Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and the report.
 # Reads   every output of a scenario
-# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/main.csv, report/index.html; results/tables/main.csv
+# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/main.csv, tables/published.csv, figures/main.svg,
+#         report/index.html; results/tables/main.csv
 
 
 rule clean_dictionary:
@@ -68,6 +69,40 @@ rule pool_tables:
         "../scripts/pool_tables.py"
 
 
+rule compare_published:
+    """The paper's numbers for this scenario beside ours, with a verdict; only a header where the paper has none."""
+    input:
+        table="results/{scenario}/tables/main.csv",
+        parameters="results/parameters/compare.json",
+    output:
+        "results/{scenario}/tables/published.csv",
+    log:
+        "logs/compare_published/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Comparing {wildcards.scenario} with the paper"
+    script:
+        "../scripts/compare_published.py"
+
+
+rule plot_scenario:
+    """One picture of the main table: a panel a metric, a mark a method."""
+    input:
+        table="results/{scenario}/tables/main.csv",
+        parameters="results/parameters/plot.json",
+    output:
+        "results/{scenario}/figures/main.svg",
+    log:
+        "logs/plot_scenario/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Plotting {wildcards.scenario}"
+    script:
+        "../scripts/plot_scenario.py"
+
+
 rule write_report:
     """One page: tables, what was dropped, and the images of each prompt side by side."""
     input:
@@ -75,6 +110,8 @@ rule write_report:
         dictionary="results/{scenario}/dictionary.jsonl",
         dropped="results/{scenario}/dropped.tsv",
         table="results/{scenario}/tables/main.csv",
+        published="results/{scenario}/tables/published.csv",
+        figure="results/{scenario}/figures/main.svg",
         critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
         manifests=lambda wildcards: [
             file for stage in ("generate", "refine", "external") for file in stage_files(wildcards.scenario, stage)

@@ -1,5 +1,6 @@
 """results/{scenario}/report/index.html: tables, what was dropped, and every prompt with its images."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,8 @@ with job(snakemake):
         snakemake.wildcards.scenario,
         parameters["notice"],
         pd.read_csv(snakemake.input.table),
+        pd.read_csv(snakemake.input.published),
+        Path(os.path.relpath(snakemake.input.figure, Path(snakemake.output[0]).parent)).as_posix(),
         pd.read_csv(snakemake.input.dropped, sep="\t", dtype=str, keep_default_na=False, quoting=3),
         read_rows(Path(snakemake.input.prompts)),
         critiques,
