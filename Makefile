@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow lint format clean docs/rulegraph.svg
+.PHONY: setup demo test lint format clean docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -22,9 +22,6 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2
-
-test-slow: setup
-	$(BIN)/python -m pytest -m slow
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -42,4 +39,4 @@ docs/rulegraph.svg: setup
 	$(SNAKEMAKE) toy_data_001 --rulegraph 2>/dev/null | tred | dot -Tsvg > $@
 
 clean:
-	rm -rf results logs benchmarks .snakemake
+	rm -rf results logs benchmarks/*/ .snakemake

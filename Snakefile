@@ -38,7 +38,7 @@ for scenario in STUDY.scenarios:
 
     rule:
         name:
-            scenario
+            free(scenario)
         input:
             [stage_files(scenario, stage) for stage in STAGES],
         message:
@@ -48,7 +48,7 @@ for scenario in STUDY.scenarios:
 
         rule:
             name:
-                f"{scenario}_{stage}"
+                free(f"{scenario}_{stage}")
             input:
                 stage_files(scenario, stage),
             message:

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from detailscribe.images import Wish, make_images
-from detailscribe.scoring import library_versions
+from detailscribe.records import library_versions
 from detailscribe.weights import model_identity
 
 SOFTWARE = ("torch", "diffusers", "transformers")
@@ -69,11 +69,12 @@ class Drawing:
             images = self.engine.refine(first["prompt"], first["refined_prompt"], first["seed"], ks)
         return [images[wish.k] if wish.k else self.engine.generate(wish.prompt, wish.seed) for wish in wishes]
 
-    def make(self, wildcards, wishes: list[Wish], on_done) -> None:
+    def make(self, wildcards, image_sets: list[str], wishes: list[Wish], on_done) -> None:
         """Fulfil the wishes of one shard."""
         saving = self.parameters["generation"]
         software = library_versions(SOFTWARE)
-        make_images(Path("results"), wildcards.scenario, wildcards.shard, wishes, saving, self.draw, software, on_done)
+        place = Path("results"), wildcards.scenario, wildcards.shard, image_sets
+        make_images(*place, wishes, saving, self.draw, software, on_done)
 
 
 def wishes_from_text(

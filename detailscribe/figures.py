@@ -19,10 +19,10 @@ STYLE["text.parse_math"] = False  # a dollar in a notice is a dollar
 
 
 def plot(table: pd.DataFrame, scenario: str, notice: str, path: Path) -> None:
-    """Draw the main table into a file whose suffix decides the format; the arguments are those of `draw`."""
+    """Draw the main table into an SVG file; the arguments are those of `draw`."""
     with matplotlib.rc_context(STYLE):
         figure = draw(table, scenario, notice)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 def draw(table: pd.DataFrame, scenario: str, notice: str) -> Figure:

@@ -14,6 +14,7 @@ from detailscribe.records import KEY_LENGTH, Ledger, digest, file_sha256, replac
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
+ORIGIN_LENGTH = 2000  # characters of the prompt in a file's metadata: EXIF holds 64 kB; the manifest has all of it
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Wish:
     """One image that a manifest should hold, or the reason why it cannot.
 
     `recipe` holds everything that decides the bytes; the key is its digest. `prompt` is the text the image is drawn
-    from, `k` the denoising step after which it took over (None: from the noise).
+    from, `k` the denoising step after which it took over (None: from the noise), `exchange` the answer it came in.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Wish:
     seed: int | None = None
     k: int | None = None
     recipe: dict = field(default_factory=dict)
+    exchange: str | None = None
 
     @property
     def key(self) -> str:
@@ -43,18 +45,20 @@ def make_images(
     results: Path,
     scenario: str,
     shard: str,
+    image_sets: list[str],
     wishes: list[Wish],
     saving: dict,
     draw: Callable[[list[Wish]], list[Image.Image]],
     software: dict,
     on_done: Callable[[], object] = lambda: None,
 ) -> None:
-    """Fulfil the wishes of one shard and write the manifest of each image set they name.
+    """Fulfil the wishes of one shard and write the manifest of each image set.
 
     Args:
         results: Folder that `file` in a manifest is relative to.
         scenario: Its folder below `results`.
         shard: Name of the shard.
+        image_sets: The image sets of the job: each gets a manifest, an empty shard's too.
         wishes: Wishes of the shard, any order.
         saving: `format` (jpeg or png) and `quality`.
         draw: Draws the missing images of one prompt, in the order asked.
@@ -62,14 +66,13 @@ def make_images(
         on_done: Called once a wish.
 
     Raises:
-        SetupError: raised by `draw`; what was drawn before is kept.
-        Exception: whatever `draw` raised, when not a single drawing succeeded and more than one prompt failed.
+        InputError, SetupError, OSError: raised by `draw` or on saving; what was drawn before is kept.
+        SetupError: several prompts failed and the shard has not one image.
     """
     folder = results / scenario
-    sets = sorted({wish.image_set for wish in wishes})
-    ledgers = {name: Ledger(folder / "ledgers" / "images" / name / f"{shard}.jsonl") for name in sets}
-    rows: dict[str, list[dict]] = {name: [] for name in sets}
-    drawn, errors = 0, []
+    ledgers = {name: Ledger(folder / "ledgers" / "images" / name / f"{shard}.jsonl") for name in image_sets}
+    rows: dict[str, list[dict]] = {name: [] for name in image_sets}
+    errors = []
     for _, group in groupby(sorted(wishes, key=lambda wish: (wish.id, wish.image_set)), key=lambda wish: wish.id):
         missing = []
         for wish in group:
@@ -82,29 +85,32 @@ def make_images(
         if not missing:
             continue
         try:
-            images = draw(missing)
-        except (InputError, SetupError):
+            made = [
+                _keep(image, wish, folder / "images" / wish.image_set / shard, results, saving, software)
+                for wish, image in zip(missing, draw(missing), strict=True)
+            ]
+        except (InputError, SetupError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
             errors.append(error)
-            for wish in missing:
-                rows[wish.image_set].append(_row(wish, "failed", f"{type(error).__name__}: {error}"))
-                on_done()
-            continue
-        for wish, image in zip(missing, images, strict=True):
-            path = folder / "images" / wish.image_set / shard / f"{wish.id}-{wish.key[:KEY_LENGTH]}"
-            path = path.with_name(path.name + SUFFIXES[saving["format"]])
-            save(image, path, saving, {"key": wish.key, "prompt": wish.prompt, "seed": wish.seed, "k": wish.k})
-            row = _row(wish, file=str(path.relative_to(results)), sha256=file_sha256(path), software=software)
-            ledgers[wish.image_set].add(row)
+            made = [_row(wish, "failed", f"{type(error).__name__}: {error}") for wish in missing]
+        for wish, row in zip(missing, made, strict=True):
+            if row["status"] == "ok":
+                ledgers[wish.image_set].add(row)
             rows[wish.image_set].append(row)
-            drawn += 1
             on_done()
-    if len(errors) > 1 and not drawn:
-        raise errors[0]
-    for name in sets:
+    if len(errors) > 1 and not any(row["status"] == "ok" for name in image_sets for row in rows[name]):
+        raise SetupError(f"not one image could be drawn, the first because of {type(errors[0]).__name__}: {errors[0]}")
+    for name in image_sets:
         (folder / "images" / name / shard).mkdir(parents=True, exist_ok=True)
         write_rows(folder / "images" / name / f"{shard}.jsonl", rows[name])
+
+
+def _keep(image: Image.Image, wish: Wish, folder: Path, results: Path, saving: dict, software: dict) -> dict:
+    path = folder / f"{wish.id}-{wish.key[:KEY_LENGTH]}{SUFFIXES[saving['format']]}"
+    origin = {"key": wish.key, "prompt": (wish.prompt or "")[:ORIGIN_LENGTH], "seed": wish.seed, "k": wish.k}
+    save(image, path, saving, origin)
+    return _row(wish, file=str(path.relative_to(results)), sha256=file_sha256(path), software=software)
 
 
 def is_intact(results: Path, row: dict) -> bool:
@@ -139,4 +145,5 @@ def _row(wish: Wish, status: str = "", reason: str = "", file=None, sha256=None,
         "seed": wish.seed,
         "k": wish.k,
         "software": software,
+        "exchange": wish.exchange,
     }

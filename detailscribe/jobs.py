@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.layout import at_work
 from detailscribe.records import read_rows
 
 LOG_INTERVAL_S = 5
@@ -23,7 +24,7 @@ def job(snakemake) -> Iterator["Job"]:
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w")
-    with open(log, "w", buffering=1) as file:
+    with open(log, "w", buffering=1) as file, at_work():
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:

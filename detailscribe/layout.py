@@ -4,47 +4,105 @@ Each file is written only where its content changes, so that its time means its 
 the shards that a change touches. Done once at the start by the main process, never by a job.
 """
 
+import contextlib
 import fcntl
 import json
+import re
 import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from detailscribe.errors import InputError, SetupError
 from detailscribe.prompts import read_prompts, shard_of, split
 from detailscribe.records import Ledger, rows_text, write_if_changed, write_rows
 from detailscribe.study import Study
 
 RESULTS = Path("results")
+LOOKING = {
+    *("--dry-run", "--dryrun", "--lint", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--summary", "-S"),
+    *("--detailed-summary", "-D", "--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--list-changes"),
+    *("--list-input-changes", "--list-params-changes", "--list-untracked", "--report", "--unlock", "--containerize"),
+}
 
 
-def lock(results: Path = RESULTS):
+def only_looks(arguments: list[str]) -> bool:
+    """Whether a Snakemake command line plans or lists and runs nothing."""
+    letters = r"-[npqFkR]*n[npqFkR]*"
+    return any(argument.partition("=")[0] in LOOKING or re.fullmatch(letters, argument) for argument in arguments)
+
+
+def lock(results: Path = RESULTS, wait_for_jobs: bool = False):
     """Take the lock of a results folder; the kernel gives it back however the process ends.
+
+    Args:
+        results: The folder.
+        wait_for_jobs: Wait for jobs that outlived the run that started them (a scheduler killed alone), so that they
+            do not write over newer results.
 
     Returns:
         The open file to keep, or None where another run has the lock.
+
+    Raises:
+        SetupError: the folder cannot be written.
     """
-    results.mkdir(exist_ok=True)
-    file = open(results / ".lock", "w")  # noqa: SIM115 - held until the process ends
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        file = open(results / ".lock", "w")  # noqa: SIM115 - held until the process ends
+    except PermissionError as error:
+        raise SetupError(f"{results.resolve()} cannot be written; correct its rights, or use --directory") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return None
+    if wait_for_jobs:
+        with open(results / ".jobs", "a") as jobs:
+            try:
+                fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("Waiting for jobs that an ended run left at work.", file=sys.stderr)
+                fcntl.flock(jobs, fcntl.LOCK_EX)
     return file
 
 
-def prepare(study: Study, results: Path = RESULTS) -> None:
+@contextlib.contextmanager
+def at_work(results: Path = RESULTS) -> Iterator[None]:
+    """Mark the results folder as worked on by a job."""
+    results.mkdir(parents=True, exist_ok=True)
+    with open(results / ".jobs", "a") as jobs:
+        fcntl.flock(jobs, fcntl.LOCK_SH)
+        yield
+
+
+def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
     """Bring parameters, prompts and shards of every scenario whose prompt file is there up to date.
 
+    Args:
+        study: The study.
+        results: The folder to write in.
+        move: Whether finished work may move to another number of shards. Without, such a scenario is left alone, and a
+            plan shows jobs that will find their work done.
+
     Raises:
-        InputError: a prompt file is broken; nothing of that scenario was touched.
+        InputError: a prompt file of the user's is broken; nothing of that scenario was touched.
     """
     for name, values in study.parameters().items():
-        text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        write_if_changed(results / "parameters" / f"{name}.json", text)
+        write_if_changed(results / "parameters" / f"{name}.json", _pretty(values))
+    for name, folder in study.watched_folders().items():
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        listing = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+        write_if_changed(results / "folders" / f"{name}.json", _pretty(listing))
     for scenario in study.scenarios:
-        if study.source(scenario).is_file():
-            write_prompts(study, scenario, results)
+        source = study.source(scenario)
+        if source.is_file() and (move or not _old_shards(results / scenario, study.shards(scenario))):
+            try:
+                write_prompts(study, scenario, results)
+            except InputError:
+                if not source.is_relative_to("resources"):
+                    raise
+                source.unlink()  # a rule made it, and makes it again
         for manifest in (results / scenario / "images").glob("*/*.jsonl"):
             manifest.with_suffix("").mkdir(exist_ok=True)  # a folder deleted whole must be seen as changed
 
@@ -66,7 +124,7 @@ def reshard(folder: Path, names: list[str]) -> None:
     Ledgers are divided by id and images follow them. Outputs of the old layout go: jobs write them again from the
     ledgers and the exchanges. The old shard files go last, so that a kill in the middle is made good by the next call.
     """
-    old = {path.stem for place in ("shards", "ledgers") for path in (folder / place).rglob("*.jsonl")} - set(names)
+    old = _old_shards(folder, names)
     if not old:
         return
     for ledger_folder in sorted({path.parent for path in (folder / "ledgers").rglob("*.jsonl")}):
@@ -79,6 +137,14 @@ def reshard(folder: Path, names: list[str]) -> None:
                 path.unlink()
     for shard in old:
         (folder / "shards" / f"{shard}.jsonl").unlink(missing_ok=True)
+
+
+def _old_shards(folder: Path, names: list[str]) -> set[str]:
+    return {path.stem for place in ("shards", "ledgers") for path in (folder / place).rglob("*.jsonl")} - set(names)
+
+
+def _pretty(value) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _divide(ledger_folder: Path, old: set[str], names: list[str], results: Path) -> None:

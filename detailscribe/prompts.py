@@ -41,18 +41,23 @@ def read_prompts(path: Path) -> list[Prompt]:
     Raises:
         InputError: not UTF-8, not JSON, a key missing or empty, a record twice, no record; names file and line.
     """
-    lines: dict[str, int] = {}
+    lines: dict[str, tuple[int, str]] = {}
     records = []
     for number, line in enumerate(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         if not line.strip():
             continue
         record = _parse(line, f"{path}, line {number}")
         if record.id in lines:
+            line, topic = lines[record.id]
+            if topic == record.topic:
+                raise InputError(
+                    f"{path}, line {number}: the same topic and prompt as line {line}; remove one of the two"
+                )
             raise InputError(
-                f"{path}, line {number}: the same topic and prompt as line {lines[record.id]} "
-                f"({record.topic!r}); remove one of the two"
+                f"{path}, line {number}: the same prompt as line {line} under a topic that makes the same id "
+                f"({topic!r}, {record.topic!r}); word one of the two topics differently"
             )
-        lines[record.id] = number
+        lines[record.id] = number, record.topic
         records.append(record)
     if not records:
         raise InputError(f'{path}: no prompt in it; give one JSON object a line: {{"topic": ..., "prompt": ...}}')

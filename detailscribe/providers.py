@@ -6,11 +6,14 @@ one request is raised as `Trouble`. The key reaches the client and nothing else.
 
 import asyncio
 import base64
+import io
 import os
 import re
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 from detailscribe import offline
 from detailscribe.errors import InputError, SetupError
@@ -137,6 +140,11 @@ class OpenAIProvider:
             return Answer("failed", self._quote(f"the image could not be read from the reply ({error})"))
         if image_kind(picture) is None:
             return Answer("failed", "the reply's image is no PNG, JPEG, GIF or WebP file")
+        try:
+            with Image.open(io.BytesIO(picture)) as image:
+                image.load()
+        except (OSError, ValueError, SyntaxError) as error:
+            return Answer("failed", self._quote(f"the reply's image is broken ({error})"))
         return Answer(
             "ok",
             text=self._hide(getattr(first, "revised_prompt", None) or ""),
@@ -194,7 +202,8 @@ class OpenAIProvider:
         return Answer("failed", f"the server turned the request down (HTTP {status}: {said})")
 
     def _hide(self, text: str) -> str:
-        """Text without the key."""
+        """Text without the key, and without half characters, which no file could hold."""
+        text = text.encode("utf-8", "replace").decode()
         return text.replace(self._key, "[key]") if self._key else text
 
     def _quote(self, text: str) -> str:

@@ -2,11 +2,14 @@
 
 import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from detailscribe.errors import SetupError
 
 KEY_LENGTH = 16  # hex characters of a key that go into a file name: 64 bits
 
@@ -29,9 +32,9 @@ def file_sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name in the same folder; on success it takes the place of `path`, on an error it goes."""
+    """Give a hidden temporary name in the same folder; on success it takes the place of `path`, on an error it goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -81,6 +84,18 @@ def read_rows(path: Path) -> list[dict]:
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}, line {number}: not JSON ({error}); delete the file and run again") from error
     return rows
+
+
+def library_versions(names: Iterable[str]) -> dict[str, str]:
+    """Installed versions by distribution name.
+
+    Raises:
+        SetupError: one is not installed.
+    """
+    try:
+        return {name: importlib.metadata.version(name) for name in names}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise SetupError(f"the package {error.name} is not installed; install it with pip") from error
 
 
 class Ledger:

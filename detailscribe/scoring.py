@@ -1,6 +1,6 @@
 """Scores of a shard: every image set under one metric, each (prompt, image) scored once and never invented."""
 
-import importlib.metadata
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +32,9 @@ def score_images(
 
     Returns:
         Rows id, image_set, score or None, status, reason, fingerprint, key.
+
+    Raises:
+        SetupError: the scorer cannot be loaded, or fails at every image of several.
     """
     scorer, rows = None, []
     for image_set, pictures in image_sets.items():
@@ -50,6 +53,9 @@ def score_images(
                     ledger.add(row)
             rows.append(row)
             on_done()
+    failed = [row for row in rows if row["status"] == "failed"]
+    if len(failed) > 1 and not any(row["status"] == "ok" for row in rows):
+        raise SetupError(f"no image could be scored, the first one because: {failed[0]['reason']}")
     return rows
 
 
@@ -57,7 +63,9 @@ def _score(scorer, prompt: str, path: Path, id: str, image_set: str, fingerprint
     try:
         with Image.open(path) as image:
             image.load()
-            score = scorer.score([prompt], [image])[0]
+            score = float(scorer.score([prompt], [image])[0])
+        if not math.isfinite(score):
+            raise ValueError(f"the score is {score}, not a finite number")
     except (InputError, SetupError):
         raise
     except Exception as error:  # noqa: BLE001 - one bad image never stops the others
@@ -75,11 +83,6 @@ def _row(id, image_set, score, status, reason, fingerprint, key) -> dict:
         "fingerprint": fingerprint,
         "key": key,
     }
-
-
-def library_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions by distribution name."""
-    return {name: importlib.metadata.version(name) for name in names}
 
 
 def select_image(scores: list[dict], candidates: list[str], metric: str) -> list[dict]:

@@ -5,15 +5,16 @@ A stage's parameters hold everything that decides its results and nothing else, 
 that, redoes the stage. Where a service is reached, how many calls fly and how many shards there are is not in them.
 """
 
-import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from detailscribe.errors import InputError
+from detailscribe.interacting import SHA256
 from detailscribe.prompts import shard_names
 from detailscribe.published import read_published
+from detailscribe.records import library_versions
 from detailscribe.scores import load_metric
 
 # Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
@@ -32,6 +33,8 @@ ALGORITHMS = {
     "tabulate": 1,
     "compare": 1,
     "plot": 1,
+    "pool": 1,
+    "sets": 1,
     "report": 1,
     "human_sheets": 1,
     "human_scores": 1,
@@ -129,7 +132,7 @@ class Study:
     def parameters(self) -> dict[str, dict]:
         """Parameters of every stage, by the name of their file in results/parameters/."""
         config = self.config
-        drawing = {"model": self._drawing_model(), "generation": config["generation"]}
+        drawing = {"model": self._drawing_model(), "generation": self._generation()}
         files = {
             "miniature": {"texts": self._find("config/miniature_texts.txt").read_text(encoding="utf-8").splitlines()},
             "decompose": self._role("decompose", config["templates"]["decompose"], "brackets"),
@@ -146,6 +149,8 @@ class Study:
                 "replaced": self._replaced(),
                 "miniature": bool(self.image_model["notice"]),
             },
+            "pool": {"scenarios": config["study"]},
+            "sets": {"image_sets": self.image_sets()},
             "plot": {"notice": self.image_model["notice"]},
             "report": {"notice": self.image_model["notice"], "image_sets": self.image_sets()},
         }
@@ -163,18 +168,18 @@ class Study:
             files[f"generate-{seed}"] = {**drawing, "seed": seed}
         for name, entry in config["critics"].items():
             role = self._role(entry["role"], entry["template"], entry["reply"])
-            files[f"critique-{name}"] = {**role, "decomposition": entry["decomposition"]}
+            files[f"critique-{name}"] = {**role, "decomposition": entry["decomposition"], "seed": self.seeds[0]}
             files[f"refine-{name}"] = {**drawing, "seed": self.seeds[0], "candidates": self.candidates(name)}
         for name, entry in config["rewriters"].items():
             files[f"rewrite-{name}"] = self._role(entry["role"], entry["template"], entry["reply"])
             files[f"generate-{name}"] = {**drawing, "seed": self.seeds[0]}
         for name, entry in config["external"].items():
             keep = {key: value for key, value in entry.items() if key != "endpoint"}
-            saving = {key: config["generation"][key] for key in ("format", "quality")}
+            saving = {key: value for key, value in self._generation().items() if key in ("format", "quality")}
             files[f"external-{name}"] = {**keep, "generation": saving}
         for name, entry in config["metrics"].items():
             metric = load_metric(entry["module"])
-            libraries = {library: importlib.metadata.version(library) for library in metric.LIBRARIES}
+            libraries = library_versions(metric.LIBRARIES)
             files[f"score-{name}"] = {**entry, "metric_algorithm": metric.ALGORITHM, "libraries": libraries}
         for name, entry in config["judges"].items():
             role = {"model": entry["model"], "template": self._template(entry["template"]), "options": entry["options"]}
@@ -189,6 +194,18 @@ class Study:
             name: {"stage": (stage := name.split("-")[0]), "algorithm": ALGORITHMS[stage], **values}
             for name, values in files.items()
         }
+
+    def watched_folders(self) -> dict[str, Path]:
+        """Folders of the user's whose files decide results: imported images, and models on this machine."""
+        folders = {
+            f"external-{name}": entry["folder"] for name, entry in self.config["external"].items() if "folder" in entry
+        }
+        models = {"model": self.image_model["path"]}
+        for name, entry in self.config["metrics"].items():
+            if str(entry.get("model", "")).startswith("local-dir:"):
+                models[f"score-{name}"] = entry["model"].removeprefix("local-dir:")
+        folders |= {name: path for name, path in models.items() if not path.startswith(f"{MINIATURE}/")}
+        return {name: Path(path) for name, path in folders.items() if Path(path).is_dir()}
 
     def methods_named(self, name: str) -> list[str]:
         """Candidates of the method of this name; empty if there is none."""
@@ -219,7 +236,10 @@ class Study:
         path = self._find(name if "/" in name or "." in name else f"config/templates/{name}.yaml")
         if not path.is_file():
             raise InputError(f"template {name!r}: no file {path}; write it, or name one of config/templates")
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
         if not isinstance(value, dict) or set(value) != {"system", "user"}:
             raise InputError(f"{path}: a template has exactly the keys system and user")
         return value
@@ -227,6 +247,13 @@ class Study:
     def _find(self, path: str) -> Path:
         beside_workflow = self.folder / path
         return beside_workflow if not Path(path).exists() and beside_workflow.exists() else Path(path)
+
+    def _generation(self) -> dict:
+        # 4 and 4.0 are one guidance; a PNG has no quality.
+        generation = {**self.config["generation"], "guidance": float(self.config["generation"]["guidance"])}
+        if generation["format"] == "png":
+            del generation["quality"]
+        return generation
 
     def _drawing_model(self) -> dict:
         # How parts move between memories (offload) and what a page warns of (notice) change no image.
@@ -243,15 +270,23 @@ class Study:
             if scenario in RESERVED:
                 raise InputError(f"scenarios: {scenario!r} is a name of the pipeline's own; choose another")
             source = self.source(scenario)
-            if not source.is_file() and not source.is_relative_to("resources"):
+            if not source.is_file() and str(source) not in self._made():
                 raise InputError(
                     f"scenarios: {scenario}: there is no file {source}; correct the path, or remove the line"
                 )
         self._known("study", config["study"], config["scenarios"], "scenarios")
         self._known("image_model", [config["image_model"]], config["image_models"], "image_models")
         self._known("seed_selector", [config["seed_selector"]], config["metrics"], "metrics")
+        if both := set(config["seeds"]) & set(config["extra_seeds"]):
+            raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
         if config["topics"]:
             self._known("roles", ["write"], config["roles"], "roles")
+        for name, entry in config["topics"].items():
+            if not Path(entry["file"]).is_file():
+                raise InputError(f"topics: {name}: there is no file {entry['file']}; correct the path")
+        for name, entry in config["external"].items():
+            if "folder" in entry and not Path(entry["folder"]).is_dir():
+                raise InputError(f"external: {name}: there is no folder {entry['folder']}; correct the path")
         for name, entry in [*config["critics"].items(), *config["rewriters"].items()]:
             self._known(f"{name}: role", [entry["role"]], config["roles"], "roles")
         for group in ("roles", "external", "judges"):
@@ -260,6 +295,8 @@ class Study:
                     self._known(f"{group}: {name}: endpoint", [entry["endpoint"]], config["endpoints"], "endpoints")
         steps = config["generation"]["steps"]
         for name, entry in config["critics"].items():
+            if entry["after_step"] != "scratch" and steps < 2:
+                raise InputError(f"generation: steps must be at least 2 for {name}, which takes over after a step")
             late = [] if entry["after_step"] == "scratch" else [k for k in entry["after_step"] if k >= steps - 1]
             if late:
                 raise InputError(
@@ -270,6 +307,16 @@ class Study:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InputError(f"critics, rewriters and external make the image set {twice[0]!r} twice; rename one")
+        names = [method.name for method in self.methods()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"critics, rewriters and external: the tables have a row {twice[0]!r} already; rename one")
+
+    def _made(self) -> set[str]:
+        """Prompt files that a rule makes."""
+        return {f"resources/interacting/{name}" for name in SHA256} | {
+            f"resources/written/{name}.jsonl" for name in self.config["topics"]
+        }
 
     @staticmethod
     def _known(key: str, values: list[str], known: dict, where: str) -> None:

@@ -2,13 +2,40 @@
 
 import json
 import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.images import is_intact
 from detailscribe.interacting import SHA256
 from detailscribe.records import file_sha256, read_rows
 
-WITH_EXCHANGES = ("decompositions", "critiques", "rewrites", "scores")
+OUTPUTS = ("decompositions", "critiques", "rewrites", "images", "scores", "selections")
+
+
+def verify_rows(results: Path, scenario: str) -> list[str]:
+    """Check that every output of a shard can be read and holds the prompts of its shard; what does not is removed.
+
+    Returns:
+        A sentence for each that was removed.
+    """
+    problems = []
+    for path in _outputs(results / scenario):
+        shard = results / scenario / "shards" / path.name
+        if not shard.is_file():
+            continue
+        try:
+            ids = Counter(row["id"] for row in read_rows(path))
+            wanted = {row["id"] for row in read_rows(shard)}
+            problem = (
+                "" if set(ids) == wanted and len(set(ids.values())) <= 1 else "other rows than its shard's prompts"
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            problem = f"cannot be read ({error})"
+        if problem:
+            path.unlink()
+            problems.append(f"{path}: {problem}; removed")
+    return problems
 
 
 def verify_images(results: Path, scenario: str) -> tuple[int, list[str]]:
@@ -22,13 +49,7 @@ def verify_images(results: Path, scenario: str) -> tuple[int, list[str]]:
     """
     checked, problems = 0, []
     for manifest in sorted((results / scenario / "images").glob("*/*.jsonl")):
-        try:
-            rows = read_rows(manifest)
-        except ValueError as error:
-            manifest.unlink()
-            problems.append(f"{error}; removed")
-            continue
-        for row in rows:
+        for row in read_rows(manifest):
             if row["status"] != "ok":
                 continue
             checked += 1
@@ -72,29 +93,30 @@ def verify_resources(resources: Path) -> tuple[int, list[str]]:
     return checked, problems
 
 
-def drop_rows_of(results: Path, scenario: str, exchanges: set[str]) -> list[Path]:
-    """Remove the outputs of a scenario that hold a row made from one of these exchanges; they are asked for again."""
+def drop_outputs(results: Path, scenario: str, unwanted: Callable[[dict], bool]) -> list[Path]:
+    """Remove the outputs of a scenario that hold an unwanted row; the next run makes them again, row by row."""
     removed = []
-    for place in WITH_EXCHANGES:
-        for path in sorted((results / scenario / place).rglob("*.jsonl")):
-            named = {name for row in read_rows(path) for name in _exchanges(row)}
-            if named & exchanges:
-                path.unlink()
-                removed.append(path)
-    return removed
-
-
-def drop_failed(results: Path, scenario: str) -> list[Path]:
-    """Remove the outputs of a scenario that hold a `failed` row, so that the next run tries those rows again."""
-    removed = []
-    for path in sorted((results / scenario).rglob("*.jsonl")):
-        place = path.relative_to(results / scenario).parts[0]
-        if place in (*WITH_EXCHANGES, "images") and any(row["status"] == "failed" for row in read_rows(path)):
+    for path in _outputs(results / scenario):
+        if any(unwanted(row) for row in read_rows(path)):
             path.unlink()
             removed.append(path)
     return removed
 
 
-def _exchanges(row: dict) -> list[str]:
-    value = row.get("exchange")
-    return value if isinstance(value, list) else [value] if value else []
+def made_from(exchanges: set[str]) -> Callable[[dict], bool]:
+    """Tells rows that were made from one of these exchanges."""
+
+    def unwanted(row: dict) -> bool:
+        named = row.get("exchange") or []
+        return bool(exchanges & set([named] if isinstance(named, str) else named))
+
+    return unwanted
+
+
+def is_failed(row: dict) -> bool:
+    """Tells rows whose work failed, as opposed to answers that were refused or could not be read."""
+    return row["status"] == "failed"
+
+
+def _outputs(folder: Path) -> list[Path]:
+    return sorted(path for place in OUTPUTS for path in (folder / place).rglob("*.jsonl"))

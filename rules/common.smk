@@ -10,25 +10,29 @@ sys.path.insert(0, workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
 from detailscribe import layout
-from detailscribe.errors import InputError
+from detailscribe.errors import InputError, SetupError
 from detailscribe.study import MINIATURE, Study
 
 # An entry that a second config file sets to null is dropped.
 for group in ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges"):
-    config[group] = {name: entry for name, entry in (config.get(group) or {}).items() if entry is not None}
+    if isinstance(config.get(group), dict):
+        config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 validate(config, str(Path(workflow.basedir) / "config" / "config.schema.yaml"), set_default=False)
+# Only the process that plans may write what the graph starts from, and only a real run may move finished work.
+PLANS, LOOKS = workflow.is_main_process, layout.only_looks(sys.argv[1:])
 try:
     STUDY = Study(config, Path(workflow.basedir))
-    # Jobs on other machines read this file too; only the process that plans may write.
-    LOCK = layout.lock() if workflow.is_main_process else None
+    LOCK = layout.lock(wait_for_jobs=not LOOKS) if PLANS else None
     if LOCK:
-        layout.prepare(STUDY)
-except InputError as error:
+        layout.prepare(STUDY, move=not LOOKS)
+except (InputError, SetupError) as error:
     raise WorkflowError(str(error))
+except OSError as error:
+    raise WorkflowError(f"cannot write below results/ ({error}); make room, correct its rights, or use --directory")
 
 
 onstart:
-    if workflow.is_main_process and not LOCK:
+    if PLANS and not LOCK:
         raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
 
 
@@ -36,7 +40,6 @@ wildcard_constraints:
     scenario="|".join(STUDY.scenarios),
     shard=r"\d{3}-of-\d{3}",
     image_set=r"[a-z][a-z0-9_]*(-k?\d+)?",
-    seed=r"\d+",
     critic="|".join([*config["critics"], "none"]),
     rewriter="|".join([*config["rewriters"], "none"]),
     external="|".join([*config["external"], "none"]),
@@ -47,11 +50,6 @@ wildcard_constraints:
 
 FIRST = STUDY.originals()[0]
 RATERS = config["human"]["raters"]
-
-
-def of_scenario(pattern):
-    """Input function: a pattern of one shard, for every shard of the scenario."""
-    return lambda wildcards: expand(pattern, scenario=wildcards.scenario, shard=STUDY.shards(wildcards.scenario))
 
 
 def source_of(scenario):
@@ -77,9 +75,15 @@ def folders_of(image_sets):
     return lambda wildcards: [path for image_set in image_sets for path in folder_of(image_set)(wildcards)]
 
 
-def weights_of(path):
-    """Files that a rule makes before a model at this path can be loaded."""
-    return [f"{MINIATURE}/digests.json"] if path.removeprefix("local-dir:").startswith(f"{MINIATURE}/") else []
+def listing_of(name):
+    """The list of a watched folder's files, which is written anew when one of them changes."""
+    return [f"results/folders/{name}.json"] if name in STUDY.watched_folders() else []
+
+
+def weights_of(name, path):
+    """Files that stand for a model's weights: made by a rule, or watched in the user's folder."""
+    made = path.removeprefix("local-dir:").startswith(f"{MINIATURE}/")
+    return [f"{MINIATURE}/digests.json"] if made else listing_of(name)
 
 
 def texts_of(wildcards):
@@ -99,23 +103,19 @@ def decompositions_of(wildcards):
     return path if config["critics"][wildcards.critic]["decomposition"] else []
 
 
-def pick_of(wildcards):
-    """The selected seeds of every shard, where there is more than one seed to select from."""
-    picks = of_scenario("results/{scenario}/selections/multi_seed/{shard}.jsonl")
-    return picks(wildcards) if STUDY.methods_named("multi_seed") else []
-
-
 def stage_files(scenario, stage):
     """Every file that a stage of a scenario ends in."""
     patterns = {
         "decompose": ["decompositions/{shard}.jsonl"],
-        "generate": [f"images/{name}/{{shard}}.jsonl" for name in [*STUDY.originals(), *config["rewriters"]]],
+        "generate": [f"rewrites/{name}/{{shard}}.jsonl" for name in config["rewriters"]]
+        + [f"images/{name}/{{shard}}.jsonl" for name in [*STUDY.originals(), *config["rewriters"]]],
         "critique": [f"critiques/{name}/{{shard}}.jsonl" for name in config["critics"]],
         "refine": [
             f"images/{name}/{{shard}}.jsonl" for critic in config["critics"] for name in STUDY.candidates(critic)
         ],
         "external": [f"images/{name}/{{shard}}.jsonl" for name in config["external"]],
         "score": [f"scores/{name}/{{shard}}.jsonl" for name in STUDY.metrics],
+        "select": ["selections/multi_seed/{shard}.jsonl"] if STUDY.methods_named("multi_seed") else [],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
             *("figures/main.svg", "report/index.html"),
@@ -128,6 +128,13 @@ def stage_files(scenario, stage):
     ]
 
 
-STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "tables"]
+STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables"]
 # Stages that only their own name asks for: people have to do something in between.
 HUMAN = ["human_sheets", "human_scores"]
+
+
+def free(name):
+    """The name of a target, unless a rule has it already."""
+    if workflow.is_rule(name):
+        raise WorkflowError(f"scenarios: the target {name!r} is the name of a rule; rename the scenario")
+    return name

@@ -9,7 +9,7 @@ rule gather_external:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         parameters="results/parameters/external-{external}.json",
         images=folder_of("{external}"),
-        folder=lambda wildcards: config["external"][wildcards.external].get("folder", []),
+        folder=lambda wildcards: listing_of(f"external-{wildcards.external}"),
     output:
         "results/{scenario}/images/{external}/{shard}.jsonl",
     log:

@@ -11,8 +11,11 @@ rule score_images:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
+        sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
-        weights=lambda wildcards: weights_of(config["metrics"][wildcards.metric].get("model", "")),
+        weights=lambda wildcards: weights_of(
+            f"score-{wildcards.metric}", config["metrics"][wildcards.metric].get("model", "")
+        ),
     output:
         "results/{scenario}/scores/{metric}/{shard}.jsonl",
     log:
@@ -34,6 +37,7 @@ rule judge_images:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
+        sets="results/parameters/sets.json",
         parameters="results/parameters/judge-{judge}.json",
     output:
         "results/{scenario}/scores/judge-{judge}/{shard}.jsonl",

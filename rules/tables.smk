@@ -8,19 +8,9 @@ rule clean_dictionary:
     """Keep the prompts that have every image, and list everything that is missing and why."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
-        decompositions=of_scenario("results/{scenario}/decompositions/{shard}.jsonl"),
         outputs=lambda wildcards: [
-            file
-            for stage in ("generate", "critique", "refine", "external", "score")
-            for file in stage_files(wildcards.scenario, stage)
+            file for stage in STAGES if stage != "tables" for file in stage_files(wildcards.scenario, stage)
         ],
-        rewrites=lambda wildcards: expand(
-            "results/{scenario}/rewrites/{rewriter}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            rewriter=config["rewriters"],
-            shard=STUDY.shards(wildcards.scenario),
-        ),
-        picks=pick_of,
         parameters="results/parameters/clean.json",
     output:
         dictionary="results/{scenario}/dictionary.jsonl",
@@ -57,6 +47,7 @@ rule pool_tables:
     """One table of all configured scenarios, each under its name."""
     input:
         tables=expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
+        parameters="results/parameters/pool.json",
     output:
         "results/tables/main.csv",
     log:
@@ -113,9 +104,12 @@ rule write_report:
         published="results/{scenario}/tables/published.csv",
         figure="results/{scenario}/figures/main.svg",
         critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
-        manifests=lambda wildcards: [
-            file for stage in ("generate", "refine", "external") for file in stage_files(wildcards.scenario, stage)
-        ],
+        manifests=lambda wildcards: expand(
+            "results/{scenario}/images/{image_set}/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            image_set=STUDY.image_sets(),
+            shard=STUDY.shards(wildcards.scenario),
+        ),
         scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
         parameters="results/parameters/report.json",
     output:

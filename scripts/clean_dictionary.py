@@ -8,9 +8,7 @@ from detailscribe.records import read_rows, write_rows, write_text
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
-    inputs = snakemake.input
-    files = [*inputs.decompositions, *inputs.rewrites, *inputs.outputs, *inputs.picks]
-    stages, manifests, picked = gather([Path(file) for file in files], parameters["stage_of"])
+    stages, manifests, picked = gather([Path(file) for file in snakemake.input.outputs], parameters["stage_of"])
     dictionary, dropped = clean(read_rows(Path(snakemake.input.prompts)), stages, manifests, picked)
     write_rows(Path(snakemake.output.dictionary), dictionary)
     write_text(Path(snakemake.output.dropped), dropped_text(dropped))

@@ -21,6 +21,7 @@ with job(snakemake) as running:
         Path("results"),
         snakemake.wildcards.scenario,
         snakemake.wildcards.shard,
+        [name],
         wishes,
         parameters["generation"],
         lambda missing: [read_image(files[wish.id]) for wish in missing],

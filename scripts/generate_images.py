@@ -9,4 +9,4 @@ with job(snakemake) as running:
     records = read_rows(snakemake.input.prompts)
     texts = by_id(snakemake.input.texts) if snakemake.input.texts else None
     wishes = wishes_from_text(records, texts, snakemake.wildcards.image_set, drawing)
-    drawing.make(snakemake.wildcards, wishes, running.progress(len(wishes), "image"))
+    drawing.make(snakemake.wildcards, [snakemake.wildcards.image_set], wishes, running.progress(len(wishes), "image"))

@@ -8,4 +8,6 @@ with job(snakemake) as running:
     drawing = Drawing(parameters_of(snakemake), snakemake.params.offload)
     records = read_rows(snakemake.input.prompts)
     wishes = wishes_from_critiques(records, by_id(snakemake.input.critiques), drawing)
-    drawing.make(snakemake.wildcards, wishes, running.progress(len(wishes), "image"))
+    drawing.make(
+        snakemake.wildcards, list(drawing.parameters["candidates"]), wishes, running.progress(len(wishes), "image")
+    )

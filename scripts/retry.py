@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from detailscribe.jobs import job
-from detailscribe.verifying import drop_failed
+from detailscribe.verifying import drop_outputs, is_failed, verify_rows
 
 with job(snakemake) as running:
-    removed = [path for scenario in snakemake.params.scenarios for path in drop_failed(Path("results"), scenario)]
-    running.say([f"{path}: has failed rows; removed" for path in removed] + [f"{len(removed)} files removed"])
+    results, sentences = Path("results"), []
+    for scenario in snakemake.params.scenarios:
+        sentences += verify_rows(results, scenario)
+        removed = drop_outputs(results, scenario, is_failed)
+        sentences += [f"{path}: has failed rows; removed" for path in removed]
+    running.say([*sentences, f"{len(sentences)} files removed"])

@@ -4,21 +4,21 @@ from pathlib import Path
 
 from detailscribe.exchanges import check
 from detailscribe.jobs import job
-from detailscribe.verifying import drop_rows_of, verify_images, verify_resources
+from detailscribe.verifying import drop_outputs, made_from, verify_images, verify_resources, verify_rows
 
 with job(snakemake) as running:
     results = Path("results")
     files, sentences = verify_resources(Path("resources"))
+    broken = check(Path("resources/exchanges"))
+    for path, problem in broken:
+        sentences.append(f"{path}: {problem}; removed")
+        path.unlink()
     for scenario in snakemake.params.scenarios:
+        sentences += verify_rows(results, scenario)
         checked, problems = verify_images(results, scenario)
         files += checked
         sentences += problems
-    broken = check(Path("resources/exchanges"))
-    for path, problem in broken:
-        sentences.append(f"{path}: {problem}; removed, and asked for again by the next run")
-        path.unlink()
-    for scenario in snakemake.params.scenarios:
-        removed = drop_rows_of(results, scenario, {path.stem for path, _ in broken})
+        removed = drop_outputs(results, scenario, made_from({path.stem for path, _ in broken}))
         sentences += [f"{path}: made from a broken exchange; removed" for path in removed]
     sentences.append(
         f"{files} files and every exchange checked, {len(sentences)} problems"

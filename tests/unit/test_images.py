@@ -29,7 +29,8 @@ class Painter:
 
 
 def make(folder, wishes, painter):
-    make_images(folder, "s", "000-of-001", wishes, SAVING, painter, {"torch": "0"})
+    sets = sorted({wish.image_set for wish in wishes})
+    make_images(folder, "s", "000-of-001", sets, wishes, SAVING, painter, {"torch": "0"})
     return {path.parent.name: read_rows(path) for path in folder.glob("s/images/*/*.jsonl")}
 
 
@@ -93,8 +94,25 @@ def test_a_broken_set_up_stops_and_keeps_what_was_drawn(tmp_path):
 
 
 def test_failing_at_every_prompt_is_an_error_and_not_a_table_of_losses(tmp_path):
-    with pytest.raises(ValueError, match="cannot draw this"):
+    with pytest.raises(SetupError, match="not one image could be drawn.*cannot draw this"):
         make(tmp_path, [wish("a"), wish("bb")], Painter(fail=["a", "bb"]))
+
+
+def test_failures_beside_one_image_that_is_there_are_rows(tmp_path):
+    make(tmp_path, [wish("a")], Painter())
+    rows = make(tmp_path, [wish("a"), wish("bb"), wish("ccc")], Painter(fail=["bb", "ccc"]))["original-1"]
+    assert [row["status"] for row in rows] == ["ok", "failed", "failed"]
+
+
+def test_an_empty_shard_gets_its_manifests(tmp_path):
+    make_images(tmp_path, "s", "000-of-001", ["x-k0", "x-k1"], [], SAVING, Painter(), {})
+    assert [read_rows(path) for path in tmp_path.glob("s/images/*/*.jsonl")] == [[], []]
+
+
+def test_a_prompt_of_any_length_fits_its_file(tmp_path):
+    text = "狐" * 60_000
+    [row] = make(tmp_path, [Wish("a", "x", prompt=text, recipe={"prompt": text})], Painter())["x"]
+    assert row["status"] == "ok" and row["prompt"] == text
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])

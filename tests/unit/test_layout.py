@@ -1,13 +1,18 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from detailscribe.images import Wish, make_images
-from detailscribe.layout import lock, reshard
+from detailscribe.layout import at_work, lock, only_looks, reshard
 from detailscribe.prompts import shard_names, shard_of
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 IDS = [f"id-{number}" for number in range(12)]
 
 
@@ -35,7 +40,7 @@ def draw(results, shard, ids) -> list[str]:
         return [Image.new("RGB", (8, 8), (IDS.index(wish.id) * 20, 0, 0)) for wish in wishes]
 
     wishes = [Wish(id, "original-1", prompt=id, seed=1, recipe={"id": id}) for id in ids]
-    make_images(results, "s", shard, wishes, {"format": "png", "quality": 75}, painter, {})
+    make_images(results, "s", shard, ["original-1"], wishes, {"format": "png", "quality": 75}, painter, {})
     return drawn
 
 
@@ -97,6 +102,42 @@ def test_only_one_holder_of_the_lock(tmp_path):
     assert lock(tmp_path / "results") is None
     first.close()
     assert lock(tmp_path / "results") is not None
+
+
+def test_the_lock_waits_for_jobs_that_outlived_their_run(tmp_path):
+    code = """
+import time
+from detailscribe.layout import at_work
+with at_work():
+    print(1, flush=True)
+    time.sleep(1.5)
+"""
+    job = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE)
+    job.stdout.readline()
+    assert lock(tmp_path / "results", wait_for_jobs=True) is not None
+    assert job.wait(timeout=1) == 0
+
+
+def test_jobs_do_not_wait_for_each_other(tmp_path):
+    with at_work(tmp_path), at_work(tmp_path):
+        assert lock(tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "looks"),
+    [
+        ("-n", True),
+        ("-np demo", True),
+        ("demo --dry-run", True),
+        ("--rulegraph dot", True),
+        ("--lint=json", True),
+        ("demo --cores 2", False),
+        ("--nolock", False),
+        ("-k --config note=-n", False),
+    ],
+)
+def test_a_command_that_only_looks_is_known_by_its_options(line, looks):
+    assert only_looks(line.split()) == looks
 
 
 def test_rows_are_json_lines(scenario):

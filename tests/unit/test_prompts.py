@@ -44,7 +44,10 @@ def test_byte_order_mark_blank_lines_and_other_keys_are_taken(tmp_path):
         (b'{"topic": "", "prompt": "b"}', "line 1: topic must be a text"),
         (b'{"topic": "a", "prompt": "\\ud800"}', "line 1: prompt holds half a character"),
         (b"\n\n", "no prompt in it"),
-        (b'{"topic":"a b","prompt":"p"}\n{"topic":"a-b","prompt":"p"}', "line 2: the same topic and prompt as line 1"),
+        (
+            b'{"topic":"a b","prompt":"p"}\n{"topic":"a-b","prompt":"p"}',
+            "line 2: the same prompt as line 1 under a topic",
+        ),
     ],
 )
 def test_bad_lines_are_refused_with_file_and_line(tmp_path, text, sentence):

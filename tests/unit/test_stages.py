@@ -11,7 +11,7 @@ from detailscribe.external import imported_wishes, read_image
 from detailscribe.interacting import SHA256, fetch
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
 from detailscribe.scoring import score_images, select_image
-from detailscribe.verifying import drop_failed, drop_rows_of, verify_images, verify_resources
+from detailscribe.verifying import drop_outputs, is_failed, made_from, verify_images, verify_resources, verify_rows
 
 RECORDS = {id: {"id": id, "topic": f"topic {id}", "prompt": f"prompt {id}"} for id in ("a", "b")}
 
@@ -68,6 +68,27 @@ def test_a_missing_or_broken_image_is_a_row_without_a_score(tmp_path, scorer):
     rows = score_images(RECORDS, sets, {}, "", scorer.load, Ledger(tmp_path / "ledger.jsonl"))
     assert [(row["score"], row["status"]) for row in rows] == [(None, "skipped"), (None, "failed")]
     assert "refused" in rows[0]["reason"] and rows[1]["reason"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_is_a_failure(tmp_path, scorer, value):
+    def score(self, prompts, images):
+        return [value if images[0].width == 5 else 1.0]
+
+    scorer.score = score
+    sets = {"x": {"a": picture(tmp_path, "a.png", 5), "b": picture(tmp_path, "b.png", 7)}}
+    rows = score_images(RECORDS, sets, {}, "", scorer.load, Ledger(tmp_path / "ledger.jsonl"))
+    assert [(row["score"], row["status"]) for row in rows] == [(None, "failed"), (1.0, "ok")]
+
+
+def test_a_scorer_that_fails_at_every_image_stops_the_job(tmp_path, scorer):
+    def score(self, prompts, images):
+        raise RuntimeError("no kernel image")
+
+    scorer.score = score
+    sets = {"x": {id: picture(tmp_path, f"{id}.png") for id in RECORDS}}
+    with pytest.raises(SetupError, match="no image could be scored.*no kernel image"):
+        score_images(RECORDS, sets, {}, "", scorer.load, Ledger(tmp_path / "ledger.jsonl"))
 
 
 def test_a_broken_set_up_of_a_scorer_stops_the_job(tmp_path):
@@ -130,6 +151,8 @@ def test_imported_files_are_found_by_id_and_a_gap_is_named(tmp_path):
     wishes, files = imported_wishes(list(RECORDS.values()), tmp_path, "mine", {})
     assert [(wish.status, wish.id in files) for wish in wishes] == [("ok", True), ("failed", False)]
     assert "no file b.png" in wishes[1].reason
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n rubbish")
+    assert "b.png is no image" in imported_wishes(list(RECORDS.values()), tmp_path, "mine", {})[0][1].reason
     assert read_image(files["a"]).mode == "RGB"
 
 
@@ -194,17 +217,25 @@ def test_changed_resources_are_removed_to_be_made_again(tmp_path):
     assert not digests.exists()
 
 
-def test_a_torn_manifest_is_found(results):
+@pytest.mark.parametrize("cut", ["in a line", "at a line's end", "twice"])
+def test_a_manifest_that_lost_rows_is_found(results, cut):
     manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
-    manifest.write_text(manifest.read_text()[:50])
-    assert "line 1: not JSON" in verify_images(results, "s")[1][0]
+    write_rows(results / "s" / "shards" / "000-of-001.jsonl", [{"id": id} for id in "abcde"])
+    assert verify_rows(results, "s") == []
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text(
+        {"in a line": "".join(lines)[:50], "at a line's end": lines[0]}.get(cut, "".join([*lines, lines[0]]))
+    )
+    (manifest.parent / ".000-of-001.jsonl.abc.tmp").write_text("left by a kill")
+    [sentence] = verify_rows(results, "s")
+    assert "o1/000-of-001.jsonl" in sentence
     assert not manifest.exists()
 
 
 def test_outputs_of_broken_exchanges_and_of_failures_are_removed_and_no_others(results):
     for name, exchange in (("x", ["one", "two"]), ("y", ["three"])):
         write_rows(results / "s" / "scores" / name / "000-of-001.jsonl", [{"status": "ok", "exchange": exchange}])
-    [removed] = drop_rows_of(results, "s", {"two"})
+    [removed] = drop_outputs(results, "s", made_from({"two"}))
     assert removed.parent.name == "x"
-    assert [path.parent.name for path in drop_failed(results, "s")] == ["o1"]
+    assert [path.parent.name for path in drop_outputs(results, "s", is_failed)] == ["o1"]
     assert len(read_rows(results / "s" / "scores" / "y" / "000-of-001.jsonl")) == 1

@@ -89,6 +89,10 @@ class Study:
         """How many exchanges are recorded."""
         return len(list((self.folder / "resources" / "exchanges").glob("*/*.json")))
 
+    def exchange(self, digest: str) -> dict:
+        """A recorded exchange."""
+        return json.loads((self.folder / "resources" / "exchanges" / digest[:2] / f"{digest}.json").read_text())
+
     def table(self) -> bytes:
         """The main table."""
         return (self.results / "small" / "tables" / "main.csv").read_bytes()

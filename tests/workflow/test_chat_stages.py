@@ -108,6 +108,20 @@ def test_an_endpoint_that_fails_stops_the_run_and_keeps_what_was_answered(fresh)
     assert len(fresh.rows("decompositions/*.jsonl")) == len(PROMPTS)
 
 
+def test_a_failed_call_is_tried_again_when_asked_for_and_not_before(study):
+    with ChatServer(fault=lambda role, prompt: "blank" if role == "rewrite" and VICTIM in prompt else None) as server:
+        config = on(server)
+        study.snakemake("small_generate", **config)
+        assert [row["status"] for row in study.rows("rewrites/*/*.jsonl")].count("failed") == 1
+        server.fault, asked = None, len(server.calls)
+        study.snakemake("small_generate", **config)
+        assert len(server.calls) == asked
+        study.snakemake("retry", **config)
+        study.snakemake("small_generate", **config)
+        assert len(server.calls) == asked + 1
+    assert {row["status"] for row in study.rows("images/gpt_rewrite/*.jsonl")} == {"ok"}
+
+
 def test_unreadable_replies_are_rows_without_an_invented_score(study):
     with ChatServer(answer=lambda body: "I would rather not say.") as server:
         study.snakemake(**on(server))
@@ -147,3 +161,8 @@ def test_imported_images_are_an_image_set_and_a_gap_is_named(study, tmp_path):
     study.snakemake(**config)
     assert dropped(study) == []
     assert len(study.rows("dictionary.jsonl")) == len(PROMPTS)
+    before = {row["id"]: row["sha256"] for row in study.rows("images/elsewhere/*.jsonl")}
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(folder / f"{ids[0]}.png")  # in place
+    study.snakemake("small_external", **config)
+    after = {row["id"]: row["sha256"] for row in study.rows("images/elsewhere/*.jsonl")}
+    assert [id for id in ids if before[id] != after[id]] == [ids[0]]

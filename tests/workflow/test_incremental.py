@@ -111,15 +111,39 @@ def test_lost_metadata_redoes_no_image(study):
 
 def test_another_number_of_shards_moves_files_and_makes_none(study):
     bytes_before, before, table = study.images(), study.times(), study.table()
-    study.snakemake(scenarios={"small": {"shards": 3}})
+    more = {"scenarios": {"small": {"shards": 5}}}  # more than prompts: one at least is empty
+    files = sorted((study.results / "small").rglob("*"))
+    assert "generate_images" in study.snakemake("-n", **more)
+    assert sorted((study.results / "small").rglob("*")) == files
+    study.snakemake("small_generate", **more)
     assert study.times() == before
     assert {row["id"] for row in study.rows("prompts.jsonl")} == {prompt_id(*prompt) for prompt in PROMPTS}
-    assert sorted(study.images().values()) == sorted(bytes_before.values())
     assert not [path for path in (study.results / "small").rglob("*-of-001*")]
-    assert study.table() == table
+    assert sum(not path.read_text() for path in study.results.glob("small/images/original-11/*.jsonl")) >= 1
     study.snakemake()
     assert study.times() == before
     assert study.images() == bytes_before
+    assert study.table() == table
+
+
+def test_the_first_of_the_seeds_is_the_one_that_is_criticised(study):
+    study.snakemake("small_critique", seeds=[12, 11])
+    shown = {row["sha256"] for row in study.rows("images/original-12/*.jsonl")}
+    exchanges = [study.exchange(row["exchange"]) for row in study.rows("critiques/detailscribe/*.jsonl")]
+    assert {image for exchange in exchanges for image in exchange["request"]["images"]} == shown
+
+
+def test_a_dropped_method_that_comes_back_is_scored_by_a_metric_that_came_meanwhile(study):
+    second = {"metrics": {"second": {"module": "clip_score", "model": "local-dir:resources/miniature/clip"}}}
+    second["metrics"]["second"] |= {"pretrained": "", "revision": ""}
+    table, before = study.table().decode().splitlines(), study.times()
+    study.snakemake(critics={"gpt_refine": None}, **second)
+    assert b"gpt_refine" not in study.table()
+    study.snakemake(**second)
+    assert {row["image_set"] for row in study.rows("scores/second/*.jsonl")} == IMAGE_SETS
+    rows = study.table().decode().splitlines()
+    assert set(table) <= set(rows)
+    assert study.times() == before
 
 
 def test_a_new_version_of_an_algorithm_redoes_its_stage(study, tmp_path):
