@@ -39,26 +39,30 @@ def dropped(study) -> list[dict]:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-@pytest.mark.parametrize("refused", REFUSALS)
-def test_a_refusal_is_a_row_and_every_other_prompt_goes_on(study, refused):
-    stage, places, left_out = REFUSALS[refused]
-    with ChatServer(refuse=lambda role, prompt: role == refused and VICTIM in prompt) as server:
+@pytest.mark.parametrize(
+    "victims",
+    [{"decompose": 0, "refine": 1, "rewrite": 2, "image": 3}, {"critique": 0, "judge": 1}],
+    ids=" ".join,
+)
+def test_a_refusal_is_a_row_and_every_other_prompt_goes_on(study, victims):
+    texts = {role: PROMPTS[number][1] for role, number in victims.items()}
+    with ChatServer(refuse=lambda role, prompt: role in texts and texts[role] in prompt) as server:
         study.snakemake(**on(server))
-    victim = next(row["id"] for row in study.rows("prompts.jsonl") if row["prompt"] == VICTIM)
-    rows = dropped(study)
-    assert {row["id"] for row in rows} == {victim}
-    roots = [row for row in rows if row["status"] == "refused"]
-    assert roots and {row["stage"] for row in roots} == {stage}
-    if places:
-        assert {row["image_set"] for row in roots} == places
-    skipped = {row["image_set"] for row in rows if row["stage"] in ("generate", "refine", "external")}
-    assert skipped == left_out
-    assert all(row["reason"] for row in rows)
-    missing_images = {row["id"] for row in study.rows("images/*/*.jsonl") if row["status"] != "ok"}
-    assert missing_images == ({victim} if left_out else set())
+    ids = {row["prompt"]: row["id"] for row in study.rows("prompts.jsonl")}
+    lost = dropped(study)
+    assert {row["id"] for row in lost} == {ids[text] for text in texts.values()}
+    assert all(row["reason"] for row in lost)
+    for role, text in texts.items():
+        stage, places, left_out = REFUSALS[role]
+        rows = [row for row in lost if row["id"] == ids[text]]
+        roots = [row for row in rows if row["status"] == "refused"]
+        assert roots and {row["stage"] for row in roots} == {stage}
+        if places:
+            assert {row["image_set"] for row in roots} == places
+        missing = {row["image_set"] for row in rows if row["stage"] in ("generate", "refine", "external")}
+        assert missing == left_out
     complete = {row["id"] for row in study.rows("dictionary.jsonl")}
-    assert (victim in complete) == (not left_out)
-    assert len(complete) == len(PROMPTS) - bool(left_out)
+    assert set(ids.values()) - complete == {ids[text] for role, text in texts.items() if REFUSALS[role][2]}
     scores = study.rows("scores/*/*.jsonl")
     assert all((row["score"] is None) == (row["status"] != "ok") for row in scores)
 
