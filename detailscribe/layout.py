@@ -52,18 +52,20 @@ def lock(results: Path = RESULTS, wait_for_jobs: bool = False):
         file = open(results / ".lock", "w")  # noqa: SIM115 - held until the process ends
     except PermissionError as error:
         raise SetupError(f"{results.resolve()} cannot be written; correct its rights, or use --directory") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    if wait_for_jobs:
-        with open(results / ".jobs", "a") as jobs:
-            try:
-                fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print("Waiting for jobs that an ended run left at work.", file=sys.stderr)
-                fcntl.flock(jobs, fcntl.LOCK_EX)
+    # A file system without locks (some network ones) answers with another error; there nothing guards the folder.
+    with contextlib.suppress(OSError):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        if wait_for_jobs:
+            with open(results / ".jobs", "a") as jobs:
+                try:
+                    fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    print("Waiting for jobs that an ended run left at work.", file=sys.stderr)
+                    fcntl.flock(jobs, fcntl.LOCK_EX)
     return file
 
 
@@ -72,7 +74,8 @@ def at_work(results: Path = RESULTS) -> Iterator[None]:
     """Mark the results folder as worked on by a job."""
     results.mkdir(parents=True, exist_ok=True)
     with open(results / ".jobs", "a") as jobs:
-        fcntl.flock(jobs, fcntl.LOCK_SH)
+        with contextlib.suppress(OSError):
+            fcntl.flock(jobs, fcntl.LOCK_SH)
         yield
 
 
@@ -100,9 +103,9 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
             try:
                 write_prompts(study, scenario, results)
             except InputError:
-                if not source.is_relative_to("resources"):
+                if not study.is_made(scenario):
                     raise
-                source.unlink()  # a rule made it, and makes it again
+                source.unlink()  # a rule makes it again
         for manifest in (results / scenario / "images").glob("*/*.jsonl"):
             manifest.with_suffix("").mkdir(exist_ok=True)  # a folder deleted whole must be seen as changed
 

@@ -48,13 +48,13 @@ def read_prompts(path: Path) -> list[Prompt]:
             continue
         record = _parse(line, f"{path}, line {number}")
         if record.id in lines:
-            line, topic = lines[record.id]
+            first, topic = lines[record.id]
             if topic == record.topic:
                 raise InputError(
-                    f"{path}, line {number}: the same topic and prompt as line {line}; remove one of the two"
+                    f"{path}, line {number}: the same topic and prompt as line {first}; remove one of the two"
                 )
             raise InputError(
-                f"{path}, line {number}: the same prompt as line {line} under a topic that makes the same id "
+                f"{path}, line {number}: the same prompt as line {first} under a topic that makes the same id "
                 f"({topic!r}, {record.topic!r}); word one of the two topics differently"
             )
         lines[record.id] = number, record.topic

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from detailscribe import checking
 from detailscribe.errors import InputError
 from detailscribe.interacting import SHA256
 from detailscribe.prompts import shard_names
@@ -40,7 +41,6 @@ ALGORITHMS = {
     "human_scores": 1,
     "miniature": 1,
 }
-RESERVED = {"tables", "parameters", "all", "default", "verify", "retry", "prompts"}  # not names of a scenario
 MINIATURE = "resources/miniature"
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
@@ -67,7 +67,7 @@ class Study:
         self.scenarios = list(config["scenarios"])
         self.metrics = [*config["metrics"], *(f"judge-{name}" for name in config["judges"])]
         self.seeds = list(dict.fromkeys([*config["seeds"], *config["extra_seeds"]]))
-        self._check()
+        checking.check(self)
         self.image_model = config["image_models"][config["image_model"]]
 
     # ---- names -------------------------------------------------------------------------------------------------
@@ -76,6 +76,12 @@ class Study:
         """The prompt file of a scenario: as the config writes it, or in the workflow's folder if it lies there."""
         entry = self.config["scenarios"][scenario]
         return self._find(entry if isinstance(entry, str) else entry["file"])
+
+    def is_made(self, scenario: str) -> bool:
+        """Whether a rule makes the scenario's prompt file, which is then never the user's own."""
+        interacting = {f"resources/interacting/{name}" for name in SHA256}
+        written = {f"resources/written/{name}.jsonl" for name in self.config["topics"]}
+        return str(self.source(scenario)) in interacting | written
 
     def shards(self, scenario: str) -> list[str]:
         """Shard names of a scenario."""
@@ -263,63 +269,3 @@ class Study:
         # An imported folder may hold the paper's own images; another hosted model certainly makes others.
         model = self.config["external"].get("hosted", {}).get("model", PAPER_HOSTED)
         return {} if model == PAPER_HOSTED else {"hosted": model}
-
-    def _check(self) -> None:
-        config = self.config
-        for scenario in self.scenarios:
-            if scenario in RESERVED:
-                raise InputError(f"scenarios: {scenario!r} is a name of the pipeline's own; choose another")
-            source = self.source(scenario)
-            if not source.is_file() and str(source) not in self._made():
-                raise InputError(
-                    f"scenarios: {scenario}: there is no file {source}; correct the path, or remove the line"
-                )
-        self._known("study", config["study"], config["scenarios"], "scenarios")
-        self._known("image_model", [config["image_model"]], config["image_models"], "image_models")
-        self._known("seed_selector", [config["seed_selector"]], config["metrics"], "metrics")
-        if both := set(config["seeds"]) & set(config["extra_seeds"]):
-            raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
-        if config["topics"]:
-            self._known("roles", ["write"], config["roles"], "roles")
-        for name, entry in config["topics"].items():
-            if not Path(entry["file"]).is_file():
-                raise InputError(f"topics: {name}: there is no file {entry['file']}; correct the path")
-        for name, entry in config["external"].items():
-            if "folder" in entry and not Path(entry["folder"]).is_dir():
-                raise InputError(f"external: {name}: there is no folder {entry['folder']}; correct the path")
-        for name, entry in [*config["critics"].items(), *config["rewriters"].items()]:
-            self._known(f"{name}: role", [entry["role"]], config["roles"], "roles")
-        for group in ("roles", "external", "judges"):
-            for name, entry in config[group].items():
-                if "endpoint" in entry:
-                    self._known(f"{group}: {name}: endpoint", [entry["endpoint"]], config["endpoints"], "endpoints")
-        steps = config["generation"]["steps"]
-        for name, entry in config["critics"].items():
-            if entry["after_step"] != "scratch" and steps < 2:
-                raise InputError(f"generation: steps must be at least 2 for {name}, which takes over after a step")
-            late = [] if entry["after_step"] == "scratch" else [k for k in entry["after_step"] if k >= steps - 1]
-            if late:
-                raise InputError(
-                    f"critics: {name}: after_step {late[0]} leaves no step for the refined prompt; "
-                    f"with {steps} steps it must be at most {steps - 2}"
-                )
-        names = self.image_sets()
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputError(f"critics, rewriters and external make the image set {twice[0]!r} twice; rename one")
-        names = [method.name for method in self.methods()]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputError(f"critics, rewriters and external: the tables have a row {twice[0]!r} already; rename one")
-
-    def _made(self) -> set[str]:
-        """Prompt files that a rule makes."""
-        return {f"resources/interacting/{name}" for name in SHA256} | {
-            f"resources/written/{name}.jsonl" for name in self.config["topics"]
-        }
-
-    @staticmethod
-    def _known(key: str, values: list[str], known: dict, where: str) -> None:
-        for value in values:
-            if value not in known:
-                raise InputError(f"{key}: {value!r} is not one of {where}: {', '.join(sorted(known)) or 'none there'}")

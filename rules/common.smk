@@ -56,7 +56,7 @@ def source_of(scenario):
     """A scenario's prompt file. The user's own is watched through the shards; only a file that a rule makes counts
     by its time."""
     source = str(STUDY.source(scenario))
-    return source if source.startswith("resources/") else ancient(source)
+    return source if STUDY.is_made(scenario) else ancient(source)
 
 
 def folder_of(image_set):

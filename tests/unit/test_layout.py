@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import subprocess
@@ -5,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
+from detailscribe.errors import InputError
 from detailscribe.images import Wish, make_images
-from detailscribe.layout import at_work, lock, only_looks, reshard
+from detailscribe.layout import at_work, lock, only_looks, prepare, reshard
 from detailscribe.prompts import shard_names, shard_of
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
+from detailscribe.study import Study
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 IDS = [f"id-{number}" for number in range(12)]
@@ -94,6 +98,21 @@ def test_the_same_layout_is_left_alone(scenario):
     before = {path: path.stat().st_mtime_ns for path in scenario.rglob("*")}
     reshard(scenario, shard_names(2))
     assert {path: path.stat().st_mtime_ns for path in scenario.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("file", "mine"), [("resources/interacting/toy_data_001.jsonl", False), ("resources/mine.jsonl", True)]
+)
+def test_a_broken_prompt_file_is_made_again_unless_it_is_the_users(tmp_path, monkeypatch, file, mine):
+    repository = Path(__file__).parents[2]
+    config = yaml.safe_load((repository / "config" / "config.yaml").read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text('{"topic"')
+    study = Study({**config, "scenarios": {"demo": "config/prompts/demo.jsonl", "mine": file}}, repository)
+    with pytest.raises(InputError) if mine else contextlib.nullcontext():
+        prepare(study, tmp_path / "results")
+    assert (tmp_path / file).exists() == mine
 
 
 def test_only_one_holder_of_the_lock(tmp_path):
