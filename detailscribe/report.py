@@ -16,6 +16,7 @@ def report(
     figure: str,
     dropped: pd.DataFrame,
     prompts: list[dict],
+    parts: dict[str, dict],
     critiques: dict[str, dict[str, dict]],
     images: dict[str, dict[str, dict]],
     scores: dict[tuple[str, str, str], float | None],
@@ -30,6 +31,7 @@ def report(
         figure: The main figure, relative to the page.
         dropped: The dropped rows.
         prompts: Prompt records.
+        parts: Decomposition rows by id.
         critiques: Critique rows by id, by critic.
         images: Manifest rows by id, by image set.
         scores: By (id, image set, metric).
@@ -50,6 +52,7 @@ def report(
         figure=figure,
         dropped=dropped,
         prompts=prompts,
+        parts=parts,
         critiques=critiques,
         images=images,
         scores=scores,

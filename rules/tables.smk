@@ -103,6 +103,7 @@ rule write_report:
         table="results/{scenario}/tables/main.csv",
         published="results/{scenario}/tables/published.csv",
         figure="results/{scenario}/figures/main.svg",
+        decompositions=lambda wildcards: stage_files(wildcards.scenario, "decompose"),
         critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
         manifests=lambda wildcards: expand(
             "results/{scenario}/images/{image_set}/{shard}.jsonl",

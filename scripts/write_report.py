@@ -11,7 +11,9 @@ from detailscribe.report import report
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
-    critiques, images, scores = {}, {}, {}
+    parts, critiques, images, scores = {}, {}, {}, {}
+    for file in snakemake.input.decompositions:
+        parts.update(by_id(file))
     for file in map(Path, snakemake.input.critiques):
         critiques.setdefault(file.parent.name, {}).update(by_id(file))
     for file in map(Path, snakemake.input.manifests):
@@ -27,6 +29,7 @@ with job(snakemake):
         Path(os.path.relpath(snakemake.input.figure, Path(snakemake.output[0]).parent)).as_posix(),
         pd.read_csv(snakemake.input.dropped, sep="\t", dtype=str, keep_default_na=False, quoting=3),
         read_rows(Path(snakemake.input.prompts)),
+        parts,
         critiques,
         images,
         scores,
