@@ -227,7 +227,7 @@ class Study:
             return config["external" if stage == "external" else "judges"][name].get("endpoint", "")
         return config["roles"][stage]["endpoint"]
 
-    # ---- helpers -----------------------------------------------------------------------------------------------
+    # ---- pieces ------------------------------------------------------------------------------------------------
 
     def _role(self, role: str, template: str, reply: str) -> dict:
         entry = self.config["roles"][role]

@@ -1,5 +1,6 @@
 # Score: one row an image under each metric, and the seed that one of the metrics picks.
-# Reads   results/{scenario}/shards/{shard}.jsonl and every image set's manifest
+# Reads   results/{scenario}/shards/{shard}.jsonl and every image set's manifest; sets.json says which sets there are,
+#         so that one that comes back is scored
 # Writes  results/{scenario}/scores/{metric}/{shard}.jsonl, scores/judge-{judge}/{shard}.jsonl,
 #         selections/multi_seed/{shard}.jsonl
 

@@ -330,6 +330,7 @@ def test_image_request_gives_a_file_beside_its_exchange(tmp_path, kind):
         (None, "refused"),
         ({"data": []}, "failed"),
         ({"data": [{"b64_json": "bm8gaW1hZ2U="}]}, "failed"),
+        ({"data": [{"b64_json": "iVBORw0KGgpydWJiaXNo"}]}, "failed"),  # a PNG's first bytes, then rubbish
         ({"data": [{"url": "file:///etc/hostname"}]}, "failed"),
         ({"data": [{"url": "http://127.0.0.1:9/a.png"}]}, "failed"),
         ("garbage", "failed"),
@@ -370,3 +371,10 @@ def test_a_failure_is_kept_for_replay_and_gives_way_to_an_answer(tmp_path):
         server.fault = None
         live(server, tmp_path).ask([question()])
     assert [reply.status for reply in replay.ask([question()])] == ["ok"]
+
+
+def test_half_a_character_in_an_answer_is_replaced_and_can_be_kept(tmp_path):
+    with ChatServer(answer=lambda body: "<a fox \ud83d>") as server:
+        [reply] = live(server, tmp_path).ask([question()])
+    assert (reply.status, reply.text) == ("ok", "<a fox ?>")
+    assert exchanges.read(tmp_path, reply.digest).text == reply.text
