@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from detailscribe.errors import InputError, SetupError
-from detailscribe.layout import at_work
+from detailscribe.locks import at_work
 from detailscribe.records import read_rows
 
 LOG_INTERVAL_S = 5

@@ -6,12 +6,15 @@ and C are the versions of the paper's page; C is the one of EMNLP 2025).
 """
 
 import csv
+import math
 import re
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError
+
+if TYPE_CHECKING:  # every plan reads the numbers; only a comparison has a table
+    import pandas as pd
 
 COLUMNS = [
     *("scenario", "method", "metric", "published", "version", "n_published"),
@@ -39,7 +42,7 @@ def read_published(path: Path) -> list[dict]:
 def compare(
     scenario: str,
     published: list[dict],
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     judges: dict[str, str],
     replaced: dict[str, str],
     miniature: bool,
@@ -77,7 +80,7 @@ def compare(
             reason = "made by the miniature"
         elif value["method"] in replaced:
             reason = f"model retired; ours is {replaced[value['method']]}"
-        elif pd.isna(low):
+        elif math.isnan(low):
             reason = "no interval"
         else:
             reason = ""

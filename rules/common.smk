@@ -9,7 +9,7 @@ from snakemake.utils import validate
 sys.path.insert(0, workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
-from detailscribe import layout
+from detailscribe import layout, locks
 from detailscribe.errors import InputError, SetupError
 from detailscribe.study import MINIATURE, Study
 
@@ -19,10 +19,10 @@ for group in ("scenarios", "topics", "critics", "rewriters", "external", "metric
         config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 validate(config, str(Path(workflow.basedir) / "config" / "config.schema.yaml"), set_default=False)
 # Only the process that plans may write what the graph starts from, and only a real run may move finished work.
-PLANS, LOOKS = workflow.is_main_process, layout.only_looks(sys.argv[1:])
+PLANS, LOOKS = workflow.is_main_process, locks.only_looks(sys.argv[1:])
 try:
     STUDY = Study(config, Path(workflow.basedir))
-    LOCK = layout.lock(wait_for_jobs=not LOOKS) if PLANS else None
+    LOCK = locks.lock(wait_for_jobs=not LOOKS) if PLANS else None
     if LOCK:
         layout.prepare(STUDY, move=not LOOKS)
 except (InputError, SetupError) as error:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from detailscribe.errors import InputError
 from detailscribe.images import Wish, make_images
-from detailscribe.layout import at_work, lock, only_looks, prepare, reshard
+from detailscribe.layout import prepare, reshard
+from detailscribe.locks import at_work, lock, only_looks
 from detailscribe.prompts import shard_names, shard_of
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
 from detailscribe.study import Study
@@ -126,7 +127,7 @@ def test_only_one_holder_of_the_lock(tmp_path):
 def test_the_lock_waits_for_jobs_that_outlived_their_run(tmp_path):
     code = """
 import time
-from detailscribe.layout import at_work
+from detailscribe.locks import at_work
 with at_work():
     print(1, flush=True)
     time.sleep(1.5)

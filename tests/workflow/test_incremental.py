@@ -179,7 +179,7 @@ def test_two_runs_at_once_are_refused(study):
         [
             sys.executable,
             "-c",
-            "import sys; from detailscribe.layout import lock; kept = lock(); print(1, flush=True); sys.stdin.read()",
+            "import sys; from detailscribe.locks import lock; kept = lock(); print(1, flush=True); sys.stdin.read()",
         ],
         cwd=study.folder,
         env={**study.env(), "PYTHONPATH": str(REPOSITORY)},

@@ -1,0 +1,72 @@
+"""A rule's environment holds what its script imports, as far as imports at the top of modules show."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+IMPORT_NAMES = {"open_clip_torch": "open_clip", "pillow": "PIL", "pyyaml": "yaml"}
+# What Snakemake brings into every environment that its scripts run in is not counted on here.
+CODE = """
+import importlib, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"{{name}} is not in this environment", name=name)
+
+sys.meta_path.insert(0, Absent())
+for name in {imports!r}:
+    importlib.import_module(name)
+"""
+
+
+def distributions(path: Path) -> set[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {line.split("==")[0].strip(" -") for line in lines if "==" in line and not line.startswith("#")}
+
+
+def scripts_by_environment() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for rules in (REPOSITORY / "rules").glob("*.smk"):
+        text = rules.read_text(encoding="utf-8")
+        for env, script in re.findall(r'"\.\./envs/(\w+)\.yaml".*?"\.\./scripts/(\w+)\.py"', text, re.S):
+            found.setdefault(env, set()).add(script)
+    return found
+
+
+def imports_of(script: str) -> set[str]:
+    tree = ast.parse((REPOSITORY / "scripts" / f"{script}.py").read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            inner = {name for name in submodules if (REPOSITORY / f"{name.replace('.', '/')}.py").is_file()}
+            names |= inner or {node.module}
+    return names
+
+
+@pytest.mark.parametrize("env", sorted(scripts_by_environment()))
+def test_an_environment_holds_what_its_scripts_import(env):
+    required = distributions(REPOSITORY / "requirements.txt")
+    here = {line.split("==")[0].strip(" -") for line in (REPOSITORY / "envs" / f"{env}.yaml").read_text().splitlines()}
+    absent = sorted(IMPORT_NAMES.get(name, name) for name in required - here - {"pytest", "snakemake"})
+    scripts = scripts_by_environment()[env]
+    imports = sorted(set().union(*map(imports_of, scripts)))
+    code = CODE.format(absent=absent, imports=imports)
+    run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-600:]
+
+
+def test_every_rule_names_a_script_and_an_environment_that_exist():
+    named = scripts_by_environment()
+    assert {path.stem for path in (REPOSITORY / "scripts").glob("*.py")} == set().union(*named.values())
+    assert all((REPOSITORY / "envs" / f"{env}.yaml").is_file() for env in named)
+    assert yaml.safe_load((REPOSITORY / "envs" / "image_reward.yaml").read_text())["dependencies"]
