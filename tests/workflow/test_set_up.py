@@ -1,6 +1,7 @@
 """Bad input and broken set-ups are refused before any work, in one sentence; the published study dry-runs."""
 
 import json
+import subprocess
 
 import pytest
 import yaml
@@ -43,8 +44,6 @@ def test_the_published_study_dry_runs_without_gpu_key_or_weights(tmp_path):
     study = Study(tmp_path)
     command = study.command("-n")
     command[command.index("--configfile") + 1] = str(REPOSITORY / "config" / "paper.yaml")
-    import subprocess
-
     run = subprocess.run(command, cwd=tmp_path, env=study.env(), capture_output=True, text=True)
     output = run.stdout + run.stderr
     assert run.returncode == 0, output[-3000:]
@@ -65,17 +64,22 @@ def test_a_missing_key_is_one_sentence_that_names_its_variable(fresh):
     assert any("decompose_prompts:" in line and "SOME_API_KEY" in line for line in output.splitlines())
 
 
-def test_every_key_of_the_schema_says_what_it_means():
+def test_the_schema_explains_every_key_and_lets_no_unknown_one_through():
     schema = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text(encoding="utf-8"))
 
-    def walk(node: dict, place: str):
+    def walk(node, place: str) -> None:
+        if not isinstance(node, dict):
+            return
         for name, value in node.get("properties", {}).items():
-            described = value if "$ref" not in value else schema["$defs"][value["$ref"].rsplit("/", 1)[1]]
+            described = schema["$defs"][value["$ref"].rsplit("/", 1)[1]] if "$ref" in value else value
             assert described.get("description"), f"{place}{name} has no description"
-            if node.get("type") == "object" and "additionalProperties" not in node and "required" in node:
-                assert "module" in node["properties"], f"{place} lets unknown keys through"
-            for inner in [value, value.get("additionalProperties"), *((value.get("additionalProperties") or {}).get("anyOf", []) if isinstance(value.get("additionalProperties"), dict) else [])]:  # fmt: skip  # noqa: E501
-                if isinstance(inner, dict):
-                    walk(inner, f"{place}{name}.")
+            walk(value, f"{place}{name}.")
+        if "properties" in node and "module" not in node["properties"]:  # a metric's further keys are its own
+            assert node.get("additionalProperties") is False, f"{place} lets unknown keys through"
+        walk(node.get("additionalProperties"), f"{place}*.")
+        for inner in node.get("anyOf", []):
+            walk(inner, place)
 
     walk(schema, "")
+    for name, definition in schema["$defs"].items():
+        walk(definition, f"{name}.")
