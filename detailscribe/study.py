@@ -17,6 +17,7 @@ from detailscribe.prompts import shard_names
 from detailscribe.published import read_published
 from detailscribe.records import library_versions
 from detailscribe.scores import load_metric
+from detailscribe.weights import metric_folder
 
 # Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
 ALGORITHMS = {
@@ -158,7 +159,7 @@ class Study:
             "pool": {"scenarios": config["study"]},
             "sets": {"image_sets": self.image_sets()},
             "plot": {"notice": self.image_model["notice"]},
-            "report": {"notice": self.image_model["notice"], "image_sets": self.image_sets()},
+            "report": {"notice": self.image_model["notice"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
         drawn = {key: config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}
@@ -206,12 +207,14 @@ class Study:
         folders = {
             f"external-{name}": entry["folder"] for name, entry in self.config["external"].items() if "folder" in entry
         }
-        models = {"model": self.image_model["path"]}
-        for name, entry in self.config["metrics"].items():
-            if str(entry.get("model", "")).startswith("local-dir:"):
-                models[f"score-{name}"] = entry["model"].removeprefix("local-dir:")
+        models = self.model_folders()
         folders |= {name: path for name, path in models.items() if not path.startswith(f"{MINIATURE}/")}
         return {name: Path(path) for name, path in folders.items() if Path(path).is_dir()}
+
+    def model_folders(self) -> dict[str, str]:
+        """Where the image model (`model`) and the metrics with a folder (`score-{name}`) look for their weights."""
+        metrics = {f"score-{name}": metric_folder(entry) for name, entry in self.config["metrics"].items()}
+        return {"model": self.image_model["path"], **{name: folder for name, folder in metrics.items() if folder}}
 
     def methods_named(self, name: str) -> list[str]:
         """Candidates of the method of this name; empty if there is none."""

@@ -8,6 +8,7 @@ from detailscribe.errors import InputError, SetupError
 from detailscribe.records import digest, file_sha256
 
 SMALL_FOLDER_BYTES = 256 * 2**20  # up to here a folder is read whole to name it
+LOCAL_DIR = "local-dir:"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -88,6 +89,24 @@ def model_identity(model: dict) -> str:
             "with the weights), so that images made with other weights are never taken for these"
         )
     return f"{path}@{revision}"
+
+
+def metric_folder(parameters: dict) -> str:
+    """The folder that a metric's `model` names as open_clip writes it, `local-dir:FOLDER`; empty for any other."""
+    model = str(parameters.get("model", ""))
+    return model.removeprefix(LOCAL_DIR) if model.startswith(LOCAL_DIR) else ""
+
+
+def metric_identity(parameters: dict) -> str:
+    """Name the weights that a metric reads from this machine, before they are loaded; empty for a library's own name.
+
+    Raises:
+        InputError, SetupError: as `model_identity`.
+    """
+    if folder := metric_folder(parameters):
+        return model_identity({"path": folder, "revision": parameters.get("revision", "")})
+    file = Path(parameters.get("pretrained") or "")
+    return f"sha256:{file_sha256(file)}" if file.is_file() else ""
 
 
 def state_digest(state: dict) -> str:

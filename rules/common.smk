@@ -39,7 +39,6 @@ onstart:
 wildcard_constraints:
     scenario="|".join(STUDY.scenarios),
     shard=r"\d{3}-of-\d{3}",
-    image_set=r"[a-z][a-z0-9_]*(-k?\d+)?",
     critic="|".join([*config["critics"], "none"]),
     rewriter="|".join([*config["rewriters"], "none"]),
     external="|".join([*config["external"], "none"]),
@@ -80,9 +79,9 @@ def listing_of(name):
     return [f"results/folders/{name}.json"] if name in STUDY.watched_folders() else []
 
 
-def weights_of(name, path):
+def weights_of(name):
     """Files that stand for a model's weights: made by a rule, or watched in the user's folder."""
-    made = path.removeprefix("local-dir:").startswith(f"{MINIATURE}/")
+    made = STUDY.model_folders().get(name, "").startswith(f"{MINIATURE}/")
     return [f"{MINIATURE}/digests.json"] if made else listing_of(name)
 
 

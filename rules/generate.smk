@@ -51,7 +51,7 @@ rule generate_images:
         texts=texts_of,
         parameters=stage_of_image_set,
         images=folder_of("{image_set}"),
-        weights=weights_of("model", STUDY.image_model["path"]),
+        weights=weights_of("model"),
     output:
         "results/{scenario}/images/{image_set}/{shard}.jsonl",
     log:

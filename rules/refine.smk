@@ -14,7 +14,7 @@ for critic in config["critics"]:
             critiques=f"results/{{scenario}}/critiques/{critic}/{{shard}}.jsonl",
             parameters=f"results/parameters/refine-{critic}.json",
             images=folders_of(STUDY.candidates(critic)),
-            weights=weights_of("model", STUDY.image_model["path"]),
+            weights=weights_of("model"),
         output:
             expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=STUDY.candidates(critic)),
         log:

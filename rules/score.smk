@@ -14,9 +14,7 @@ rule score_images:
         manifests=MANIFESTS,
         sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
-        weights=lambda wildcards: weights_of(
-            f"score-{wildcards.metric}", config["metrics"][wildcards.metric].get("model", "")
-        ),
+        weights=lambda wildcards: weights_of(f"score-{wildcards.metric}"),
     output:
         "results/{scenario}/scores/{metric}/{shard}.jsonl",
     log:

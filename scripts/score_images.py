@@ -6,21 +6,18 @@ from detailscribe.jobs import by_id, image_set_of, job, parameters_of, pictures
 from detailscribe.records import Ledger, write_rows
 from detailscribe.scores import load_metric
 from detailscribe.scoring import score_images
-from detailscribe.weights import model_identity
+from detailscribe.weights import metric_identity
 
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
     scenario, metric, shard = (snakemake.wildcards[name] for name in ("scenario", "metric", "shard"))
     records = by_id(snakemake.input.prompts)
     image_sets = {image_set_of(path): pictures(path) for path in snakemake.input.manifests}
-    model = parameters.get("model", "")
-    folder = model.removeprefix("local-dir:")
-    identity = model_identity({"path": folder, "revision": parameters.get("revision", "")}) if folder != model else ""
     rows = score_images(
         records,
         image_sets,
         parameters,
-        identity,
+        metric_identity(parameters),
         load_metric(parameters["module"]).load,
         Ledger(Path(f"results/{scenario}/ledgers/scores/{metric}/{shard}.jsonl")),
         running.progress(len(records) * len(image_sets), "image"),

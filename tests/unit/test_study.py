@@ -6,6 +6,7 @@ import yaml
 
 from detailscribe.errors import InputError
 from detailscribe.study import Study
+from detailscribe.weights import metric_identity
 from tests.workflow.small_study import merged
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,14 +52,14 @@ def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
         ({"generation": {"guidance": 2}}, r"(generate|refine)-.*"),
         (
             {"seeds": [2628670647, 2628670643]},
-            r"(refine|critique|generate)-.*|clean|tabulate|report|select|sets|human.*",
+            r"(refine|critique|generate)-.*|clean|tabulate|select|sets|human.*",
         ),
         ({"study": ["demo", "toy_data_001"]}, {"pool"}),
         ({"judges": {"second": CONFIG["judges"]["main"]}}, {"judge-second", "clean", "tabulate", "compare"}),
-        ({"critics": {"ablation": {"after_step": [1]}}}, {"refine-ablation", "clean", "tabulate", "report", "sets"}),
+        ({"critics": {"ablation": {"after_step": [1]}}}, {"refine-ablation", "clean", "tabulate", "sets"}),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
         ({"bootstrap": {"seed": 1}}, {"tabulate"}),
-        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|report|sets"),
+        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|sets"),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"shards": 5}, set()),
@@ -104,6 +105,21 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
 def test_a_contradiction_is_named_with_the_way_out(changes, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
         study(**changes).parameters()
+
+
+def test_the_users_folders_are_watched_and_the_miniature_is_not(tmp_path):
+    (tmp_path / "clip").mkdir()
+    mine = {**CONFIG["metrics"]["clip_score"], "model": f"local-dir:{tmp_path / 'clip'}"}
+    changed = study(metrics={"mine": mine}, external={"mine_too": {"folder": str(tmp_path)}})
+    assert changed.watched_folders() == {"score-mine": tmp_path / "clip", "external-mine_too": tmp_path}
+    assert (
+        metric_identity(mine) != metric_identity({**mine, "model": "ViT-B-32-quickgelu", "pretrained": "openai"}) == ""
+    )
+    before = metric_identity(mine)
+    (tmp_path / "clip" / "weights").write_bytes(b"w")
+    assert metric_identity(mine) != before
+    file = {"model": "ViT-B-32-quickgelu", "pretrained": str(tmp_path / "clip" / "weights")}
+    assert metric_identity(file).startswith("sha256:")
 
 
 def test_every_value_of_the_configuration_is_explained():

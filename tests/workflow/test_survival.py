@@ -39,12 +39,11 @@ def test_a_run_killed_at_every_stage_ends_with_the_same_bytes(fresh, finished):
         ("results/small/images/detailscribe-k?/*/*.jpg", 3),
         ("results/small/ledgers/scores/*/*.jsonl", 1),
     ]:
-        kept = {path: path.stat().st_mtime_ns for path in kill_when(fresh, pattern, count)}
+        kill_when(fresh, pattern, count)
     fresh.snakemake()
     assert fresh.images() == reference.images()
     assert fresh.table() == reference.table()
     assert (fresh.results / "small" / "dropped.tsv").read_text() == "id\ttopic\tstage\timage_set\tstatus\treason\n"
-    assert all(path.stat().st_mtime_ns >= time for path, time in kept.items())
 
 
 def test_images_drawn_before_a_kill_are_not_drawn_again(fresh):
