@@ -23,6 +23,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
+# One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
+bench-%: setup
+	@$(BIN)/python benchmarks/$*.py
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
