@@ -32,17 +32,22 @@ ALGORITHMS = {
     "score": 1,
     "select": 1,
     "clean": 1,
-    "tabulate": 1,
-    "compare": 1,
-    "plot": 1,
-    "pool": 1,
+    "tabulate": 2,
+    "compare": 2,
+    "plot": 2,
+    "pool": 2,
     "sets": 1,
     "report": 1,
-    "human_sheets": 1,
-    "human_scores": 1,
+    "human_sheets": 2,
+    "human_scores": 2,
+    "human_agreement": 1,
+    "human_released": 1,
     "miniature": 1,
 }
 MINIATURE = "resources/miniature"
+JUDGE_RANGE = [1, 5]
+RANGES = {"clip_score": [0, 2.5], "blip_vqa": [0, 1]}  # by module, where it says no RANGE of its own; else unbounded
+PAPER_SCENARIOS = {"functional_600", "compositional_200", "multi_subject_200"}
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
 
@@ -123,7 +128,9 @@ class Study:
         if len(seeds) > 1:
             rows.append(Method("multi_seed", seeds, f"by:{self.config['seed_selector']}"))
         if self.config["extra_seeds"]:
-            rows.append(Method("equal_compute_seeds", tuple(originals), "by:" + self.config["seed_selector"]))
+            # The first image and each candidate cost one image of a seed, as the released code draws them.
+            paid_for = originals[: 1 + max((len(row.candidates) for row in critics), default=len(originals))]
+            rows.append(Method("equal_compute_seeds", tuple(paid_for), "by:" + self.config["seed_selector"]))
         rows += [Method(name, (name,), "single") for name in self.config["external"]]
         return rows + [row for row in critics if len(row.candidates) > 1]
 
@@ -145,20 +152,17 @@ class Study:
             "decompose": self._role("decompose", config["templates"]["decompose"], "brackets"),
             "select": {"candidates": self.methods_named("multi_seed"), "metric": config["seed_selector"]},
             "clean": {"stage_of": self.stage_of_image_sets(), "metrics": self.metrics},
-            "tabulate": {
-                "methods": [vars(method) for method in self.methods()],
-                "metrics": self.metrics,
-                "bootstrap": config["bootstrap"],
-            },
+            "tabulate": self._tabulation(),
             "compare": {
                 "published": read_published(self._find("config/published.tsv")),
                 "judges": {f"judge-{name}": entry["model"] for name, entry in config["judges"].items()},
                 "replaced": self._replaced(),
                 "miniature": bool(self.image_model["notice"]),
+                "whole": set(config["study"]) == PAPER_SCENARIOS,
             },
-            "pool": {"scenarios": config["study"]},
+            "pool": {"scenarios": config["study"], **self._tabulation()},
             "sets": {"image_sets": self.image_sets()},
-            "plot": {"notice": self.image_model["notice"]},
+            "plot": {"notice": self.image_model["notice"], "steps": self._steps(), "selector": config["seed_selector"]},
             "report": {"notice": self.image_model["notice"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
@@ -231,6 +235,37 @@ class Study:
         return config["roles"][stage]["endpoint"]
 
     # ---- pieces ------------------------------------------------------------------------------------------------
+
+    def _tabulation(self) -> dict:
+        config = self.config
+        modules = {name: load_metric(entry["module"]) for name, entry in config["metrics"].items()}
+        ranges = {
+            name: getattr(module, "RANGE", None) or RANGES.get(config["metrics"][name]["module"])
+            for name, module in modules.items()
+        }
+        return {
+            "methods": [vars(method) for method in self.methods()],
+            "metrics": self.metrics,
+            "bootstrap": config["bootstrap"],
+            "statistics": config["statistics"],
+            "ranges": {**ranges, **{f"judge-{name}": JUDGE_RANGE for name in config["judges"]}},
+            "ties_win": config["quirks"]["ties_win"],
+            "notice": self.image_model["notice"],
+        }
+
+    def _steps(self) -> dict[str, int]:
+        """Denoising steps of a prompt by method: what it takes to have all images that its row chooses from."""
+        steps = self.config["generation"]["steps"]
+        taken = {}
+        for method in self.methods():
+            if method.name in self.config["critics"]:
+                after = [k for k in self.candidates(method.name).values() if k]
+                shared = max(after, default=-1) + 1  # steps with the first prompt that these candidates have in common
+                whole = len(method.candidates) - len(after)
+                taken[method.name] = steps * (1 + whole) + shared + sum(steps - k - 1 for k in after)
+            elif method.name not in self.config["external"]:
+                taken[method.name] = steps * len(method.candidates)
+        return taken
 
     def _role(self, role: str, template: str, reply: str) -> dict:
         entry = self.config["roles"][role]

@@ -117,6 +117,8 @@ def stage_files(scenario, stage):
         "select": ["selections/multi_seed/{shard}.jsonl"] if STUDY.methods_named("multi_seed") else [],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
+            *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
+            *("tables/main.md", "tables/main.tex"),
             *("figures/main.svg", "report/index.html"),
         ],
         "human_sheets": [f"human/sheets/{file}" for file in ["key.jsonl", *(f"{rater}.xlsx" for rater in RATERS)]],
