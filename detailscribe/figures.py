@@ -109,25 +109,32 @@ def compute(table: pd.DataFrame, scenario: str, notice: str, steps: dict[str, in
     metrics = list(dict.fromkeys(rows["metric"]))
     figure, panels = _panels(f"{scenario}: score against compute", metrics, list(steps), notice, share=False)
     names = list(dict.fromkeys(rows["method"]))
+    widest = max(steps.values(), default=1)
+    alike = {name: [other for other in names if steps[other] == steps[name]] for name in names}
+    # Methods of the same cost stand side by side around it.
+    aside = {
+        name: steps[name] + 0.03 * widest * (group.index(name) - (len(group) - 1) / 2) for name, group in alike.items()
+    }
     for panel, metric in zip(panels, metrics, strict=True):
         of_metric = rows[rows["metric"] == metric]
         best = _looked(of_metric, metric)
         for style, chosen in ((PLAIN, ~best), (BEST, best)):
             kept = of_metric[chosen & of_metric["mean"].notna()]
             reach = [kept["mean"] - kept["low95"], kept["high95"] - kept["mean"]]
-            across = [steps[name] for name in kept["method"]]
+            across = [aside[name] for name in kept["method"]]
             panel.errorbar(across, kept["mean"], yerr=reach, linestyle="none", capsize=3, markersize=5, **style)
             for row, x in zip(kept.itertuples(), across, strict=True):
                 number = str(names.index(row.method) + 1)
                 panel.annotate(number, (x, row.mean), (5, 3), textcoords="offset points", fontsize=7)
         panel.set_xlabel("denoising steps of a prompt")
         panel.set_ylabel(metric)
-        panel.set_xlim(0, 1.12 * max(steps.values(), default=1))
+        panel.set_xlim(0, 1.12 * widest)
         panel.grid(color="0.9")
         panel.set_axisbelow(True)
         panel.spines[["top", "right"]].set_visible(False)
-    key = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
-    _legend(figure, panels[0], notice, min(2, len(metrics)), key)
+    key = ", ".join(f"{number}\N{NO-BREAK SPACE}{name}" for number, name in enumerate(names, 1))
+    figure.supxlabel("\n".join(_wrapped(key, figure.get_figwidth())), fontsize=8)
+    _legend(figure, panels[0], notice, min(2, max(len(metrics), 1)))
     return figure
 
 
@@ -164,6 +171,7 @@ def _panels(title: str, metrics: list[str], methods: list[str], notice: str, sha
     width = 1.6 + PANEL_IN * max(len(metrics), 1.2)
     height = 1.3 + 0.18 * len(_wrapped(notice, width)) + max(ROW_IN * len(methods), 1)
     figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.05)
     figure.suptitle(title, fontweight="bold")
     panels = figure.subplots(1, max(len(metrics), 1), sharey=share, squeeze=False)[0]
     if share:
@@ -189,16 +197,15 @@ def _mark_missing(panel, means: pd.Series) -> None:
             panel.text(0.5, place, "no score", transform=panel.get_yaxis_transform(), ha="center", va="center")
 
 
-def _legend(figure: Figure, panel, notice: str, columns: int, key: str = "") -> None:
+def _legend(figure: Figure, panel, notice: str, columns: int) -> None:
     handles, labels = panel.get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
-    width = figure.get_figwidth()
-    legend.set_title("\n".join(_wrapped(key, width) + _wrapped(notice, width)))  # where the layout keeps room for it
-    legend.get_title().set(color="#B45309" if notice else "0.15", multialignment="center")
+    legend.set_title("\n".join(_wrapped(notice, figure.get_figwidth())))  # where the layout keeps room for it
+    legend.get_title().set(color="#B45309", multialignment="center")
 
 
 def _wrapped(text: str, width_in: float) -> list[str]:
-    return textwrap.wrap(text, int(width_in * LETTERS_PER_IN))
+    return textwrap.wrap(text, int(width_in * LETTERS_PER_IN), break_on_hyphens=False)
 
 
 def _count(n: pd.Series) -> str:

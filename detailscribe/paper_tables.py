@@ -31,6 +31,8 @@ def layout(table: pd.DataFrame) -> pd.DataFrame:
     keys = list(dict.fromkeys((row.method, row.selection, row.headline) for row in table.itertuples()))
     rows = []
     for method, selection, headline in sorted(keys, key=lambda key: not key[2]):
+        if not headline and selection.startswith("original-"):
+            continue  # a seed of several means nothing by itself; the CSV has it
         found = [cells.get((method, selection, metric)) for metric in metrics]
         choice = selection.removeprefix(f"{method}-")
         rows.append([method, choice if headline else f"({choice})", *map(_cell, found)])

@@ -41,9 +41,9 @@ def prompt_id(topic: str, prompt: str) -> str:
 
 
 def read_prompts(path: Path) -> list[Prompt]:
-    """Read a scenario: JSON lines, each an object with the text keys `topic` and `prompt`, and `stratum` if there is one.
+    """Read a scenario: JSON lines, each an object with the text keys `topic` and `prompt`.
 
-    Other keys are ignored.
+    The text `stratum` is read where it is there; other keys are ignored.
 
     Returns:
         Records sorted by id, so that the order of lines decides nothing.

@@ -167,7 +167,14 @@ class Study:
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
         drawn = {key: config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}
-        files |= {"human_sheets": {**human, **drawn}, "human_scores": human}
+        counted = {"bootstrap": config["bootstrap"], "ties_win": config["quirks"]["ties_win"]}
+        files |= {"human_sheets": {**human, **drawn}, "human_scores": {**human, **counted}}
+        files["human_agreement"] = {
+            "metrics": self.metrics,
+            "bootstrap": config["bootstrap"],
+            "notice": self.image_model["notice"],
+        }
+        files["human_released"] = {**counted, "published": read_published(self._find("config/published.tsv"))}
         for name, entry in config["topics"].items():
             template = config["templates"]["write"][entry["kind"]]
             files[f"write-{name}"] = {
@@ -211,6 +218,8 @@ class Study:
         folders = {
             f"external-{name}": entry["folder"] for name, entry in self.config["external"].items() if "folder" in entry
         }
+        if self.config["human"]["released_folder"]:
+            folders["human-released"] = self.config["human"]["released_folder"]
         models = self.model_folders()
         folders |= {name: path for name, path in models.items() if not path.startswith(f"{MINIATURE}/")}
         return {name: Path(path) for name, path in folders.items() if Path(path).is_dir()}

@@ -12,12 +12,13 @@ from zipfile import BadZipFile
 from openpyxl import Workbook, load_workbook
 from openpyxl.drawing.image import Image as SheetImage
 from openpyxl.styles import Alignment, Font, Protection
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
 from PIL import Image, ImageOps
 
-from detailscribe.human import code_of, shown_text
+from detailscribe.human import FIRST_RATING_COLUMN, code_of, shown_text
+from detailscribe.rating_page import read_export
 
 THUMBNAIL_PX = 256
 MARGIN_PX = 8
@@ -85,21 +86,28 @@ def thumbnail(path: Path) -> bytes:
 
 def read_folder(
     workbooks: dict[str, Path], key_of: Callable[[str], list[dict]]
-) -> tuple[list[dict], list[str], list[str]]:
-    """The marks of all raters; what `read_workbook` returns, over the workbooks by rater.
+) -> dict[str, tuple[list[dict], list[str], list[str]]]:
+    """What `read_workbook` returns, by rater, over their workbooks or exported tables.
 
-    A workbook beside these that is no rater's is a defect too: its marks would be left out unseen.
+    A file beside these that is no rater's, or a rater's second one, is a defect too, under the name "": its marks would
+    be left out unseen.
     """
+    kinds = {".xlsx": read_workbook, ".csv": read_export}
+    found = {rater: kinds[path.suffix](path, rater, key_of) for rater, path in workbooks.items()}
     folders = {path.parent for path in workbooks.values()}
-    strangers = {path for folder in folders for path in folder.glob("*.xlsx")} - set(workbooks.values())
-    found = [read_workbook(path, rater, key_of) for rater, path in workbooks.items()]
-    defects = [
-        f"{path}: no rater of this name; human: raters has {', '.join(workbooks)}"
-        for path in sorted(strangers)
-        if not path.name.startswith("~$")  # the lock of an open workbook
-    ]
-    ratings, missing, wrong = ([entry for result in found for entry in result[part]] for part in range(3))
-    return ratings, missing, defects + wrong
+    beside = {path for folder in folders for path in folder.iterdir() if path.suffix in kinds}
+    found[""] = (
+        [],
+        [],
+        [
+            f"{path}: {path.stem} has two files here; keep one of them"
+            if path.stem in workbooks
+            else f"{path}: no rater of this name; human: raters has {', '.join(workbooks)}"
+            for path in sorted(beside - set(workbooks.values()))
+            if not path.name.startswith("~$")  # the lock of an open workbook
+        ],
+    )
+    return found
 
 
 def read_workbook(
@@ -140,6 +148,9 @@ def read_workbook(
             if shown_text(sheet[cell].value) != row[name]:
                 changed.add(f"{place} {cell}: the row was changed; its {name} was {row[name]!r}")
         cell = f"{row['column']}{row['row']}"
+        heading = f"rating {(column_index_from_string(row['column']) - FIRST_RATING_COLUMN) // 2 + 1}"
+        if sheet[f"{row['column']}1"].value != heading:
+            changed.add(f"{place} {row['column']}1: the column was moved; it must be {heading!r}")
         rating = sheet[cell].value
         if rating is None or str(rating).strip() == "":
             missing.append(f"{place} {cell}")

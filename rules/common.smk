@@ -102,6 +102,12 @@ def decompositions_of(wildcards):
     return path if config["critics"][wildcards.critic]["decomposition"] else []
 
 
+def filled_by(wildcards):
+    """What each rater gave back: the table that the rating page exported if it is there, else the workbook."""
+    files = [f"{config['human']['ratings_folder']}/{wildcards.scenario}/{rater}" for rater in RATERS]
+    return [f"{file}.csv" if Path(f"{file}.csv").is_file() else f"{file}.xlsx" for file in files]
+
+
 def stage_files(scenario, stage):
     """Every file that a stage of a scenario ends in."""
     patterns = {
@@ -121,8 +127,10 @@ def stage_files(scenario, stage):
             *("tables/main.md", "tables/main.tex"),
             *("figures/main.svg", "report/index.html"),
         ],
-        "human_sheets": [f"human/sheets/{file}" for file in ["key.jsonl", *(f"{rater}.xlsx" for rater in RATERS)]],
-        "human_scores": ["human/ratings.csv", "human/main.csv"],
+        "human_sheets": ["human/sheets/key.jsonl"]
+        + [f"human/sheets/{rater}.{kind}" for rater in RATERS for kind in ("xlsx", "html")],
+        "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
+        "human_agreement": ["human/agreement.csv", "human/agreement.svg", "human/agreement.png"],
     }[stage]
     return [
         file for pattern in patterns for file in expand(f"results/{scenario}/{pattern}", shard=STUDY.shards(scenario))
@@ -131,7 +139,7 @@ def stage_files(scenario, stage):
 
 STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables"]
 # Stages that only their own name asks for: people have to do something in between.
-HUMAN = ["human_sheets", "human_scores"]
+HUMAN = ["human_sheets", "human_scores", "human_agreement"]
 
 
 def free(name):

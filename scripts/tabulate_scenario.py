@@ -4,7 +4,6 @@
 import csv
 from pathlib import Path
 
-
 from detailscribe import score_table
 from detailscribe.jobs import by_id, job, parameters_of
 from detailscribe.judge_bridge import bridge
