@@ -4,7 +4,8 @@ Estimand, for each `against`: E[max over the candidates of the reported score] -
 rule picks]. Each difference is a mean over prompts of something seen in that prompt, so it is unbiased whatever the
 correlations, ties and spreads are:
 
-other_prompts   the one candidate that is best on average over all the *other* prompts: what a user could fix in advance
+other_prompts   the candidate that is best on average over a random half of the prompts, this one not in it: what a user
+                could fix in advance
 by:{metric}     the candidate that another metric picks
 other_draw      the same pick, scored afresh: where a judge answered several times for each image. With D draws, the
                 candidate that is best by the mean of D - 1 draws is scored by the one left out; the oracle is the mean
@@ -18,6 +19,7 @@ from detailscribe import statistics
 from detailscribe.score_table import Scores
 from detailscribe.tables import select
 
+HALVES = 400  # random halves of the prompts
 COLUMNS = ["method", "metric", "against", "n", "oracle", "honest", "optimism", "low95", "high95"]
 
 
@@ -37,7 +39,7 @@ def optimism(scores: Scores, methods: list[dict], bootstrap: dict) -> pd.DataFra
         arrays = {metric: scores.array(metric, names)[scores.complete] for metric in scores.metrics}
         for metric, values in arrays.items():
             oracle = select(values, "oracle", names, arrays)
-            found = {"other_prompts": (oracle, by_other_prompts(values))}
+            found = {"other_prompts": (oracle, by_other_prompts(values, bootstrap["seed"]))}
             for other in scores.metrics:
                 if other != metric:
                     found[f"by:{other}"] = (oracle, select(values, f"by:{other}", names, arrays))
@@ -59,20 +61,31 @@ def optimism(scores: Scores, methods: list[dict], bootstrap: dict) -> pd.DataFra
     return table
 
 
-def by_other_prompts(values: np.ndarray) -> np.ndarray:
-    """For each prompt the score of the candidate that has the highest mean over all other complete prompts.
+def by_other_prompts(values: np.ndarray, seed: int) -> np.ndarray:
+    """For each prompt the score of the candidate with the highest mean over half of the prompts, this one not in it.
+
+    Averaged over many random halves. All other prompts at once would be nearer to what a user does, but makes a wild
+    estimate: where candidates are about equally good, the choice then depends on which prompt is left out.
 
     Args:
         values: (prompts, candidates).
+        seed: Of the halves.
 
     Returns:
         (prompts,), NaN for a prompt that lacks a score, and where there is no other prompt.
     """
     complete = ~np.isnan(values).any(axis=1)
     chosen = np.full(len(values), np.nan)
-    if complete.sum() > 1:
-        kept = values[complete]
-        chosen[complete] = kept[np.arange(len(kept)), (kept.sum(axis=0) - kept).argmax(axis=1)]
+    kept = values[complete]
+    if len(kept) > 1:
+        generator = np.random.default_rng(seed)
+        halves = generator.permuted(np.tile(np.arange(len(kept)) < len(kept) // 2, (HALVES // 2, 1)), axis=1)
+        if len(kept) % 2 == 0:
+            halves = np.concatenate([halves, ~halves])
+        picks = np.eye(kept.shape[1])[(halves.astype(float) @ kept).argmax(axis=1)]
+        share = (~halves).T.astype(float) @ picks
+        with np.errstate(invalid="ignore"):  # a prompt that was in every half: only by chance, of very few
+            chosen[complete] = (share * kept).sum(axis=1) / share.sum(axis=1)
     return chosen
 
 

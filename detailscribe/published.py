@@ -1,9 +1,9 @@
 """The paper's numbers beside ours. What can be compared gets a verdict, what cannot gets the reason.
 
 Figure 4 is of the same 1000 prompts as a whole study here, so its values are held against our 95 % interval. Table 2
-is of 50 prompts that nobody named: its values are held against where the mean of so few random prompts of ours would lie, and
-are not testable where we have fewer. Source of the numbers: the `table` and `version` columns (A, B and C are the
-versions of the paper's page; C is the one of EMNLP 2025).
+is of 50 prompts that nobody named: its values are held against where the mean of so few random prompts of ours would
+lie, and are not testable where we have fewer. Source of the numbers: the `table` and `version` columns (A, B and C are
+the versions of the paper's page; C is the one of EMNLP 2025).
 """
 
 import csv

@@ -11,10 +11,11 @@ from zipfile import BadZipFile
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.drawing.image import Image as SheetImage
-from openpyxl.styles import Alignment, Font, Protection
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.properties import PageSetupProperties
 from PIL import Image, ImageOps
 
 from detailscribe.human import FIRST_RATING_COLUMN, code_of, shown_text
@@ -27,6 +28,8 @@ LETTERS_PER_PX = 1 / 7  # width of a column in a workbook's unit
 FORMULA_STARTS = ("=", "+", "-", "@")
 CODE_CELL = "B8"
 COVER = "instructions"
+TO_FILL = PatternFill("solid", fgColor="FFF7DB")
+FRAME = Border(*[Side(style="thin", color="999999")] * 4)
 INSTRUCTIONS = [
     "Give each image a whole number from 1 to 5: how well does it show what its prompt asks for?",
     "5 = nothing to correct",
@@ -47,7 +50,8 @@ def workbook(key: list[dict], thumbnail: Callable[[str], bytes]) -> Workbook:
     book = Workbook()
     cover = book.active
     cover.title = COVER
-    cover.column_dimensions["A"].width = 90
+    cover.column_dimensions["A"].width, cover.column_dimensions["B"].width = 90, 20
+    _print_on_one_width(cover)
     for line in INSTRUCTIONS:
         cover.append([line])
     cover[CODE_CELL] = code_of(key)
@@ -57,7 +61,7 @@ def workbook(key: list[dict], thumbnail: Callable[[str], bytes]) -> Workbook:
         sheet, marks = _new_sheet(book, name)
         for line, images in groupby(rows, key=lambda row: row["row"]):
             number += 1
-            sheet.cell(line, 1, number)
+            sheet.cell(line, 1, number).alignment = Alignment(vertical="top")
             sheet.row_dimensions[line].height = (THUMBNAIL_PX + MARGIN_PX) * POINTS_PER_PX
             for place, row in enumerate(images, 1):
                 _write_text(sheet.cell(line, 2), row["topic"])
@@ -69,6 +73,7 @@ def workbook(key: list[dict], thumbnail: Callable[[str], bytes]) -> Workbook:
                 _head(sheet, rating.column, f"rating {place}", 10)
                 rating.protection = Protection(locked=False)
                 rating.alignment = Alignment(horizontal="center", vertical="center")
+                rating.fill, rating.border = TO_FILL, FRAME
                 marks.add(rating)
     return book
 
@@ -165,6 +170,7 @@ def read_workbook(
 def _new_sheet(book: Workbook, name: str):
     sheet = book.create_sheet(name)
     sheet.freeze_panes = "D2"
+    _print_on_one_width(sheet)
     sheet.protection.sheet = True  # against slips: all but the ratings is locked, without a password
     sheet.protection.formatColumns = sheet.protection.formatRows = False
     for column, (title, width) in enumerate((("row", 6), ("topic", 20), ("prompt", 40)), 1):
@@ -173,6 +179,11 @@ def _new_sheet(book: Workbook, name: str):
     marks.showErrorMessage, marks.error = True, "A whole number from 1 to 5"
     sheet.add_data_validation(marks)
     return sheet, marks
+
+
+def _print_on_one_width(sheet) -> None:
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def _head(sheet, column: int, title: str, width: float) -> None:

@@ -1,5 +1,5 @@
-"""results/tables/released/: ratings.csv; main.csv (by scenario and `all`), raters.csv and reliability.csv as for ratings
-of one's own; published.csv: the paper's human means beside those of its ratings."""
+"""results/tables/released/: ratings.csv; main.csv (by scenario and `all`), raters.csv and reliability.csv as for
+ratings of one's own; published.csv: the paper's human means beside those of its ratings."""
 
 from collections import Counter
 from pathlib import Path
