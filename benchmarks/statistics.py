@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from detailscribe import score_table  # noqa: E402
-from detailscribe.optimism import optimism  # noqa: E402
-from detailscribe.tables import tabulate  # noqa: E402
+from detailscribe import score_table
+from detailscribe.optimism import optimism
+from detailscribe.tables import tabulate
 
 STUDIES = 500
 SIZES = (12, 50, 200)  # prompts of a study
@@ -45,7 +45,7 @@ JUDGE_CUTS = np.array([-1.2, -0.3, 0.5, 1.3])  # between the marks
 JUDGE_ERROR = 0.6
 MISSING_SCORE, MISSING_PROMPT = 0.02, 0.05
 SETTINGS = {
-    "bootstrap": {"resamples": 1000, "seed": 0},
+    "bootstrap": {"resamples": 2000, "seed": 0},
     "statistics": {"baseline": "sd", "test": "permutation", "permutations": 2000},
     "ranges": {"metric": None, "judge": [1, 5]},
     "ties_win": False,

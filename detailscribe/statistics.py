@@ -54,7 +54,7 @@ def intervals(
     for number in np.unique(used[used > 1]):
         of_size = used == number
         tail = stats.norm.cdf(np.sqrt(number / (number - 1)) * stats.t.ppf((1 - LEVEL) / 2, number - 1))
-        low[of_size], high[of_size] = np.nanquantile(means[:, of_size], [tail, 1 - tail], axis=0)
+        low[of_size], high[of_size] = np.nanquantile(means[:, of_size], [tail, 1 - tail], axis=0, method="weibull")
     return low, high
 
 
