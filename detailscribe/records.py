@@ -90,10 +90,10 @@ def read_rows(path: Path) -> list[dict]:
     return rows
 
 
-def write_frame(path: Path, frame: "pd.DataFrame") -> None:
-    """Write a table as CSV, fractions with six decimals, nothing where there is no number."""
+def write_frame(path: Path, frame: "pd.DataFrame", exact: bool = False) -> None:
+    """Write a table as CSV, fractions with six decimals or `exact`, nothing where there is no number."""
     with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6f")
+        frame.to_csv(temporary, index=False, float_format=None if exact else "%.6f")
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:

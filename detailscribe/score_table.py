@@ -109,7 +109,9 @@ def gather(prompts: list[dict], complete: set[str], dropped: list[dict], scores:
 def read(path) -> pd.DataFrame:
     """The file that `gather` was written to."""
     texts = {column: str for column in COLUMNS if column != "score"}
-    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={"score": [""]})
+    frame = pd.read_csv(
+        path, dtype=texts, keep_default_na=False, na_values={"score": [""]}, float_precision="round_trip"
+    )
     return frame[COLUMNS]
 
 

@@ -32,7 +32,7 @@ with job(snakemake):
         ("optimism", optimism(scores, methods, settings["bootstrap"])),
         ("judges", bridge(scores, judges, table, settings["bootstrap"])),
     ):
-        write_frame(Path(snakemake.output[name]), rows)
+        write_frame(Path(snakemake.output[name]), rows, exact=name == "scores")
     title = snakemake.wildcards.scenario
     write_text(Path(snakemake.output.markdown), markdown(table, title, settings["notice"], settings))
     write_text(Path(snakemake.output.latex), latex(table, title, settings["notice"], settings))
