@@ -132,9 +132,9 @@ def compute(table: pd.DataFrame, scenario: str, notice: str, steps: dict[str, in
         panel.grid(color="0.9")
         panel.set_axisbelow(True)
         panel.spines[["top", "right"]].set_visible(False)
-    key = ", ".join(f"{number}\N{NO-BREAK SPACE}{name}" for number, name in enumerate(names, 1))
-    figure.supxlabel("\n".join(_wrapped(key, figure.get_figwidth())), fontsize=8)
-    _legend(figure, panels[0], notice, min(2, max(len(metrics), 1)))
+    for number, name in enumerate(names, 1):
+        panels[0].plot([], [], linestyle="none", label=f"{number} {name}")
+    _legend(figure, panels[0], notice, min(2 * max(len(metrics), 1), 4))
     return figure
 
 

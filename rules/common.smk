@@ -49,6 +49,7 @@ wildcard_constraints:
 
 FIRST = STUDY.originals()[0]
 RATERS = config["human"]["raters"]
+FIGURES = ["main", "bars", "wins", "compute"]
 
 
 def source_of(scenario):
@@ -125,7 +126,8 @@ def stage_files(scenario, stage):
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
             *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
             *("tables/main.md", "tables/main.tex"),
-            *("figures/main.svg", "report/index.html"),
+            *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
+            "report/index.html",
         ],
         "human_sheets": ["human/sheets/key.jsonl"]
         + [f"human/sheets/{rater}.{kind}" for rater in RATERS for kind in ("xlsx", "html")],

@@ -117,7 +117,7 @@ rule plot_scenario:
     output:
         expand(
             "results/{{scenario}}/figures/{figure}.{kind}",
-            figure=["main", "bars", "wins", "compute"],
+            figure=FIGURES,
             kind=["svg", "png"],
         ),
     log:

@@ -96,7 +96,8 @@ def test_compute_stands_methods_of_one_cost_side_by_side_and_leaves_out_what_was
     marks = [line for line in figure.axes[0].lines if len(line.get_xdata())]
     across = sorted({float(x) for line in marks for x in line.get_xdata()})
     assert len(across) == 3 and across[0] < 28 < across[1] and across[2] == 140
-    assert "ours" not in str(compute(table, "demo", "", {"sd": 28}, "clip_score")._supxlabel.get_text())
+    named = compute(table, "demo", "", {"sd": 28}, "clip_score").legends[0].get_texts()
+    assert [text.get_text() for text in named if text.get_text()[0].isdigit()] == ["1 sd"]
 
 
 def test_agreement_shows_each_metric_beside_a_coin(tmp_path):
