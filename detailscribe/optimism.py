@@ -79,13 +79,10 @@ def by_other_prompts(values: np.ndarray, seed: int) -> np.ndarray:
     kept = values[complete]
     if len(kept) > 1:
         generator = np.random.default_rng(seed)
-        halves = generator.permuted(np.tile(np.arange(len(kept)) < len(kept) // 2, (HALVES // 2, 1)), axis=1)
-        if len(kept) % 2 == 0:
-            halves = np.concatenate([halves, ~halves])
+        halves = generator.permuted(np.tile(np.arange(len(kept)) < len(kept) // 2, (HALVES, 1)), axis=1)
         picks = np.eye(kept.shape[1])[(halves.astype(float) @ kept).argmax(axis=1)]
         share = (~halves).T.astype(float) @ picks
-        with np.errstate(invalid="ignore"):  # a prompt that was in every half: only by chance, of very few
-            chosen[complete] = (share * kept).sum(axis=1) / share.sum(axis=1)
+        chosen[complete] = (share * kept).sum(axis=1) / share.sum(axis=1)
     return chosen
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from detailscribe import checking
+from detailscribe import checking, tabulation
 from detailscribe.errors import InputError
 from detailscribe.interacting import SHA256
 from detailscribe.prompts import shard_names
@@ -45,8 +45,6 @@ ALGORITHMS = {
     "miniature": 1,
 }
 MINIATURE = "resources/miniature"
-JUDGE_RANGE = [1, 5]
-RANGES = {"clip_score": [0, 2.5], "blip_vqa": [0, 1]}  # by module, where it says no RANGE of its own; else unbounded
 PAPER_SCENARIOS = {"functional_600", "compositional_200", "multi_subject_200"}
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
@@ -152,7 +150,7 @@ class Study:
             "decompose": self._role("decompose", config["templates"]["decompose"], "brackets"),
             "select": {"candidates": self.methods_named("multi_seed"), "metric": config["seed_selector"]},
             "clean": {"stage_of": self.stage_of_image_sets(), "metrics": self.metrics},
-            "tabulate": self._tabulation(),
+            "tabulate": tabulation.settings(self),
             "compare": {
                 "published": read_published(self._find("config/published.tsv")),
                 "judges": {f"judge-{name}": entry["model"] for name, entry in config["judges"].items()},
@@ -160,9 +158,13 @@ class Study:
                 "miniature": bool(self.image_model["notice"]),
                 "whole": set(config["study"]) == PAPER_SCENARIOS,
             },
-            "pool": {"scenarios": config["study"], **self._tabulation()},
+            "pool": {"scenarios": config["study"], **tabulation.settings(self)},
             "sets": {"image_sets": self.image_sets()},
-            "plot": {"notice": self.image_model["notice"], "steps": self._steps(), "selector": config["seed_selector"]},
+            "plot": {
+                "notice": self.image_model["notice"],
+                "steps": tabulation.steps(self),
+                "selector": config["seed_selector"],
+            },
             "report": {"notice": self.image_model["notice"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
@@ -244,37 +246,6 @@ class Study:
         return config["roles"][stage]["endpoint"]
 
     # ---- pieces ------------------------------------------------------------------------------------------------
-
-    def _tabulation(self) -> dict:
-        config = self.config
-        modules = {name: load_metric(entry["module"]) for name, entry in config["metrics"].items()}
-        ranges = {
-            name: getattr(module, "RANGE", None) or RANGES.get(config["metrics"][name]["module"])
-            for name, module in modules.items()
-        }
-        return {
-            "methods": [vars(method) for method in self.methods()],
-            "metrics": self.metrics,
-            "bootstrap": config["bootstrap"],
-            "statistics": config["statistics"],
-            "ranges": {**ranges, **{f"judge-{name}": JUDGE_RANGE for name in config["judges"]}},
-            "ties_win": config["quirks"]["ties_win"],
-            "notice": self.image_model["notice"],
-        }
-
-    def _steps(self) -> dict[str, int]:
-        """Denoising steps of a prompt by method: what it takes to have all images that its row chooses from."""
-        steps = self.config["generation"]["steps"]
-        taken = {}
-        for method in self.methods():
-            if method.name in self.config["critics"]:
-                after = [k for k in self.candidates(method.name).values() if k]
-                shared = max(after, default=-1) + 1  # steps with the first prompt that these candidates have in common
-                whole = len(method.candidates) - len(after)
-                taken[method.name] = steps * (1 + whole) + shared + sum(steps - k - 1 for k in after)
-            elif method.name not in self.config["external"]:
-                taken[method.name] = steps * len(method.candidates)
-        return taken
 
     def _role(self, role: str, template: str, reply: str) -> dict:
         entry = self.config["roles"][role]
