@@ -29,6 +29,7 @@ include: "rules/verify.smk"
 rule all:
     input:
         "results/tables/main.csv",
+        "results/tables/published.csv",
         [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
     message:
         "The study is complete"

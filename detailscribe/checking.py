@@ -16,11 +16,13 @@ def check(study) -> None:
     _check_names(study.config)
     _check_files(study)
     _check_steps(study.config)
+    rows = [method.name for method in study.methods()]
     makers = "critics, rewriters and external"
     if twice := _twice(study.image_sets()):
         raise InputError(f"{makers} make the image set {twice!r} twice; rename one")
-    if twice := _twice([method.name for method in study.methods()]):
+    if twice := _twice(rows):
         raise InputError(f"{makers}: the tables have a row {twice!r} already; rename one")
+    _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
         raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
 
@@ -70,7 +72,7 @@ def _check_steps(config: dict) -> None:
             )
 
 
-def _known(key: str, values: list[str], known: dict, where: str) -> None:
+def _known(key: str, values: list[str], known, where: str) -> None:
     for value in values:
         if value not in known:
             raise InputError(f"{key}: {value!r} is not one of {where}: {', '.join(sorted(known)) or 'none there'}")

@@ -1,20 +1,19 @@
-"""Human ratings as the paper takes them: which prompts, in what order the images, and how marks are averaged.
+"""Human ratings as the paper takes them: which prompts, and in what order the images.
 
-A key says what stands where in a rater's workbook (`workbooks.py` writes and reads those). The workbook carries the
-key's code, so that filled sheets find their key even when newer sheets were made since.
+A key says what stands where in a rater's workbook and page (`workbooks.py` and `rating_page.py` write and read those,
+`human_tables.py` averages). Both carry the key's code, so that filled sheets find their key even when newer sheets were
+made since.
 
 Source: section 4 of the paper's project page; results_cleanup_and_preprocess.py of the released code.
 """
 
 import random
 
-import numpy as np
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.utils import get_column_letter
 
 from detailscribe.errors import InputError
 from detailscribe.records import digest
-from detailscribe.tables import select, selections
 
 CODE_LENGTH = 16  # hex characters of the digest that a workbook carries: 64 bits
 FIRST_RATING_COLUMN = 5  # row, topic and prompt come first, then image, rating, image, rating ...
@@ -82,33 +81,6 @@ def lay_out(rater: str, prompts: list[dict], image_sets: list[str], prompts_per_
 def code_of(key: list[dict]) -> str:
     """What a workbook of this key carries."""
     return digest(key)[:CODE_LENGTH]
-
-
-def average(ratings: list[dict], methods: list[dict]) -> list[dict]:
-    """Means over raters and prompts, each method under every choice among its images, the paper's first.
-
-    `oracle` is the best of the candidates by that rater's own marks for that prompt, as the paper counts DetailScribe.
-
-    Args:
-        ratings: Rows of `read_workbook`.
-        methods: Rows: name, candidates, headline.
-
-    Returns:
-        Rows method, selection, n (marks averaged, one a rater and prompt), mean (None for no mark).
-    """
-    marks = {(row["rater"], row["id"], row["image_set"]): row["rating"] for row in ratings}
-    pairs = list(dict.fromkeys((row["rater"], row["id"]) for row in ratings))
-    rows = []
-    for method in methods:
-        names = list(method["candidates"])
-        values = np.array([[marks.get((*pair, name), np.nan) for name in names] for pair in pairs])
-        values = values.reshape(-1, len(names))
-        for selection in selections(method, "human", []):
-            chosen = select(values, selection, names, {})
-            chosen = chosen[~np.isnan(chosen)]
-            mean = float(chosen.mean()) if len(chosen) else None
-            rows.append({"method": method["name"], "selection": selection, "n": len(chosen), "mean": mean})
-    return rows
 
 
 def shown_text(text: str | None) -> str:

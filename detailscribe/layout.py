@@ -6,7 +6,6 @@ the shards that a change touches. Done once at the start by the main process, ne
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 from detailscribe.errors import InputError
@@ -53,7 +52,7 @@ def write_prompts(study: Study, scenario: str, results: Path = RESULTS) -> None:
     folder = results / scenario
     names = study.shards(scenario)
     reshard(folder, names)
-    write_if_changed(folder / "prompts.jsonl", rows_text(asdict(record) for record in records))
+    write_if_changed(folder / "prompts.jsonl", rows_text(record.row() for record in records))
     for shard, rows in split(records, len(names)).items():
         write_if_changed(folder / "shards" / f"{shard}.jsonl", rows_text(rows))
 

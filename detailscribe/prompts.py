@@ -15,11 +15,19 @@ ID_DIGEST_LENGTH = 10  # hex characters of the prompt's digest in an id: 40 bits
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt record: `id` names it in every file, `topic` and `prompt` are the user's own text."""
+    """One prompt record: `id` names it in every file, `topic` and `prompt` are the user's own text.
+
+    `stratum` groups prompts in the tables and decides nothing else; empty for none.
+    """
 
     id: str
     topic: str
     prompt: str
+    stratum: str = ""
+
+    def row(self) -> dict:
+        """As `prompts.jsonl` holds it: with the stratum only where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "stratum" or value}
 
 
 def prompt_id(topic: str, prompt: str) -> str:
@@ -33,7 +41,9 @@ def prompt_id(topic: str, prompt: str) -> str:
 
 
 def read_prompts(path: Path) -> list[Prompt]:
-    """Read a scenario: JSON lines, each an object with the text keys `topic` and `prompt`; other keys are ignored.
+    """Read a scenario: JSON lines, each an object with the text keys `topic` and `prompt`.
+
+    The text `stratum` is read where it is there; other keys are ignored.
 
     Returns:
         Records sorted by id, so that the order of lines decides nothing.
@@ -75,16 +85,18 @@ def _parse(line: bytes, place: str) -> Prompt:
         raise InputError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
     if not isinstance(value, dict):
         raise InputError(f"{place}: needs a JSON object with topic and prompt, got {type(value).__name__}")
-    for key in ("topic", "prompt"):
+    for key in ("topic", "prompt", "stratum"):
+        if key == "stratum" and value.get(key) is None:
+            value[key] = ""
         if key not in value:
             raise InputError(f"{place}: key {key!r} is missing; the keys are {sorted(value)}")
-        if not isinstance(value[key], str) or not value[key].strip():
+        if not isinstance(value[key], str) or not (value[key].strip() or key == "stratum"):
             raise InputError(f"{place}: {key} must be a text that is not empty, got {value[key]!r}")
         try:
             value[key].encode("utf-8")
         except UnicodeEncodeError as error:
             raise InputError(f"{place}: {key} holds half a character ({value[key]!r}); write it as UTF-8") from error
-    return Prompt(prompt_id(value["topic"], value["prompt"]), value["topic"], value["prompt"])
+    return Prompt(prompt_id(value["topic"], value["prompt"]), value["topic"], value["prompt"], value["stratum"])
 
 
 def shard_names(count: int) -> list[str]:
@@ -101,5 +113,7 @@ def split(records: list[Prompt], count: int) -> dict[str, list[dict]]:
     """Rows of each shard, as written to disk; a shard may be empty."""
     shards: dict[str, list[dict]] = {name: [] for name in shard_names(count)}
     for record in records:
-        shards[shard_of(record.id, count)].append(asdict(record))
+        # Without the stratum: regrouping prompts makes no image and no score anew.
+        row = {"id": record.id, "topic": record.topic, "prompt": record.prompt}
+        shards[shard_of(record.id, count)].append(row)
     return shards

@@ -1,8 +1,9 @@
 """The paper's numbers beside ours. What can be compared gets a verdict, what cannot gets the reason.
 
-A verdict looks at our interval alone: the paper gives no spread, and the means of its Table 2 are of few prompts, so a
-published mean may lie outside because of its own error. Source of the numbers: the `table` and `version` columns (A, B
-and C are the versions of the paper's page; C is the one of EMNLP 2025).
+Figure 4 is of the same 1000 prompts as a whole study here, so its values are held against our 95 % interval. Table 2
+is of 50 prompts that nobody named: its values are held against where the mean of so few random prompts of ours would
+lie, and are not testable where we have fewer. Source of the numbers: the `table` and `version` columns (A, B and C are
+the versions of the paper's page; C is the one of EMNLP 2025).
 """
 
 import csv
@@ -18,8 +19,9 @@ if TYPE_CHECKING:  # every plan reads the numbers; only a comparison has a table
 
 COLUMNS = [
     *("scenario", "method", "metric", "published", "version", "n_published"),
-    *("ours", "low95", "high95", "n", "verdict", "reason"),
+    *("ours", "low95", "high95", "n", "reach_low", "reach_high", "verdict", "reason"),
 ]
+POOLED = "all"  # the scenario of a number over all prompts
 STALE = "suspected stale"  # how the note of a value that is not to be trusted begins
 
 
@@ -46,19 +48,22 @@ def compare(
     judges: dict[str, str],
     replaced: dict[str, str],
     miniature: bool,
+    whole: bool,
 ) -> list[dict]:
     """Set the published values of a scenario beside the headline rows of our table.
 
     Args:
-        scenario: Its name.
+        scenario: Its name, or POOLED.
         published: Rows of `read_published`.
         table: The main table.
         judges: Model of each of our judge metrics.
         replaced: Methods whose hosted model is another than the paper's, with ours.
         miniature: Whether our images were made by the miniature.
+        whole: Whether the study is the paper's three scenarios.
 
     Returns:
-        Rows with COLUMNS, in the order of `published`; where there is nothing of ours, its columns are None.
+        Rows with COLUMNS, in the order of `published`; where there is nothing of ours, its columns are None. A value is
+        reproduced where it lies between `reach_low` and `reach_high`.
     """
     headline = table[table["headline"]]
     ours = {(row["method"], row["metric"]): row for row in headline.to_dict("records")}
@@ -69,17 +74,23 @@ def compare(
             continue
         metric = judged_by.get(value["metric"], value["metric"])
         our = ours.get((value["method"], metric))
-        low, high = (our["low95"], our["high95"]) if our else (None, None)
+        low, high = _reach(our, value["n"] if scenario != POOLED else None) if our else (None, None)
         if value["note"].startswith(STALE):
             reason = "suspected stale value"
+        elif value["metric"] == "human" or value["method"] == "pairs":
+            reason = "subset unknown: its 50 prompts and their raters are not named"
         elif metric not in set(headline["metric"]):
             reason = "another judge" if judges and metric.startswith("judge-") else "metric not run"
         elif not our:
             reason = "method not run"
         elif miniature:
             reason = "made by the miniature"
+        elif scenario == POOLED and not whole:
+            reason = "the study is not the paper's three scenarios"
         elif value["method"] in replaced:
             reason = f"model retired; ours is {replaced[value['method']]}"
+        elif scenario != POOLED and our["n"] < value["n"]:
+            reason = f"subset unknown: {value['n']} prompts of the scenario, more than we have"
         elif math.isnan(low):
             reason = "no interval"
         else:
@@ -94,14 +105,24 @@ def compare(
                 "version": value["version"],
                 "n_published": value["n"],
                 "ours": our and our["mean"],
-                "low95": low,
-                "high95": high,
+                "low95": our and our["low95"],
+                "high95": our and our["high95"],
                 "n": our and our["n"],
+                "reach_low": low,
+                "reach_high": high,
                 "verdict": "not testable" if reason else "reproduced" if covered else "not reproduced",
                 "reason": reason,
             }
         )
     return rows
+
+
+def _reach(our: dict, n_published: int | None) -> tuple[float, float]:
+    """Our interval, or the 95 % prediction interval of the mean of `n_published` prompts drawn from where ours were."""
+    if n_published is None:
+        return our["low95"], our["high95"]
+    half = 1.96 * our["sd"] * math.sqrt(1 / n_published + 1 / our["n"]) if our["n"] else math.nan
+    return our["mean"] - half, our["mean"] + half
 
 
 def bare_model(name: str) -> str:

@@ -8,8 +8,12 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detailscribe.errors import SetupError
+
+if TYPE_CHECKING:  # planning writes no table
+    import pandas as pd
 
 KEY_LENGTH = 16  # hex characters of a key that go into a file name: 64 bits
 
@@ -84,6 +88,12 @@ def read_rows(path: Path) -> list[dict]:
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}, line {number}: not JSON ({error}); delete the file and run again") from error
     return rows
+
+
+def write_frame(path: Path, frame: "pd.DataFrame", exact: bool = False) -> None:
+    """Write a table as CSV, fractions with six decimals or `exact`, nothing where there is no number."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format=None if exact else "%.6f")
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:

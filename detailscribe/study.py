@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from detailscribe import checking
+from detailscribe import checking, tabulation
 from detailscribe.errors import InputError
 from detailscribe.interacting import SHA256
 from detailscribe.prompts import shard_names
@@ -32,17 +32,20 @@ ALGORITHMS = {
     "score": 1,
     "select": 1,
     "clean": 1,
-    "tabulate": 1,
-    "compare": 1,
-    "plot": 1,
-    "pool": 1,
+    "tabulate": 2,
+    "compare": 2,
+    "plot": 2,
+    "pool": 2,
     "sets": 1,
     "report": 1,
-    "human_sheets": 1,
-    "human_scores": 1,
+    "human_sheets": 2,
+    "human_scores": 2,
+    "human_agreement": 1,
+    "human_released": 1,
     "miniature": 1,
 }
 MINIATURE = "resources/miniature"
+PAPER_SCENARIOS = {"functional_600", "compositional_200", "multi_subject_200"}
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
 
@@ -123,7 +126,9 @@ class Study:
         if len(seeds) > 1:
             rows.append(Method("multi_seed", seeds, f"by:{self.config['seed_selector']}"))
         if self.config["extra_seeds"]:
-            rows.append(Method("equal_compute_seeds", tuple(originals), "by:" + self.config["seed_selector"]))
+            # The first image and each candidate cost one image of a seed, as the released code draws them.
+            paid_for = originals[: 1 + max((len(row.candidates) for row in critics), default=len(originals))]
+            rows.append(Method("equal_compute_seeds", tuple(paid_for), "by:" + self.config["seed_selector"]))
         rows += [Method(name, (name,), "single") for name in self.config["external"]]
         return rows + [row for row in critics if len(row.candidates) > 1]
 
@@ -145,25 +150,33 @@ class Study:
             "decompose": self._role("decompose", config["templates"]["decompose"], "brackets"),
             "select": {"candidates": self.methods_named("multi_seed"), "metric": config["seed_selector"]},
             "clean": {"stage_of": self.stage_of_image_sets(), "metrics": self.metrics},
-            "tabulate": {
-                "methods": [vars(method) for method in self.methods()],
-                "metrics": self.metrics,
-                "bootstrap": config["bootstrap"],
-            },
+            "tabulate": tabulation.settings(self),
             "compare": {
                 "published": read_published(self._find("config/published.tsv")),
                 "judges": {f"judge-{name}": entry["model"] for name, entry in config["judges"].items()},
                 "replaced": self._replaced(),
                 "miniature": bool(self.image_model["notice"]),
+                "whole": set(config["study"]) == PAPER_SCENARIOS,
             },
-            "pool": {"scenarios": config["study"]},
+            "pool": {"scenarios": config["study"], **tabulation.settings(self)},
             "sets": {"image_sets": self.image_sets()},
-            "plot": {"notice": self.image_model["notice"]},
+            "plot": {
+                "notice": self.image_model["notice"],
+                "steps": tabulation.steps(self),
+                "selector": config["seed_selector"],
+            },
             "report": {"notice": self.image_model["notice"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
         drawn = {key: config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}
-        files |= {"human_sheets": {**human, **drawn}, "human_scores": human}
+        counted = {"bootstrap": config["bootstrap"], "ties_win": config["quirks"]["ties_win"]}
+        files |= {"human_sheets": {**human, **drawn}, "human_scores": {**human, **counted}}
+        files["human_agreement"] = {
+            "metrics": self.metrics,
+            "bootstrap": config["bootstrap"],
+            "notice": self.image_model["notice"],
+        }
+        files["human_released"] = {**counted, "published": read_published(self._find("config/published.tsv"))}
         for name, entry in config["topics"].items():
             template = config["templates"]["write"][entry["kind"]]
             files[f"write-{name}"] = {
@@ -207,6 +220,8 @@ class Study:
         folders = {
             f"external-{name}": entry["folder"] for name, entry in self.config["external"].items() if "folder" in entry
         }
+        if self.config["human"]["released_folder"]:
+            folders["human-released"] = self.config["human"]["released_folder"]
         models = self.model_folders()
         folders |= {name: path for name, path in models.items() if not path.startswith(f"{MINIATURE}/")}
         return {name: Path(path) for name, path in folders.items() if Path(path).is_dir()}

@@ -11,13 +11,15 @@ from zipfile import BadZipFile
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.drawing.image import Image as SheetImage
-from openpyxl.styles import Alignment, Font, Protection
-from openpyxl.utils import get_column_letter
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
+from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.properties import PageSetupProperties
 from PIL import Image, ImageOps
 
-from detailscribe.human import code_of, shown_text
+from detailscribe.human import FIRST_RATING_COLUMN, code_of, shown_text
+from detailscribe.rating_page import read_export
 
 THUMBNAIL_PX = 256
 MARGIN_PX = 8
@@ -26,6 +28,8 @@ LETTERS_PER_PX = 1 / 7  # width of a column in a workbook's unit
 FORMULA_STARTS = ("=", "+", "-", "@")
 CODE_CELL = "B8"
 COVER = "instructions"
+TO_FILL = PatternFill("solid", fgColor="FFF7DB")
+FRAME = Border(*[Side(style="thin", color="999999")] * 4)
 INSTRUCTIONS = [
     "Give each image a whole number from 1 to 5: how well does it show what its prompt asks for?",
     "5 = nothing to correct",
@@ -46,7 +50,8 @@ def workbook(key: list[dict], thumbnail: Callable[[str], bytes]) -> Workbook:
     book = Workbook()
     cover = book.active
     cover.title = COVER
-    cover.column_dimensions["A"].width = 90
+    cover.column_dimensions["A"].width, cover.column_dimensions["B"].width = 90, 20
+    _print_on_one_width(cover)
     for line in INSTRUCTIONS:
         cover.append([line])
     cover[CODE_CELL] = code_of(key)
@@ -56,7 +61,7 @@ def workbook(key: list[dict], thumbnail: Callable[[str], bytes]) -> Workbook:
         sheet, marks = _new_sheet(book, name)
         for line, images in groupby(rows, key=lambda row: row["row"]):
             number += 1
-            sheet.cell(line, 1, number)
+            sheet.cell(line, 1, number).alignment = Alignment(vertical="top")
             sheet.row_dimensions[line].height = (THUMBNAIL_PX + MARGIN_PX) * POINTS_PER_PX
             for place, row in enumerate(images, 1):
                 _write_text(sheet.cell(line, 2), row["topic"])
@@ -68,6 +73,7 @@ def workbook(key: list[dict], thumbnail: Callable[[str], bytes]) -> Workbook:
                 _head(sheet, rating.column, f"rating {place}", 10)
                 rating.protection = Protection(locked=False)
                 rating.alignment = Alignment(horizontal="center", vertical="center")
+                rating.fill, rating.border = TO_FILL, FRAME
                 marks.add(rating)
     return book
 
@@ -85,21 +91,28 @@ def thumbnail(path: Path) -> bytes:
 
 def read_folder(
     workbooks: dict[str, Path], key_of: Callable[[str], list[dict]]
-) -> tuple[list[dict], list[str], list[str]]:
-    """The marks of all raters; what `read_workbook` returns, over the workbooks by rater.
+) -> dict[str, tuple[list[dict], list[str], list[str]]]:
+    """What `read_workbook` returns, by rater, over their workbooks or exported tables.
 
-    A workbook beside these that is no rater's is a defect too: its marks would be left out unseen.
+    A file beside these that is no rater's, or a rater's second one, is a defect too, under the name "": its marks would
+    be left out unseen.
     """
+    kinds = {".xlsx": read_workbook, ".csv": read_export}
+    found = {rater: kinds[path.suffix](path, rater, key_of) for rater, path in workbooks.items()}
     folders = {path.parent for path in workbooks.values()}
-    strangers = {path for folder in folders for path in folder.glob("*.xlsx")} - set(workbooks.values())
-    found = [read_workbook(path, rater, key_of) for rater, path in workbooks.items()]
-    defects = [
-        f"{path}: no rater of this name; human: raters has {', '.join(workbooks)}"
-        for path in sorted(strangers)
-        if not path.name.startswith("~$")  # the lock of an open workbook
-    ]
-    ratings, missing, wrong = ([entry for result in found for entry in result[part]] for part in range(3))
-    return ratings, missing, defects + wrong
+    beside = {path for folder in folders for path in folder.iterdir() if path.suffix in kinds}
+    found[""] = (
+        [],
+        [],
+        [
+            f"{path}: {path.stem} has two files here; keep one of them"
+            if path.stem in workbooks
+            else f"{path}: no rater of this name; human: raters has {', '.join(workbooks)}"
+            for path in sorted(beside - set(workbooks.values()))
+            if not path.name.startswith("~$")  # the lock of an open workbook
+        ],
+    )
+    return found
 
 
 def read_workbook(
@@ -140,6 +153,9 @@ def read_workbook(
             if shown_text(sheet[cell].value) != row[name]:
                 changed.add(f"{place} {cell}: the row was changed; its {name} was {row[name]!r}")
         cell = f"{row['column']}{row['row']}"
+        heading = f"rating {(column_index_from_string(row['column']) - FIRST_RATING_COLUMN) // 2 + 1}"
+        if sheet[f"{row['column']}1"].value != heading:
+            changed.add(f"{place} {row['column']}1: the column was moved; it must be {heading!r}")
         rating = sheet[cell].value
         if rating is None or str(rating).strip() == "":
             missing.append(f"{place} {cell}")
@@ -154,6 +170,7 @@ def read_workbook(
 def _new_sheet(book: Workbook, name: str):
     sheet = book.create_sheet(name)
     sheet.freeze_panes = "D2"
+    _print_on_one_width(sheet)
     sheet.protection.sheet = True  # against slips: all but the ratings is locked, without a password
     sheet.protection.formatColumns = sheet.protection.formatRows = False
     for column, (title, width) in enumerate((("row", 6), ("topic", 20), ("prompt", 40)), 1):
@@ -162,6 +179,11 @@ def _new_sheet(book: Workbook, name: str):
     marks.showErrorMessage, marks.error = True, "A whole number from 1 to 5"
     sheet.add_data_validation(marks)
     return sheet, marks
+
+
+def _print_on_one_width(sheet) -> None:
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def _head(sheet, column: int, title: str, width: float) -> None:

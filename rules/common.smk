@@ -49,6 +49,7 @@ wildcard_constraints:
 
 FIRST = STUDY.originals()[0]
 RATERS = config["human"]["raters"]
+FIGURES = ["main", "bars", "wins", "compute"]
 
 
 def source_of(scenario):
@@ -102,6 +103,12 @@ def decompositions_of(wildcards):
     return path if config["critics"][wildcards.critic]["decomposition"] else []
 
 
+def filled_by(wildcards):
+    """What each rater gave back: the table that the rating page exported if it is there, else the workbook."""
+    files = [f"{config['human']['ratings_folder']}/{wildcards.scenario}/{rater}" for rater in RATERS]
+    return [f"{file}.csv" if Path(f"{file}.csv").is_file() else f"{file}.xlsx" for file in files]
+
+
 def stage_files(scenario, stage):
     """Every file that a stage of a scenario ends in."""
     patterns = {
@@ -117,10 +124,15 @@ def stage_files(scenario, stage):
         "select": ["selections/multi_seed/{shard}.jsonl"] if STUDY.methods_named("multi_seed") else [],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
-            *("figures/main.svg", "report/index.html"),
+            *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
+            *("tables/main.md", "tables/main.tex"),
+            *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
+            "report/index.html",
         ],
-        "human_sheets": [f"human/sheets/{file}" for file in ["key.jsonl", *(f"{rater}.xlsx" for rater in RATERS)]],
-        "human_scores": ["human/ratings.csv", "human/main.csv"],
+        "human_sheets": ["human/sheets/key.jsonl"]
+        + [f"human/sheets/{rater}.{kind}" for rater in RATERS for kind in ("xlsx", "html")],
+        "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
+        "human_agreement": ["human/agreement.csv", "human/agreement.svg", "human/agreement.png"],
     }[stage]
     return [
         file for pattern in patterns for file in expand(f"results/{scenario}/{pattern}", shard=STUDY.shards(scenario))
@@ -129,7 +141,7 @@ def stage_files(scenario, stage):
 
 STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables"]
 # Stages that only their own name asks for: people have to do something in between.
-HUMAN = ["human_sheets", "human_scores"]
+HUMAN = ["human_sheets", "human_scores", "human_agreement"]
 
 
 def free(name):

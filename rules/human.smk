@@ -1,17 +1,22 @@
-# Human: blind rating sheets out, filled sheets in. Asked for by name only: {scenario}_human_sheets, {scenario}_human_scores.
-# Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx
-# Writes  results/{scenario}/human/sheets/{rater}.xlsx and key.jsonl, human/ratings.csv, human/main.csv;
+# Human: blind rating sheets out, filled sheets in. Asked for by name only: {scenario}_human_sheets, _human_scores,
+# _human_agreement; human_released for the ratings of the released study.
+# Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx or .csv;
+#         results/{scenario}/tables/scores.csv; the released study's workbooks and dictionaries
+# Writes  results/{scenario}/human/sheets/{rater}.xlsx, {rater}.html and key.jsonl; human/{ratings,main,raters,reliability,
+#         agreement}.csv, agreement.svg and .png; results/tables/released/;
 #         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, since people's work hangs on it
 
 
 rule human_sheets:
-    """Write a workbook a rater: prompts with their images in random order, and nothing of where an image came from."""
+    """Write a workbook and a page a rater: prompts with their images in random order, and nothing of where an image
+    came from."""
     input:
         dictionary="results/{scenario}/dictionary.jsonl",
         parameters="results/parameters/human_sheets.json",
     output:
         key="results/{scenario}/human/sheets/key.jsonl",
         workbooks=expand("results/{{scenario}}/human/sheets/{rater}.xlsx", rater=RATERS),
+        pages=expand("results/{{scenario}}/human/sheets/{rater}.html", rater=RATERS),
     log:
         "logs/human_sheets/{scenario}.log",
     conda:
@@ -23,13 +28,15 @@ rule human_sheets:
 
 
 rule human_scores:
-    """Read the filled workbooks, find out which image each rating is of, and average."""
+    """Read what the raters filled in, find out which image each mark is of, average, and see how raters agree."""
     input:
-        workbooks=expand("{folder}/{{scenario}}/{rater}.xlsx", folder=config["human"]["ratings_folder"], rater=RATERS),
+        filled=filled_by,
         parameters="results/parameters/human_scores.json",
     output:
         ratings="results/{scenario}/human/ratings.csv",
-        table="results/{scenario}/human/main.csv",
+        main="results/{scenario}/human/main.csv",
+        raters="results/{scenario}/human/raters.csv",
+        reliability="results/{scenario}/human/reliability.csv",
     log:
         "logs/human_scores/{scenario}.log",
     conda:
@@ -38,3 +45,45 @@ rule human_scores:
         "Reading the ratings of {wildcards.scenario}"
     script:
         "../scripts/human_scores.py"
+
+
+rule human_agreement:
+    """How often each metric and judge prefers the image that people prefer."""
+    input:
+        ratings="results/{scenario}/human/ratings.csv",
+        scores="results/{scenario}/tables/scores.csv",
+        dictionary="results/{scenario}/dictionary.jsonl",
+        parameters="results/parameters/human_agreement.json",
+    output:
+        table="results/{scenario}/human/agreement.csv",
+        pictures=expand("results/{{scenario}}/human/agreement.{kind}", kind=["svg", "png"]),
+    log:
+        "logs/human_agreement/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Setting the metrics of {wildcards.scenario} beside its ratings"
+    script:
+        "../scripts/human_agreement.py"
+
+
+rule human_released:
+    """Tables of the released study's own ratings, beside the numbers that the paper printed of them."""
+    input:
+        listing_of("human-released"),
+        parameters="results/parameters/human_released.json",
+    output:
+        expand(
+            "results/tables/released/{name}.csv",
+            name=["ratings", "main", "raters", "reliability", "published"],
+        ),
+    log:
+        "logs/human_released.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        folder=config["human"]["released_folder"],
+    message:
+        "Reading the released ratings"
+    script:
+        "../scripts/human_released.py"

@@ -1,7 +1,8 @@
 # Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and the report.
 # Reads   every output of a scenario
-# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/main.csv, tables/published.csv, figures/main.svg,
-#         report/index.html; results/tables/main.csv
+# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/{scores,main,strata,optimism,judges,published}.csv,
+#         tables/main.{md,tex}, figures/{main,bars,wins,compute}.{svg,png}, report/index.html;
+#         results/tables/{main,pooled,optimism,judges,published}.csv and pooled.{md,tex}
 
 
 rule clean_dictionary:
@@ -26,13 +27,21 @@ rule clean_dictionary:
 
 
 rule tabulate_scenario:
-    """Means by method, selection and metric over the prompts that have every image."""
+    """Scores as one file, and the tables of them: every choice of image, differences, tests, optimism, judges."""
     input:
+        prompts="results/{scenario}/prompts.jsonl",
         dictionary="results/{scenario}/dictionary.jsonl",
+        dropped="results/{scenario}/dropped.tsv",
         scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
         parameters="results/parameters/tabulate.json",
     output:
-        "results/{scenario}/tables/main.csv",
+        scores="results/{scenario}/tables/scores.csv",
+        main="results/{scenario}/tables/main.csv",
+        strata="results/{scenario}/tables/strata.csv",
+        optimism="results/{scenario}/tables/optimism.csv",
+        judges="results/{scenario}/tables/judges.csv",
+        markdown="results/{scenario}/tables/main.md",
+        latex="results/{scenario}/tables/main.tex",
     log:
         "logs/tabulate_scenario/{scenario}.log",
     conda:
@@ -44,12 +53,18 @@ rule tabulate_scenario:
 
 
 rule pool_tables:
-    """One table of all configured scenarios, each under its name."""
+    """The tables of all configured scenarios, each under its name, and one of all their prompts together."""
     input:
         tables=expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
+        scores=expand("results/{scenario}/tables/scores.csv", scenario=config["study"]),
         parameters="results/parameters/pool.json",
     output:
-        "results/tables/main.csv",
+        main="results/tables/main.csv",
+        pooled="results/tables/pooled.csv",
+        optimism="results/tables/optimism.csv",
+        judges="results/tables/judges.csv",
+        markdown="results/tables/pooled.md",
+        latex="results/tables/pooled.tex",
     log:
         "logs/pool_tables.log",
     conda:
@@ -77,13 +92,34 @@ rule compare_published:
         "../scripts/compare_published.py"
 
 
+rule compare_pooled:
+    """The paper's numbers over all prompts beside ours, with a verdict."""
+    input:
+        table="results/tables/pooled.csv",
+        parameters="results/parameters/compare.json",
+    output:
+        "results/tables/published.csv",
+    log:
+        "logs/compare_pooled.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Comparing the whole study with the paper"
+    script:
+        "../scripts/compare_pooled.py"
+
+
 rule plot_scenario:
-    """One picture of the main table: a panel a metric, a mark a method."""
+    """Pictures of the main table: means as marks and as bars, win rates, score against compute."""
     input:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/plot.json",
     output:
-        "results/{scenario}/figures/main.svg",
+        expand(
+            "results/{{scenario}}/figures/{figure}.{kind}",
+            figure=FIGURES,
+            kind=["svg", "png"],
+        ),
     log:
         "logs/plot_scenario/{scenario}.log",
     conda:

@@ -6,12 +6,11 @@ import pandas as pd
 
 from detailscribe.jobs import job, parameters_of
 from detailscribe.published import COLUMNS, compare
-from detailscribe.records import replacing
+from detailscribe.records import write_frame
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
-    keys = ("published", "judges", "replaced", "miniature")
+    keys = ("published", "judges", "replaced", "miniature", "whole")
     table = pd.read_csv(snakemake.input.table)
     rows = compare(snakemake.wildcards.scenario, table=table, **{key: parameters[key] for key in keys})
-    with replacing(Path(snakemake.output[0])) as temporary:
-        pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"}).to_csv(temporary, index=False, float_format="%.6f")
+    write_frame(Path(snakemake.output[0]), pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"}))

@@ -1,14 +1,15 @@
-"""results/{scenario}/human/ratings.csv: rater, id, image_set, rating, file; main.csv: method, selection, n, mean."""
+"""results/{scenario}/human/: ratings.csv (rater, id, image_set, rating, file), main.csv, raters.csv and reliability.csv
+(columns of `human_tables.MAIN`, RATERS and RELIABILITY)."""
 
 import re
 from pathlib import Path
 
 import pandas as pd
 
-from detailscribe import human, workbooks
+from detailscribe import human_tables, workbooks
 from detailscribe.errors import InputError
 from detailscribe.jobs import job, parameters_of
-from detailscribe.records import read_rows, replacing
+from detailscribe.records import read_rows, write_frame
 
 
 def key_of(code: str) -> list[dict]:
@@ -19,15 +20,19 @@ def key_of(code: str) -> list[dict]:
 
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
-    filled = dict(zip(parameters["raters"], map(Path, snakemake.input.workbooks), strict=True))
-    ratings, missing, defects = workbooks.read_folder(filled, key_of)
+    filled = dict(zip(parameters["raters"], map(Path, snakemake.input.filled), strict=True))
+    found = workbooks.read_folder(filled, key_of)
+    ratings, missing, defects = ([entry for parts in found.values() for entry in parts[part]] for part in range(3))
     if defects:
         raise InputError("\n".join([f"{len(defects)} defects in the workbooks; mend them and run again", *defects]))
     print(*(f"{place}: no rating" for place in missing), sep="\n")
     running.say([f"human_scores: {len(ratings)} ratings, {len(missing)} missing"])
-    for path, rows, columns in (
-        (snakemake.output.ratings, ratings, ["rater", "id", "image_set", "rating", "file"]),
-        (snakemake.output.table, human.average(ratings, parameters["methods"]), ["method", "selection", "n", "mean"]),
-    ):
-        with replacing(Path(path)) as temporary:
-            pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False, float_format="%.6f")
+    shown = {rater: len(found[rater][0]) + len(found[rater][1]) for rater in filled}
+    tables = {
+        "ratings": pd.DataFrame(ratings, columns=["rater", "id", "image_set", "rating", "file"]),
+        "main": human_tables.average(ratings, parameters["methods"], parameters["bootstrap"], parameters["ties_win"]),
+        "raters": human_tables.raters(ratings, shown),
+        "reliability": human_tables.reliability(ratings, parameters["bootstrap"]),
+    }
+    for name, table in tables.items():
+        write_frame(Path(snakemake.output[name]), table)

@@ -1,12 +1,12 @@
-"""results/{scenario}/human/sheets/: a workbook a rater, and key.jsonl (workbook, rater, sheet, row, column, id, topic,
-prompt, image_set, file), which is also kept by workbook in resources/human/{scenario}/."""
+"""results/{scenario}/human/sheets/: a workbook and a page a rater, and key.jsonl (workbook, rater, sheet, row, column,
+id, topic, prompt, image_set, file), which is also kept by workbook in resources/human/{scenario}/."""
 
 from functools import cache
 from pathlib import Path
 
-from detailscribe import human, workbooks
+from detailscribe import human, rating_page, workbooks
 from detailscribe.jobs import job, parameters_of
-from detailscribe.records import read_rows, replacing, write_rows
+from detailscribe.records import read_rows, replacing, write_rows, write_text
 
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
@@ -16,12 +16,14 @@ with job(snakemake) as running:
     thumbnail = cache(lambda file: workbooks.thumbnail(Path("results") / file))
     done = running.progress(len(parameters["raters"]), "workbook")
     keys = []
-    for rater, path in zip(parameters["raters"], snakemake.output.workbooks, strict=True):
+    outputs = zip(parameters["raters"], snakemake.output.workbooks, snakemake.output.pages, strict=True)
+    for rater, path, page in outputs:
         key = human.lay_out(rater, prompts, image_sets, parameters["prompts_per_sheet"], parameters["seed"])
         code = human.code_of(key)
         write_rows(Path("resources/human") / snakemake.wildcards.scenario / f"{code}.jsonl", key)
         with replacing(Path(path)) as temporary:
             workbooks.workbook(key, thumbnail).save(temporary)
+        write_text(Path(page), rating_page.page(key, thumbnail, workbooks.INSTRUCTIONS))
         keys += [{"workbook": code, **row} for row in key]
         done()
     write_rows(Path(snakemake.output.key), keys)

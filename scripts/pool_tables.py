@@ -1,14 +1,34 @@
-"""results/tables/main.csv: the tables of the study's scenarios, with a scenario column in front."""
+"""results/tables/: main.csv (the tables of the study's scenarios, with a scenario column in front), pooled.csv (one
+table of all their prompts together, for a paper also as pooled.md and pooled.tex), optimism.csv, judges.csv."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from detailscribe.jobs import job
-from detailscribe.records import replacing
+from detailscribe import score_table
+from detailscribe.jobs import job, parameters_of
+from detailscribe.judge_bridge import bridge
+from detailscribe.optimism import optimism
+from detailscribe.paper_tables import latex, markdown
+from detailscribe.records import replacing, write_frame, write_text
+from detailscribe.tables import tabulate
 
 with job(snakemake):
+    settings = parameters_of(snakemake)
+    methods, metrics = settings["methods"], settings["metrics"]
     tables = {Path(file).parent.parent.name: pd.read_csv(file, dtype=str) for file in snakemake.input.tables}
-    pooled = pd.concat(tables, names=["scenario"]).reset_index("scenario")
-    with replacing(Path(snakemake.output[0])) as temporary:
-        pooled.to_csv(temporary, index=False)
+    with replacing(Path(snakemake.output.main)) as temporary:
+        pd.concat(tables, names=["scenario"]).reset_index("scenario").to_csv(temporary, index=False)
+    frames = []
+    for file in map(Path, snakemake.input.scores):
+        frame = score_table.read(file)
+        frames.append(frame.assign(id=file.parent.parent.name + "/" + frame["id"]))  # two may hold the same prompt
+    scores = score_table.Scores(pd.concat(frames, ignore_index=True), metrics)
+    table = tabulate(scores, methods, settings)
+    judges = [metric for metric in metrics if metric.startswith("judge-")]
+    write_frame(Path(snakemake.output.pooled), table)
+    write_frame(Path(snakemake.output.optimism), optimism(scores, methods, settings["bootstrap"]))
+    write_frame(Path(snakemake.output.judges), bridge(scores, judges, table, settings["bootstrap"]))
+    title = " + ".join(settings["scenarios"])
+    write_text(Path(snakemake.output.markdown), markdown(table, title, settings["notice"], settings))
+    write_text(Path(snakemake.output.latex), latex(table, title, settings["notice"], settings))

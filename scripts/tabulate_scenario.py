@@ -1,19 +1,38 @@
-"""results/{scenario}/tables/main.csv: method, selection, metric, n, mean, low95, high95, headline."""
+"""results/{scenario}/tables/: scores.csv (a row an image and metric), main.csv and strata.csv (columns of
+`tables.COLUMNS`), optimism.csv, judges.csv, and main.md and main.tex for a paper."""
 
+import csv
 from pathlib import Path
 
-import pandas as pd
-
-from detailscribe.jobs import job, parameters_of
-from detailscribe.records import read_rows, replacing
-from detailscribe.tables import COLUMNS, tabulate
+from detailscribe import score_table
+from detailscribe.jobs import by_id, job, parameters_of
+from detailscribe.judge_bridge import bridge
+from detailscribe.optimism import optimism
+from detailscribe.paper_tables import latex, markdown
+from detailscribe.records import read_rows, write_frame, write_text
+from detailscribe.tables import by_stratum, tabulate
 
 with job(snakemake):
-    parameters = parameters_of(snakemake)
-    ids = [row["id"] for row in read_rows(Path(snakemake.input.dictionary))]
-    scores = {metric: {} for metric in parameters["metrics"]}
+    settings = parameters_of(snakemake)
+    methods, metrics = settings["methods"], settings["metrics"]
+    found = {metric: [] for metric in metrics}
     for file in map(Path, snakemake.input.scores):
-        scores[file.parent.name].update({(row["id"], row["image_set"]): row["score"] for row in read_rows(file)})
-    rows = tabulate(ids, scores, parameters["methods"], parameters["bootstrap"])
-    with replacing(Path(snakemake.output[0])) as temporary:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False, float_format="%.6f")
+        found[file.parent.name] += read_rows(file)
+    with open(snakemake.input.dropped, encoding="utf-8", newline="") as file:
+        dropped = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    prompts = read_rows(Path(snakemake.input.prompts))
+    frame = score_table.gather(prompts, set(by_id(snakemake.input.dictionary)), dropped, found)
+    scores = score_table.Scores(frame, metrics)
+    table = tabulate(scores, methods, settings)
+    judges = [metric for metric in metrics if metric.startswith("judge-")]
+    for name, rows in (
+        ("scores", frame),
+        ("main", table),
+        ("strata", by_stratum(scores, methods, settings)),
+        ("optimism", optimism(scores, methods, settings["bootstrap"])),
+        ("judges", bridge(scores, judges, table, settings["bootstrap"])),
+    ):
+        write_frame(Path(snakemake.output[name]), rows, exact=name == "scores")
+    title = snakemake.wildcards.scenario
+    write_text(Path(snakemake.output.markdown), markdown(table, title, settings["notice"], settings))
+    write_text(Path(snakemake.output.latex), latex(table, title, settings["notice"], settings))

@@ -241,30 +241,21 @@ def test_another_raters_sheets_and_an_unknown_rater_are_named(sheets, tmp_path):
     folder.mkdir()
     for name in ("rater_1.xlsx", "bob.xlsx", "~$rater_1.xlsx"):
         (folder / name).write_bytes(path.read_bytes())
-    ratings, missing, defects = workbooks.read_folder({"rater_1": folder / "rater_1.xlsx"}, lambda code: keys[code])
-    assert defects == [f"{folder / 'bob.xlsx'}: no rater of this name; human: raters has rater_1"]
-    assert (len(ratings), len(missing)) == (0, 20)
+    found = workbooks.read_folder({"rater_1": folder / "rater_1.xlsx"}, lambda code: keys[code])
+    assert found[""] == ([], [], [f"{folder / 'bob.xlsx'}: no rater of this name; human: raters has rater_1"])
+    assert [len(part) for part in found["rater_1"]] == [0, 20, 0]
 
 
-def test_means_worked_by_hand():
-    marks = {  # (original-11, hosted, k0, k1); a missing mark leaves out what needs it
-        ("r1", "a"): (3, 4, 2, 5),
-        ("r2", "a"): (2, 4, 4, 1),
-        ("r1", "b"): (1, 4, None, 3),
-    }
-    ratings = [
-        {"rater": rater, "id": id, "image_set": name, "rating": value}
-        for (rater, id), values in marks.items()
-        for name, value in zip(IMAGE_SETS, values, strict=True)
-        if value
+def test_a_moved_column_is_named(sheets):
+    keys, path = sheets
+    fill(keys, path, mark)
+    book = load_workbook(path)
+    sheet = book["1 to 2"]
+    for line in (1, 2, 3):
+        sheet[f"E{line}"].value, sheet[f"G{line}"].value = sheet[f"G{line}"].value, sheet[f"E{line}"].value
+    book.save(path)
+    defects = read(keys, path)[2]
+    assert [defect.split("cell ")[1] for defect in defects] == [
+        "E1: the column was moved; it must be 'rating 1'",
+        "G1: the column was moved; it must be 'rating 2'",
     ]
-    rows = {(row["method"], row["selection"]): (row["n"], row["mean"]) for row in human.average(ratings, METHODS)}
-    assert rows == {
-        ("sd", "single"): (3, 2.0),
-        ("hosted", "single"): (3, 4.0),
-        ("detailscribe", "oracle"): (2, 4.5),  # each rater's own best: 5 and 4, though the candidates differ
-        ("detailscribe", "mean"): (2, 3.0),
-        ("detailscribe", "detailscribe-k0"): (2, 3.0),
-        ("detailscribe", "detailscribe-k1"): (3, 3.0),
-    }
-    assert {row["mean"] for row in human.average([], METHODS)} == {None}

@@ -69,3 +69,15 @@ def test_a_new_record_touches_one_shard(tmp_path):
 def test_layouts_share_no_file_name():
     assert not set(shard_names(4)) & set(shard_names(8))
     assert shard_of("a", 1) == "000-of-001"
+
+
+def test_a_stratum_is_read_kept_with_the_prompt_and_out_of_the_shards(tmp_path):
+    records = [{"topic": "one", "prompt": "a", "stratum": "tools"}, {"topic": "two", "prompt": "b"}]
+    one, two = sorted(read_prompts(write(tmp_path / "a.jsonl", records)), key=lambda record: record.topic)
+    assert (one.stratum, two.stratum) == ("tools", "")
+    assert one.row() == {"id": one.id, "topic": "one", "prompt": "a", "stratum": "tools"}
+    assert "stratum" not in two.row()
+    plain = read_prompts(write(tmp_path / "b.jsonl", [{"topic": "one", "prompt": "a"}, records[1]]))
+    assert split([one, two], 1) == split(plain, 1) or split([two, one], 1) == split(plain, 1)
+    with pytest.raises(InputError, match="stratum must be a text"):
+        read_prompts(write(tmp_path / "c.jsonl", [{"topic": "one", "prompt": "a", "stratum": 3}]))

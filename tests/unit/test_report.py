@@ -14,7 +14,7 @@ def page(**changes) -> str:
     values = {
         "scenario": "mine",
         "notice": "",
-        "table": pd.DataFrame(table, columns=COLUMNS),
+        "table": pd.DataFrame(table, columns=COLUMNS[:8]),
         "published": pd.DataFrame(),
         "figure": "../figures/main.svg",
         "dropped": pd.DataFrame(columns=["id", "topic", "stage", "image_set", "status", "reason"]),

@@ -44,6 +44,31 @@ def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
     assert seeds * steps == steps + len(methods["detailscribe"].candidates) * steps
 
 
+def test_equal_compute_seeds_never_outnumber_what_the_strongest_method_pays_for():
+    found = study(extra_seeds=list(range(20))).methods_named("equal_compute_seeds")
+    assert len(found) == 5
+    fewer = study(extra_seeds=[1]).methods_named("equal_compute_seeds")
+    assert len(fewer) == 3
+
+
+def test_steps_of_a_method_are_those_of_all_images_it_chooses_from():
+    steps = study().parameters()["plot"]["steps"]
+    # 28 of the first image; k = 0 takes 28 more, k = 1, 2, 4 share five steps and take 26, 25 and 23 by themselves.
+    assert steps["detailscribe"] == 28 + 28 + 5 + 26 + 25 + 23
+    assert (steps["sd"], steps["multi_seed"], steps["gpt_refine"], steps["gpt_rewrite"]) == (28, 56, 56, 28)
+    assert "hosted" not in steps
+
+
+def test_a_baseline_that_is_no_method_is_refused():
+    with pytest.raises(InputError, match="statistics: baseline: 'nobody' is not one of the methods"):
+        study(statistics={"baseline": "nobody"})
+
+
+def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
+    ranges = study().parameters()["tabulate"]["ranges"]
+    assert ranges == {"clip_score": [0, 2.5], "judge-main": [1, 5]}
+
+
 @pytest.mark.parametrize(
     ("changes", "files"),
     [
@@ -52,14 +77,22 @@ def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
         ({"generation": {"guidance": 2}}, r"(generate|refine)-.*"),
         (
             {"seeds": [2628670647, 2628670643]},
-            r"(refine|critique|generate)-.*|clean|tabulate|select|sets|human.*",
+            r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|human.*",
         ),
         ({"study": ["demo", "toy_data_001"]}, {"pool"}),
-        ({"judges": {"second": CONFIG["judges"]["main"]}}, {"judge-second", "clean", "tabulate", "compare"}),
-        ({"critics": {"ablation": {"after_step": [1]}}}, {"refine-ablation", "clean", "tabulate", "sets"}),
+        (
+            {"judges": {"second": CONFIG["judges"]["main"]}},
+            {"judge-second", "clean", "tabulate", "pool", "compare", "human_agreement"},
+        ),
+        (
+            {"critics": {"ablation": {"after_step": [1]}}},
+            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets"},
+        ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
-        ({"bootstrap": {"seed": 1}}, {"tabulate"}),
-        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|sets"),
+        ({"bootstrap": {"seed": 1}}, r"tabulate|pool|human_(scores|agreement|released)"),
+        ({"statistics": {"test": "wilcoxon"}}, {"tabulate", "pool"}),
+        ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
+        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets"),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"shards": 5}, set()),

@@ -1,0 +1,147 @@
+"""Intervals, tests and effect sizes over prompts. Every array is (prompts,) or (prompts, columns); NaN = no value.
+
+A prompt is the unit throughout: whatever belongs to one prompt is resampled, or changes its sign, together.
+What is undefined (a spread of one value, a test of none) is NaN, never 0.
+"""
+
+from functools import cache
+
+import numpy as np
+from scipy import optimize, stats
+
+LEVEL = 0.95
+ALPHA, POWER = 0.05, 0.8  # of `detectable`
+POINTS = 2000  # at which `detectable` takes the distribution of a standard deviation
+CHUNK = 1000  # resamples held in memory at once
+EXACT_UP_TO = 12  # prompts whose 2^n sign patterns are all tried
+
+
+def intervals(
+    sums: np.ndarray, resamples: int, seed: int, counts: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % bootstrap intervals of the means of columns, prompts resampled, the same ones for all columns.
+
+    Expanded percentile intervals: the percentiles are moved outwards so far that the interval of normal data has the
+    width of Student's. Plain percentiles are too narrow for few prompts, by a tenth at ten.
+
+    Args:
+        sums: (prompts, columns). What a prompt contributes; NaN leaves it out of that column.
+        resamples: Number of resamples.
+        seed: Of the resampling.
+        counts: (prompts, columns). How many values a contribution is the sum of; None for one each. The mean is then
+            sum of sums by sum of counts: the cluster bootstrap of a ratio.
+
+    Returns:
+        Low and high, (columns,); NaN where fewer than two prompts count.
+
+    Source: Hesterberg 2015, What Teachers Should Know About the Bootstrap, The American Statistician 69, 371-386.
+    """
+    counts = np.where(np.isnan(sums), 0.0, 1.0 if counts is None else counts)
+    sums = np.nan_to_num(sums)
+    prompts, columns = sums.shape
+    low, high = np.full(columns, np.nan), np.full(columns, np.nan)
+    used = (counts > 0).sum(axis=0)
+    if prompts == 0 or not (used > 1).any():
+        return low, high
+    generator = np.random.default_rng(seed)
+    means = []
+    for start in range(0, resamples, CHUNK):
+        size = min(CHUNK, resamples - start)
+        drawn = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=size).astype(float)
+        totals = drawn @ counts
+        means.append(np.divide(drawn @ sums, totals, out=np.full_like(totals, np.nan), where=totals > 0))
+    means = np.concatenate(means)
+    for number in np.unique(used[used > 1]):
+        of_size = used == number
+        tail = stats.norm.cdf(np.sqrt(number / (number - 1)) * stats.t.ppf((1 - LEVEL) / 2, number - 1))
+        low[of_size], high[of_size] = np.nanquantile(means[:, of_size], [tail, 1 - tail], axis=0, method="weibull")
+    return low, high
+
+
+def sign_flip_p(differences: np.ndarray, permutations: int, seed: int) -> np.ndarray:
+    """Two-sided paired permutation test of a mean of zero: under the null each difference has either sign.
+
+    All sign patterns up to EXACT_UP_TO prompts, random ones beyond, the observed one counted in (Phipson and Smyth
+    2010), so that p is never 0 and never too small.
+
+    Args:
+        differences: (prompts, columns); NaN leaves a prompt out of that column.
+
+    Returns:
+        p by column; NaN where no prompt has a difference.
+    """
+    kept = np.nan_to_num(differences)
+    prompts, columns = kept.shape
+    if prompts == 0:
+        return np.full(columns, np.nan)
+    observed = np.abs(kept.sum(axis=0))
+    slack = 1e-9 * np.abs(kept).sum(axis=0)  # sums of the same numbers in another order are equal
+    exact = prompts <= EXACT_UP_TO
+    total = 2**prompts if exact else permutations
+    generator = np.random.default_rng(seed)
+    extreme = np.zeros(columns)
+    for start in range(0, total, CHUNK):
+        size = min(CHUNK, total - start)
+        if exact:
+            patterns = np.arange(start, start + size)[:, None] >> np.arange(prompts) & 1
+        else:
+            patterns = generator.integers(0, 2, (size, prompts), dtype=np.int8)
+        extreme += (np.abs((2.0 * patterns - 1) @ kept) >= observed - slack).sum(axis=0)
+    p = extreme / total if exact else (extreme + 1) / (total + 1)
+    return np.where(np.isnan(differences).all(axis=0), np.nan, p)
+
+
+def wilcoxon_p(differences: np.ndarray) -> np.ndarray:
+    """Two-sided Wilcoxon signed-rank test by column, zeros left out; 1 where every difference is zero."""
+    p = []
+    for column in differences.T:
+        column = column[~np.isnan(column)]
+        if len(column) and not column.any():
+            p.append(1.0)
+        else:
+            p.append(float(stats.wilcoxon(column).pvalue) if len(column) else np.nan)
+    return np.array(p)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p values of one family; NaN is no member of it. Source: Holm 1979."""
+    p = np.asarray(p, dtype=float)
+    adjusted = np.full(len(p), np.nan)
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    steps = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    adjusted[order] = np.minimum(steps, 1)
+    return adjusted
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    """Standard deviation (n - 1) by column; NaN for fewer than two values."""
+    counts = (~np.isnan(values)).sum(axis=0)
+    centred = np.nan_to_num(values - means(values))
+    squares = (centred**2).sum(axis=0)
+    return np.sqrt(np.divide(squares, counts - 1, out=np.full(values.shape[1], np.nan), where=counts > 1))
+
+
+def means(values: np.ndarray) -> np.ndarray:
+    """Means by column; NaN for no value."""
+    counts = (~np.isnan(values)).sum(axis=0)
+    total = np.nan_to_num(values).sum(axis=0)
+    return np.divide(total, counts, out=np.full(values.shape[1], np.nan), where=counts > 0)
+
+
+@cache
+def detectable(n: int) -> float:
+    """Smallest standardised difference dz that a two-sided paired t-test of n prompts finds with 80 % power at 5 %.
+
+    Not adjusted for the number of tests. NaN below two prompts. Times the standard deviation of the differences it is
+    in the metric's own units.
+    """
+    if n < 2:
+        return float("nan")
+    critical = stats.t.ppf(1 - ALPHA / 2, n - 1)
+    # scipy's noncentral t breaks down at few degrees of freedom: its normal part is averaged over the spread's instead.
+    spreads = np.sqrt(stats.chi2.ppf((np.arange(POINTS) + 0.5) / POINTS, n - 1) / (n - 1))
+
+    def lacking(shift: float) -> float:
+        return stats.norm.cdf(shift - critical * spreads).mean() - POWER
+
+    return float(optimize.brentq(lacking, 0, 10 * critical) / np.sqrt(n))

@@ -1,0 +1,90 @@
+"""From scores to tables, and from rating sheets to agreement, through the whole pipeline."""
+
+import json
+
+import pandas as pd
+from openpyxl import load_workbook
+
+from tests.workflow.small_study import PROMPTS
+
+
+def grouped(study, groups: list[str]) -> None:
+    """Write the prompts with a stratum each."""
+    rows = [
+        {"topic": topic, "prompt": prompt, "stratum": group}
+        for (topic, prompt), group in zip(PROMPTS, groups, strict=True)
+    ]
+    (study.folder / "small.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def table(study, name: str) -> pd.DataFrame:
+    return pd.read_csv(study.results / name, keep_default_na=False)
+
+
+def test_every_table_and_figure_of_a_small_study_is_there(study):
+    main, pooled = table(study, "small/tables/main.csv"), table(study, "tables/pooled.csv")
+    assert list(main[["method", "selection", "metric", "n", "mean"]].itertuples(index=False)) == list(
+        pooled[["method", "selection", "metric", "n", "mean"]].itertuples(index=False)
+    )
+    assert set(main["n"]) == {4} and set(main["missing"]) == {0}
+    assert list(table(study, "tables/main.csv").columns) == ["scenario", *main.columns]
+    assert {"other_prompts", "by:clip_score"} <= set(table(study, "small/tables/optimism.csv")["against"])
+    assert len(table(study, "small/tables/judges.csv")) == 0 == len(table(study, "small/tables/strata.csv"))
+    assert set(table(study, "tables/published.csv")["verdict"]) == {"not testable"}
+    for name in ("main", "bars", "wins", "compute"):
+        assert (study.results / f"small/figures/{name}.svg").stat().st_size > 5000
+        assert (study.results / f"small/figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+    for name in ("small/tables/main", "tables/pooled"):
+        assert "These numbers and pictures mean nothing" in (study.results / f"{name}.md").read_text(encoding="utf-8")
+        assert "\\toprule" in (study.results / f"{name}.tex").read_text(encoding="utf-8")
+
+
+def test_regrouping_prompts_redoes_tables_and_nothing_else(study):
+    before = study.times()
+    grouped(study, ["one", "one", "two", "two"])
+    said = study.snakemake()
+    strata = table(study, "small/tables/strata.csv")
+    assert set(strata["stratum"]) == {"one", "two"} and set(strata["n"]) == {2}
+    assert study.times() == before
+    assert "rule generate" not in said and "Judge" not in said and "rule score" not in said
+    assert study.nothing_to_do()
+
+
+def test_sheets_go_out_and_marks_come_back_as_means_and_agreement(study):
+    study.snakemake("small_human_sheets")
+    sheets, filled = study.results / "small" / "human" / "sheets", study.folder / "human" / "small"
+    filled.mkdir(parents=True)
+    keys = study.rows("human/sheets/key.jsonl")
+    for rater in ("rater_1", "rater_2"):
+        assert "data:image/jpeg;base64," in (sheets / f"{rater}.html").read_text(encoding="utf-8")
+        book = load_workbook(sheets / f"{rater}.xlsx")
+        for row in keys:
+            if row["rater"] == rater:
+                book[row["sheet"]][f"{row['column']}{row['row']}"] = 5 if row["image_set"] == "hosted" else 2
+        book.save(filled / f"{rater}.xlsx")
+    study.snakemake("small_human_agreement")
+    main = table(study, "small/human/main.csv").set_index(["method", "selection"])
+    assert main.loc[("hosted", "single"), "mean"] == 5.0 and main.loc[("sd", "single"), "mean"] == 2.0
+    reliability = table(study, "small/human/reliability.csv").set_index("statistic")
+    assert float(reliability.loc["alpha_ordinal", "value"]) == 1
+    agreement = table(study, "small/human/agreement.csv").set_index("metric")
+    scores, images = {}, {row["id"]: row["images"] for row in study.rows("dictionary.jsonl")}
+    for row in study.rows("scores/clip_score/*.jsonl"):
+        scores[row["id"], row["image_set"]] = row["score"]
+    rated = {(row["id"], row["file"]) for row in keys}
+    hits = [  # people prefer the hosted image to every other one
+        0.5 if scores[id, "hosted"] == scores[id, name] else float(scores[id, "hosted"] > scores[id, name])
+        for id, sets in images.items()
+        for name in {file: name for name, file in sets.items() if name not in ("hosted", "multi_seed")}.values()
+        if (id, sets[name]) in rated
+    ]
+    assert agreement.loc["clip_score", "pairs"] == len(hits) > 0
+    assert float(agreement.loc["clip_score", "agreement"]) == round(sum(hits) / len(hits), 6)
+    broken = load_workbook(filled / "rater_2.xlsx")
+    broken.worksheets[1]["E2"] = 9
+    broken.save(filled / "rater_2.xlsx")
+    assert "cell E2: a rating is a whole number from 1 to 5, got 9" in study.snakemake("small_human_scores", expect=1)
+
+
+def test_a_released_folder_without_workbooks_is_named(study):
+    assert "no {rater}/{sheet}.xlsx" in study.snakemake("human_released", expect=1, human={"released_folder": "."})
