@@ -85,6 +85,17 @@ def weights_of(name):
     return [f"{MINIATURE}/digests.json"] if made else listing_of(name)
 
 
+def metrics_in(environment):
+    """Pattern of the metrics that run in an environment."""
+    return "|".join([*(name for name in config["metrics"] if STUDY.environment(name) == environment), "none"])
+
+
+def phrases_of(wildcards):
+    """The noun phrases of a shard, for a metric that reads them."""
+    path = "results/{scenario}/noun_phrases/{shard}.jsonl"
+    return [path.format(**wildcards)] if STUDY.reads_phrases(wildcards.metric) else []
+
+
 def texts_of(wildcards):
     """What an image set is drawn from besides the prompts: the rewritten prompts, or nothing."""
     rewritten = "results/{scenario}/rewrites/{image_set}/{shard}.jsonl"
@@ -117,6 +128,7 @@ def stage_files(scenario, stage):
         "select": ["selections/multi_seed/{shard}.jsonl"] if STUDY.methods_named("multi_seed") else [],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
+            *("tables/judge_repeats.csv", "tables/truncation.csv", "tables/truncation_shares.csv"),
             *("figures/main.svg", "report/index.html"),
         ],
         "human_sheets": [f"human/sheets/{file}" for file in ["key.jsonl", *(f"{rater}.xlsx" for rater in RATERS)]],

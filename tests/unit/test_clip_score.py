@@ -9,6 +9,7 @@ from PIL import Image
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.scores import clip_score, load_metric
+from detailscribe.scores.preparation import cropped
 
 CAPTIONS = [
     "a fox and a parrot on a branch",
@@ -116,11 +117,11 @@ def test_every_size_is_scored(scorer, size):
 def test_wide_pictures_are_cropped_to_their_middle(scorer):
     wide = Image.new("RGB", (300, 100), "red")
     wide.paste(picture(100, 100), (100, 0))
-    middle = clip_score.preprocess(wide, 224)
+    middle = cropped(wide, 224)
     assert middle.shape == (3, 224, 224)
     assert middle.dtype == np.float32
     # Away from the edges, where the filter reads across the border of the pasted part.
-    assert np.abs(middle - clip_score.preprocess(picture(100, 100), 224))[:, :, 5:-5].max() < 1e-6
+    assert np.abs(middle - cropped(picture(100, 100), 224))[:, :, 5:-5].max() < 1e-6
 
 
 def test_weights_are_named_by_their_content(scorer, parameters, miniature, tmp_path):
