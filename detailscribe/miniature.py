@@ -1,7 +1,7 @@
 """Tiny real models with random weights: the whole study runs on them without a network, and its numbers mean nothing.
 
 The classes, the files and the sampling are those of Stable Diffusion 3.5, CLIP, ImageReward and BLIP; only the sizes
-are not. All weights come from fixed random streams, so two builds from the same texts are the same files, byte for byte.
+are not. All weights come from fixed random streams, so two builds from the same texts are the same files, byte by byte.
 """
 
 import json
@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detailscribe import miniature_scores
-from detailscribe import torch_setup  # noqa: F401 - before transformers, diffusers and open_clip
+from detailscribe import (
+    miniature_scores,
+    torch_setup,  # noqa: F401 - before transformers, diffusers and open_clip
+)
 
 VERSION = 1  # raise it when the bytes of a build change
 

@@ -10,6 +10,7 @@ from PIL import Image
 from detailscribe.errors import InputError, SetupError
 from detailscribe.scores import clip_score, load_metric
 from detailscribe.scores.preparation import cropped
+from tests.pictures import picture
 
 CAPTIONS = [
     "a fox and a parrot on a branch",
@@ -28,12 +29,6 @@ def parameters(miniature):
 @pytest.fixture(scope="module")
 def scorer(parameters):
     return clip_score.load(parameters)
-
-
-def picture(width, height, mode="RGB", seed=0):
-    """Smooth colours, so that resizing has something to get wrong."""
-    small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
 
 
 def by_definition(folder, caption, image):
