@@ -105,6 +105,7 @@ def save_image_reward(folder: Path, words: list[str], sizes: Sizes) -> None:
     )
     _fill(model, SEEDS["image_reward"])
     torch.save({authors_name(name): tensor for name, tensor in model.state_dict().items()}, folder / "ImageReward.pt")
+    told["add_cross_attention"] = True  # without it the authors' package builds a text model that sees no picture
     (folder / "med_config.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     _save_words(folder, words)
 

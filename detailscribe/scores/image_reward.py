@@ -11,7 +11,7 @@ ImageReward-v1.0. Runs on transformers' BLIP, since the authors' package does no
 
 import json
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -38,12 +38,13 @@ class Scorer:
 
     def __init__(self, model, tokenizer, where):
         self._model, self._tokenizer, self._where = model, tokenizer, where
+        self._pieces = lru_cache(maxsize=4096)(self._encode)  # a prompt comes once an image set
 
     def score(self, prompts: list[str], images: list[Image.Image]) -> list[float]:
         """Reward of each pair; images of any mode and size. No pairs, no rewards.
 
-        One pair at a time, and the prompt not padded: the authors pad it to 35 and mask the padding, which changes
-        nothing that is read.
+        One pair at a time, and the prompt padded to 35 pieces like the authors': the padding is masked, but without it
+        the last digits would be others.
         """
         import torch
 
@@ -53,12 +54,16 @@ class Scorer:
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for prompt, image in zip(prompts, images, strict=True):
                 pixels = torch.from_numpy(cropped(image, side))[None].to(self._where)
-                ids = self._tokenizer(prompt, truncation=True, max_length=TOKENS, return_tensors="pt").input_ids
                 seen = self._model["vision"](pixel_values=pixels).last_hidden_state
-                read = self._model["text"](input_ids=ids.to(self._where), encoder_hidden_states=seen)
+                read = self._model["text"](**self._pieces(prompt), encoder_hidden_states=seen)
                 reward = self._model["mlp"](read.last_hidden_state[:, 0])
-                scores.append((reward.item() - MEAN) / DEVIATION)
+                scores.append(((reward - MEAN) / DEVIATION).item())
         return scores
+
+    def _encode(self, prompt: str) -> dict:
+        padded = {"padding": "max_length", "truncation": True, "max_length": TOKENS, "return_tensors": "pt"}
+        pieces = self._tokenizer(prompt, **padded).to(self._where)
+        return {"input_ids": pieces.input_ids, "attention_mask": pieces.attention_mask}
 
     @cached_property
     def weights(self) -> str:
