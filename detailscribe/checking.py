@@ -4,7 +4,17 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 
-RESERVED = {"tables", "parameters", "folders", "all", "default", "verify", "retry", "prompts"}  # not for scenarios
+RESERVED = {
+    "tables",
+    "parameters",
+    "folders",
+    "all",
+    "default",
+    "fingerprints",
+    "verify",
+    "retry",
+    "prompts",
+}  # not for scenarios
 
 
 def check(study) -> None:
@@ -35,6 +45,8 @@ def _check_names(config: dict) -> None:
         _known("roles", ["write"], config["roles"], "roles")
     for name, entry in [*config["critics"].items(), *config["rewriters"].items()]:
         _known(f"{name}: role", [entry["role"]], config["roles"], "roles")
+    for name, entry in config["judges"].items():
+        _known(f"judges: {name}: scenario_templates", entry["scenario_templates"], config["scenarios"], "scenarios")
     for group in ("roles", "external", "judges"):
         for name, entry in config[group].items():
             if "endpoint" in entry:

@@ -1,13 +1,22 @@
-"""A vision-language model as judge: a grade from 1 to 5 for each image, by rubric."""
+"""A vision-language model as judge: a grade from 1 to 5 for each image, or a yes or no to one question about it.
 
+A judge has one scale. Its instruction may differ between scenarios (`scenario_templates`): spatial layouts, say, are
+judged by where things are. Its reply is read from angle brackets, or, with `structured`, from the JSON object that the
+endpoint was told to keep to.
+"""
+
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe import replies
 from detailscribe.chat import Chat
+from detailscribe.fingerprints import FOLDER, fingerprint
 from detailscribe.language import image_problem, read_reply, request_for
 
-WANTED = "score from 1 to 5 in <...>"
+SCALES = {"grade": (replies.judge_score, "score from 1 to 5"), "yes_no": (replies.yes_or_no, "yes or no")}
+DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut", "missing_score")
+REPEATS_COLUMNS = ["judge", "image_set", "images", "draws", "unreadable", "mean_sd", "same_share"]
 
 
 def judge(
@@ -16,41 +25,59 @@ def judge(
     judge: dict,
     chat: Chat,
     on_done: Callable[[], None] | None = None,
+    scenario: str = "",
+    fingerprints: Path = FOLDER,
 ) -> list[dict]:
     """Grade the images of some image sets; the same image and prompt in two sets is asked about once.
 
     Args:
         image_sets: By image set, by id: `status`, `reason`, `path`, `sha256`.
-        judge: A role (`language.py`) with `draws` (answers per image), `missing_score` (null, or the score of an image
-            whose replies hold none) and `topic_cut` (show the topic only up to its first `_`).
+        judge: A role (`language.py`) with `scale` (grade or yes_no), `structured`, `scenario_templates`, `draws`
+            (answers per image), `missing_score` (null, or the score of an image whose replies hold none) and
+            `topic_cut` (show the topic only up to its first `_`).
         on_done: Called once a draw, or once for an image that cannot be shown.
+        scenario: Its name, which decides the template where the judge has one for it.
+        fingerprints: Where what a fingerprint stands for is kept.
 
     Returns:
-        Rows `id, image_set, score, status, reason, draws, exchange`: the score is the mean of the draws that gave
-        one, in [1, 5]; `draws` has null for one that did not.
+        Rows `id, image_set, score, status, reason, draws, exchange, fingerprint`: the score is the mean of the draws
+        that gave one, in [1, 5], or for yes_no in [0, 1]; `draws` has null for one that did not.
 
     Source: DetailScribe, MLLM judge. Differs: an unreadable reply gives no score; the released code's 2 needs
     `missing_score: 2`, its cut topic `topic_cut: true`.
     """
+    parse, wanted = SCALES[judge["scale"]]
+    wanted += "" if judge["structured"] else " in <...>"
+    role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
     rows, requests = [], []
     for image_set, images in image_sets.items():
         for record in records:
             problem = image_problem(images.get(record["id"]))
             row = {"id": record["id"], "image_set": image_set, "score": None, "status": "skipped", "reason": problem}
-            rows.append(row | {"draws": [], "exchange": []})
+            rows.append(row | {"draws": [], "exchange": [], "fingerprint": None})
             if not problem:
                 topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
-                values, path = {"prompt": record["prompt"], "topic": topic}, Path(images[record["id"]]["path"])
+                values = {"prompt": record["prompt"], "topic": topic}
+                values |= {"scale": judge["scale"], "structured": judge["structured"]}
+                path = Path(images[record["id"]]["path"])
                 for draw in range(judge["draws"]):
-                    requests.append((rows[-1], request_for("judge", judge, record, values, [path], draw)))
+                    requests.append((rows[-1], request_for("judge", role, record, values, [path], draw)))
             elif on_done:
                 on_done()
     answers: dict[int, list] = {}
+    served: dict[int, set] = {}
     for (row, _), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
-        answers.setdefault(id(row), []).append((read_reply(reply, replies.judge_score, WANTED), reply.digest))
+        answers.setdefault(id(row), []).append((read_reply(reply, parse, wanted), reply.digest))
+        served.setdefault(id(row), set()).add(reply.served_model)
+    made_by: dict[tuple, str] = {}
     for row in rows:
         if id(row) in answers:
             row |= graded(answers[id(row)], judge["missing_score"])
+            models = tuple(sorted(filter(None, served[id(row)])))
+            if models not in made_by:
+                recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)}
+                made_by[models] = fingerprint(recipe, fingerprints)
+            row["fingerprint"] = made_by[models]
     return rows
 
 
@@ -66,3 +93,28 @@ def graded(answers: list[tuple], missing_score: float | None) -> dict:
         reason = f"{reason}; counted as {missing_score:g} (`missing_score`)"
         return {"score": float(missing_score), "status": "ok", "reason": reason, **found}
     return {"score": None, "status": status, "reason": reason, **found}
+
+
+def repeats(judges: dict[str, list[dict]]) -> list[dict]:
+    """How far a judge agrees with itself, for each image set and for all of them.
+
+    Args:
+        judges: Rows of `judge` by the judge's name.
+
+    Returns:
+        Rows with REPEATS_COLUMNS: `images` judged, `draws` asked for, `unreadable` of these; then over the images with
+        two scores or more the mean of the standard deviations between draws (ddof 1), and the share of images whose
+        draws all agree. The last two are None where no image has two.
+    """
+    table = []
+    for name, rows in judges.items():
+        for image_set in ["all", *dict.fromkeys(row["image_set"] for row in rows)]:
+            draws = [row["draws"] for row in rows if row["draws"] and image_set in ("all", row["image_set"])]
+            given = [[score for score in each if score is not None] for each in draws]
+            again = [each for each in given if len(each) > 1]
+            asked = sum(map(len, draws))
+            agreed = statistics.fmean(len({*each}) == 1 for each in again) if again else None
+            spread = statistics.fmean(map(statistics.stdev, again)) if again else None
+            values = [name, image_set, len(draws), asked, asked - sum(map(len, given)), spread, agreed]
+            table.append(dict(zip(REPEATS_COLUMNS, values, strict=True)))
+    return table

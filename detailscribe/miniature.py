@@ -1,7 +1,7 @@
 """Tiny real models with random weights: the whole study runs on them without a network, and its numbers mean nothing.
 
-The classes, the files and the sampling are those of Stable Diffusion 3.5 and of CLIP; only the sizes are not. All
-weights come from fixed random streams, so two builds from the same texts are the same files, byte for byte.
+The classes, the files and the sampling are those of Stable Diffusion 3.5, CLIP, ImageReward and BLIP; only the sizes
+are not. All weights come from fixed random streams, so two builds from the same texts are the same files, byte by byte.
 """
 
 import json
@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detailscribe import torch_setup  # noqa: F401 - before transformers, diffusers and open_clip
+from detailscribe import (
+    miniature_scores,
+    torch_setup,  # noqa: F401 - before transformers, diffusers and open_clip
+)
 
 VERSION = 1  # raise it when the bytes of a build change
 
@@ -37,7 +40,8 @@ BLUR = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16
 
 
 def build(folder: Path, texts: list[str]) -> None:
-    """Make `folder`/sd3, a diffusers pipeline, and `folder`/clip, an open_clip folder; whole or not at all.
+    """Make `folder`/sd3, a diffusers pipeline, `folder`/clip, an open_clip folder, and the models of
+    `miniature_scores`; whole or not at all.
 
     Args:
         folder: Replaced if it is there.
@@ -50,6 +54,7 @@ def build(folder: Path, texts: list[str]) -> None:
         with torch.random.fork_rng(devices=[]):
             _sd3(texts).save_pretrained(unfinished / "sd3")
             _save_clip(unfinished / "clip")
+            miniature_scores.save(unfinished, texts)
         for file in unfinished.rglob("*.safetensors"):
             file.chmod(0o644)
         if folder.exists():

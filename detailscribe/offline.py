@@ -5,6 +5,7 @@ Its answers have the form that the parsers expect and depend on nothing but the 
 
 import hashlib
 import io
+import json
 import re
 from pathlib import Path
 
@@ -42,7 +43,12 @@ def reply(request: Request) -> str:
         "critique": lambda: critique(values["prompt"], values.get("components"), seen(request)),
         "refine": lambda: refine(values["prompt"], seen(request)),
         "rewrite": lambda: rewrite(values["prompt"]),
-        "judge": lambda: judge(values["prompt"], f"{seen(request)}/{request.draw}"),
+        "judge": lambda: judge(
+            values["prompt"],
+            f"{seen(request)}/{request.draw}",
+            values.get("scale", "grade"),
+            values.get("structured", False),
+        ),
         "write_prompts": lambda: write_prompt(values["topic"], values["kind"], request.draw),
     }
     if request.role not in rules:
@@ -95,9 +101,11 @@ def rewrite(prompt: str) -> str:
     return f"<{extended(prompt, ['every object in sharp detail', pick(SETTINGS, prompt), 'with natural colours'])}>"
 
 
-def judge(prompt: str, image: str) -> str:
-    """One of the five grades, each about as often as the others."""
-    return f"The stand-in looks at a digest, not at a picture. <{1 + number(prompt, image) % 5}>"
+def judge(prompt: str, image: str, scale: str = "grade", structured: bool = False) -> str:
+    """One of the five grades, or yes or no, each about as often as the others."""
+    grade = 1 + number(prompt, image) % 5 if scale == "grade" else ("yes", "no")[number(prompt, image) % 2]
+    said = "The stand-in looks at a digest, not at a picture."
+    return json.dumps({"reason": said, "score": grade}) if structured else f"{said} <{grade}>"
 
 
 def write_prompt(topic: str, kind: str, draw: int) -> str:

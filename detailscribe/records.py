@@ -1,6 +1,7 @@
 """Rows on disk: JSON lines, content digests, atomic files and the ledger of what was already made."""
 
 import contextlib
+import csv
 import hashlib
 import importlib.metadata
 import json
@@ -72,6 +73,15 @@ def rows_text(rows: Iterable[dict]) -> str:
 def write_rows(path: Path, rows: Iterable[dict]) -> None:
     """Write JSON lines, whole or not at all."""
     write_text(path, rows_text(rows))
+
+
+def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
+    """Write a table, whole or not at all; numbers to six decimals, nothing for None."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        for row in rows:
+            table.writerow([f"{row[name]:.6f}" if isinstance(row[name], float) else row[name] for name in columns])
 
 
 def read_rows(path: Path) -> list[dict]:

@@ -69,17 +69,42 @@ def judge_score(text: str) -> float | None:
     """The score in the last `<...>`, or else in the last JSON object with a `score`; None unless from 1 to 5."""
     inside = last_brackets(text)
     number = _SCORE.fullmatch(inside) if inside else None
-    score = number and number[1]
-    for found in re.findall(r"\{[^{}]*\}", whole(text) or "") if score is None else []:
-        try:
-            score = json.loads(found).get("score", score)
-        except json.JSONDecodeError:
-            continue
+    score = number[1] if number else _field(text, "score")
     try:
         value = math.nan if isinstance(score, bool) else float(score)
     except (TypeError, ValueError):
         return None
     return value if LOWEST <= value <= HIGHEST else None
+
+
+def yes_or_no(text: str) -> float | None:
+    """1 for the yes in the last `<...>`, or else in the last JSON object with a `score`; 0 for a no; None otherwise."""
+    inside = last_brackets(text)
+    said = _field(text, "score") if inside is None else inside
+    return {"yes": 1.0, "no": 0.0}.get(str(said).strip(" .!").lower())
+
+
+def _field(text: str, name: str):
+    """The value under a name in the last JSON object that has it."""
+    value = None
+    for found in re.findall(r'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}', whole(text) or ""):
+        try:
+            value = json.loads(found).get(name, value)
+        except json.JSONDecodeError:
+            continue
+    return value
+
+
+def answer_format(scale: str) -> dict:
+    """A request's option that keeps a judge's reply to a JSON object with `reason` and `score`, by its scale."""
+    kinds = {
+        "grade": {"type": "integer", "enum": list(range(LOWEST, HIGHEST + 1))},
+        "yes_no": {"type": "string", "enum": ["yes", "no"]},
+    }
+    fields = {"reason": {"type": "string"}, "score": kinds[scale]}
+    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    form = {"name": "judgement", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}
 
 
 def _split(text: str, separator: str) -> list[str] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.fingerprints import FOLDER, fingerprint, recipe_of
 from detailscribe.records import Ledger, digest
 
 
@@ -15,9 +16,11 @@ def score_images(
     image_sets: dict[str, dict[str, dict]],
     parameters: dict,
     weights_identity: str,
-    load: Callable[[dict], object],
+    metric,
     ledger: Ledger,
     on_done: Callable[[], object] = lambda: None,
+    phrases: dict[str, dict] | None = None,
+    fingerprints: Path = FOLDER,
 ) -> list[dict]:
     """Score every image against the prompt it was asked for, never against the refined one.
 
@@ -26,9 +29,11 @@ def score_images(
         image_sets: Manifest rows by id with `path`, by image set.
         parameters: Parameters of the metric.
         weights_identity: What tells the metric's weights apart before they are loaded.
-        load: Loads the scorer; called at the first image whose score is not in the ledger.
+        metric: The metric's module; loads at the first image whose score is not in the ledger.
         ledger: Scores already made.
         on_done: Called once an image.
+        phrases: Rows of `noun_phrases` by id, for a metric that reads them.
+        fingerprints: Where what a fingerprint stands for is kept.
 
     Returns:
         Rows id, image_set, score or None, status, reason, fingerprint, key.
@@ -40,15 +45,19 @@ def score_images(
     for image_set, pictures in image_sets.items():
         for id, record in records.items():
             picture = pictures[id]
-            key = digest([parameters, weights_identity, record["prompt"], picture["sha256"]])
+            asked = [] if phrases is None else [phrases[id]["phrases"]]
+            key = digest([parameters, weights_identity, record["prompt"], picture["sha256"], *asked])
             if picture["status"] != "ok":
                 row = _row(id, image_set, None, "skipped", f"no image: {picture['status']}", None, None)
+            elif asked == [[]]:
+                row = _row(id, image_set, None, "skipped", "the prompt has no noun phrase to ask about", None, None)
             elif kept := ledger.get(id, key):
                 row = {**kept, "image_set": image_set}
             else:
-                scorer = scorer or load(parameters)
-                fingerprint = digest([parameters, scorer.weights])
-                row = _score(scorer, record["prompt"], picture["path"], id, image_set, fingerprint, key)
+                if scorer is None:
+                    scorer = metric.load(parameters)
+                    made_by = fingerprint(recipe_of(metric, parameters, scorer.weights), fingerprints)
+                row = _score(scorer, record["prompt"], asked, picture["path"], id, image_set, made_by, key)
                 if row["status"] == "ok":
                     ledger.add(row)
             rows.append(row)
@@ -59,18 +68,18 @@ def score_images(
     return rows
 
 
-def _score(scorer, prompt: str, path: Path, id: str, image_set: str, fingerprint: str, key: str) -> dict:
+def _score(scorer, prompt: str, asked: list, path: Path, id: str, image_set: str, made_by: str, key: str) -> dict:
     try:
         with Image.open(path) as image:
             image.load()
-            score = float(scorer.score([prompt], [image])[0])
+            score = float(scorer.score([prompt], [image], *([asked] if asked else []))[0])
         if not math.isfinite(score):
             raise ValueError(f"the score is {score}, not a finite number")
     except (InputError, SetupError):
         raise
     except Exception as error:  # noqa: BLE001 - one bad image never stops the others
-        return _row(id, image_set, None, "failed", f"{type(error).__name__}: {error}", fingerprint, key)
-    return _row(id, image_set, score, "ok", "", fingerprint, key)
+        return _row(id, image_set, None, "failed", f"{type(error).__name__}: {error}", made_by, key)
+    return _row(id, image_set, score, "ok", "", made_by, key)
 
 
 def _row(id, image_set, score, status, reason, fingerprint, key) -> dict:

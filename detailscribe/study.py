@@ -12,11 +12,14 @@ import yaml
 
 from detailscribe import checking, tabulation
 from detailscribe.errors import InputError
+from detailscribe.fingerprints import versions
 from detailscribe.interacting import SHA256
+from detailscribe.noun_phrases import finder, read_corrections
 from detailscribe.prompts import shard_names
 from detailscribe.published import read_published
-from detailscribe.records import library_versions
-from detailscribe.scores import load_metric
+from detailscribe.records import file_sha256
+from detailscribe.replies import answer_format
+from detailscribe.scores import is_file, load_metric
 from detailscribe.weights import metric_folder
 
 # Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
@@ -28,11 +31,14 @@ ALGORITHMS = {
     "rewrite": 1,
     "refine": 1,
     "external": 1,
-    "judge": 1,
-    "score": 1,
+    "phrases": 1,
+    "judge": 2,
+    "score": 2,
     "select": 1,
     "clean": 1,
     "tabulate": 2,
+    "repeats": 1,
+    "truncation": 1,
     "compare": 2,
     "plot": 2,
     "pool": 2,
@@ -42,7 +48,7 @@ ALGORITHMS = {
     "human_scores": 2,
     "human_agreement": 1,
     "human_released": 1,
-    "miniature": 1,
+    "miniature": 2,
 }
 MINIATURE = "resources/miniature"
 PAPER_SCENARIOS = {"functional_600", "compositional_200", "multi_subject_200"}
@@ -159,6 +165,8 @@ class Study:
                 "whole": set(config["study"]) == PAPER_SCENARIOS,
             },
             "pool": {"scenarios": config["study"], **tabulation.settings(self)},
+            "repeats": {"judges": [f"judge-{name}" for name in config["judges"]]},
+            "truncation": self._readers(),
             "sets": {"image_sets": self.image_sets()},
             "plot": {
                 "notice": self.image_model["notice"],
@@ -198,18 +206,27 @@ class Study:
             saving = {key: value for key, value in self._generation().items() if key in ("format", "quality")}
             files[f"external-{name}"] = {**keep, "generation": saving}
         for name, entry in config["metrics"].items():
-            metric = load_metric(entry["module"])
-            libraries = library_versions(metric.LIBRARIES)
-            files[f"score-{name}"] = {**entry, "metric_algorithm": metric.ALGORITHM, "libraries": libraries}
+            files[f"score-{name}"] = {**entry, **self._metric(entry)}
         for name, entry in config["judges"].items():
-            role = {"model": entry["model"], "template": self._template(entry["template"]), "options": entry["options"]}
-            quirks = config["quirks"]
+            structured = entry["reply"] == "structured"
             files[f"judge-{name}"] = {
-                **role,
+                "model": entry["model"],
+                "template": self._template(entry["template"]),
+                "scenario_templates": {
+                    scenario: self._template(template) for scenario, template in entry["scenario_templates"].items()
+                },
+                "options": entry["options"] | (answer_format(entry["scale"]) if structured else {}),
+                "scale": entry["scale"],
+                "structured": structured,
                 "draws": entry["draws"],
-                "topic_cut": quirks["judge_topic_cut"],
-                "missing_score": quirks["judge_missing_score"],
+                "topic_cut": config["quirks"]["judge_topic_cut"],
+                "missing_score": config["quirks"]["judge_missing_score"],
             }
+        if any(self.reads_phrases(name) for name in config["metrics"]):
+            found = finder(config["noun_phrases"]["by"])
+            for scenario in self.scenarios:
+                corrections = read_corrections(Path(config["noun_phrases"]["folder"]) / f"{scenario}.jsonl")
+                files[f"phrases-{scenario}"] = {**found, "corrections": corrections}
         return {
             name: {"stage": (stage := name.split("-")[0]), "algorithm": ALGORITHMS[stage], **values}
             for name, values in files.items()
@@ -230,6 +247,14 @@ class Study:
         """Where the image model (`model`) and the metrics with a folder (`score-{name}`) look for their weights."""
         metrics = {f"score-{name}": metric_folder(entry) for name, entry in self.config["metrics"].items()}
         return {"model": self.image_model["path"], **{name: folder for name, folder in metrics.items() if folder}}
+
+    def reads_phrases(self, metric: str) -> bool:
+        """Whether a metric reads the noun phrases of the prompts."""
+        return getattr(load_metric(self.config["metrics"][metric]["module"]), "READS_PHRASES", False)
+
+    def environment(self, metric: str) -> str:
+        """Name of the one in envs/ that a metric runs in."""
+        return getattr(load_metric(self.config["metrics"][metric]["module"]), "ENVIRONMENT", "scores")
 
     def methods_named(self, name: str) -> list[str]:
         """Candidates of the method of this name; empty if there is none."""
@@ -254,6 +279,26 @@ class Study:
             "template": self._template(template),
             "options": entry["options"],
             "reply": reply,
+        }
+
+    def _metric(self, entry: dict) -> dict:
+        """What decides a metric's scores besides its entry: the code of it, and the libraries it stands on."""
+        metric = load_metric(entry["module"])
+        found = {"metric_algorithm": metric.ALGORITHM}
+        if is_file(entry["module"]):
+            found["module_sha256"] = file_sha256(Path(entry["module"]))
+        if environment := getattr(metric, "ENVIRONMENT", ""):
+            text = (self.folder / "envs" / f"{environment}.yaml").read_text(encoding="utf-8")
+            return {**found, "libraries": yaml.safe_load(text)["dependencies"][-1]["pip"]}
+        return {**found, "libraries": versions(metric.LIBRARIES)}
+
+    def _readers(self) -> dict:
+        """Who reads texts, and which texts the image model reads besides the prompts."""
+        keys = ("path", "revision", "max_sequence_length")
+        return {
+            "image_model": {key: self.image_model[key] for key in keys},
+            "metrics": {name: {**entry, **self._metric(entry)} for name, entry in self.config["metrics"].items()},
+            "texts": [*self.config["rewriters"], *self.config["critics"]],
         }
 
     def _template(self, name: str) -> dict:

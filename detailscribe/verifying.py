@@ -10,7 +10,7 @@ from detailscribe.images import is_intact
 from detailscribe.interacting import SHA256
 from detailscribe.records import file_sha256, read_rows
 
-OUTPUTS = ("decompositions", "critiques", "rewrites", "images", "scores", "selections")
+OUTPUTS = ("decompositions", "critiques", "rewrites", "noun_phrases", "images", "scores", "selections")
 
 
 def verify_rows(results: Path, scenario: str) -> list[str]:

@@ -86,6 +86,17 @@ def weights_of(name):
     return [f"{MINIATURE}/digests.json"] if made else listing_of(name)
 
 
+def metrics_in(environment):
+    """Pattern of the metrics that run in an environment."""
+    return "|".join([*(name for name in config["metrics"] if STUDY.environment(name) == environment), "none"])
+
+
+def phrases_of(wildcards):
+    """The noun phrases of a shard, for a metric that reads them."""
+    path = "results/{scenario}/noun_phrases/{shard}.jsonl"
+    return [path.format(**wildcards)] if STUDY.reads_phrases(wildcards.metric) else []
+
+
 def texts_of(wildcards):
     """What an image set is drawn from besides the prompts: the rewritten prompts, or nothing."""
     rewritten = "results/{scenario}/rewrites/{image_set}/{shard}.jsonl"
@@ -125,6 +136,7 @@ def stage_files(scenario, stage):
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
             *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
+            *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares")),
             *("tables/main.md", "tables/main.tex"),
             *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
             "report/index.html",

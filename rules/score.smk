@@ -1,10 +1,28 @@
-# Score: one row an image under each metric, and the seed that one of the metrics picks.
+# Score: one row an image under each metric, and the seed that one of the metrics picks; how far scores can be trusted.
 # Reads   results/{scenario}/shards/{shard}.jsonl and every image set's manifest; sets.json says which sets there are,
 #         so that one that comes back is scored
 # Writes  results/{scenario}/scores/{metric}/{shard}.jsonl, scores/judge-{judge}/{shard}.jsonl,
-#         selections/multi_seed/{shard}.jsonl
+#         noun_phrases/{shard}.jsonl, selections/multi_seed/{shard}.jsonl,
+#         tables/judge_repeats.csv, tables/truncation.csv, tables/truncation_shares.csv
 
 MANIFESTS = expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=STUDY.image_sets())
+
+
+rule find_noun_phrases:
+    """Find what each prompt of one shard names, or take the user's own phrases."""
+    input:
+        prompts="results/{scenario}/shards/{shard}.jsonl",
+        parameters="results/parameters/phrases-{scenario}.json",
+    output:
+        "results/{scenario}/noun_phrases/{shard}.jsonl",
+    log:
+        "logs/find_noun_phrases/{scenario}/{shard}.log",
+    conda:
+        "../envs/scores.yaml"
+    message:
+        "Finding the noun phrases of {wildcards.scenario} {wildcards.shard}"
+    script:
+        "../scripts/find_noun_phrases.py"
 
 
 rule score_images:
@@ -15,18 +33,48 @@ rule score_images:
         sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
         weights=lambda wildcards: weights_of(f"score-{wildcards.metric}"),
+        phrases=phrases_of,
     output:
         "results/{scenario}/scores/{metric}/{shard}.jsonl",
     log:
         "logs/score_images/{scenario}/{metric}/{shard}.log",
     benchmark:
         "benchmarks/score_images/{scenario}/{metric}/{shard}.tsv"
+    wildcard_constraints:
+        metric=metrics_in("scores"),
     conda:
         "../envs/scores.yaml"
     resources:
         gpu=1,
     message:
         "Scoring {wildcards.scenario} {wildcards.shard} by {wildcards.metric}"
+    script:
+        "../scripts/score_images.py"
+
+
+rule score_images_by_package:
+    """The same with the image-reward package, which does not import beside current transformers."""
+    input:
+        prompts="results/{scenario}/shards/{shard}.jsonl",
+        manifests=MANIFESTS,
+        sets="results/parameters/sets.json",
+        parameters="results/parameters/score-{metric}.json",
+        weights=lambda wildcards: weights_of(f"score-{wildcards.metric}"),
+        phrases=phrases_of,
+    output:
+        "results/{scenario}/scores/{metric}/{shard}.jsonl",
+    log:
+        "logs/score_images_by_package/{scenario}/{metric}/{shard}.log",
+    benchmark:
+        "benchmarks/score_images_by_package/{scenario}/{metric}/{shard}.tsv"
+    wildcard_constraints:
+        metric=metrics_in("image_reward"),
+    conda:
+        "../envs/image_reward.yaml"
+    resources:
+        gpu=1,
+    message:
+        "Scoring {wildcards.scenario} {wildcards.shard} by {wildcards.metric} with the package"
     script:
         "../scripts/score_images.py"
 
@@ -71,3 +119,56 @@ rule select_seed:
         "Selecting the seeds of {wildcards.scenario} {wildcards.shard}"
     script:
         "../scripts/select_seed.py"
+
+
+rule tabulate_repeats:
+    """How far each judge agrees with itself, where it is asked more than once about an image."""
+    input:
+        scores=lambda wildcards: expand(
+            "results/{scenario}/scores/judge-{judge}/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            judge=config["judges"],
+            shard=STUDY.shards(wildcards.scenario),
+        ),
+        parameters="results/parameters/repeats.json",
+    output:
+        "results/{scenario}/tables/judge_repeats.csv",
+    log:
+        "logs/tabulate_repeats/{scenario}.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Comparing the repeats of the judges on {wildcards.scenario}"
+    script:
+        "../scripts/tabulate_repeats.py"
+
+
+rule count_tokens:
+    """How much of each text its readers read: the image model's encoders, and the metrics."""
+    input:
+        prompts="results/{scenario}/prompts.jsonl",
+        texts=lambda wildcards: expand(
+            "results/{scenario}/{texts}/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            texts=[f"rewrites/{name}" for name in config["rewriters"]]
+            + [f"critiques/{name}" for name in config["critics"]],
+            shard=STUDY.shards(wildcards.scenario),
+        ),
+        phrases=lambda wildcards: expand(
+            "results/{scenario}/noun_phrases/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            shard=STUDY.shards(wildcards.scenario) if any(map(STUDY.reads_phrases, config["metrics"])) else [],
+        ),
+        parameters="results/parameters/truncation.json",
+        weights=sorted({file for name in STUDY.model_folders() for file in weights_of(name)}),
+    output:
+        tokens="results/{scenario}/tables/truncation.csv",
+        shares="results/{scenario}/tables/truncation_shares.csv",
+    log:
+        "logs/count_tokens/{scenario}.log",
+    conda:
+        "../envs/scores.yaml"
+    message:
+        "Counting what is read of the texts of {wildcards.scenario}"
+    script:
+        "../scripts/count_tokens.py"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from detailscribe.jobs import chat_of, image_set_of, job, parameters_of, pictures
 from detailscribe.judging import judge
-from detailscribe.records import digest, read_rows, write_rows
+from detailscribe.records import read_rows, write_rows
 
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
@@ -12,6 +12,5 @@ with job(snakemake) as running:
     image_sets = {image_set_of(path): pictures(path) for path in snakemake.input.manifests}
     step = running.progress(len(records) * len(image_sets), "image")
     role = parameters | {"endpoint": snakemake.params.endpoint}
-    rows = judge(records, image_sets, role, chat_of(snakemake), step)
-    fingerprint = digest(parameters)
-    write_rows(Path(snakemake.output[0]), [{**row, "fingerprint": fingerprint} for row in rows])
+    rows = judge(records, image_sets, role, chat_of(snakemake), step, snakemake.wildcards.scenario)
+    write_rows(Path(snakemake.output[0]), rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from detailscribe import score_table
+from detailscribe.fingerprints import one_fingerprint
 from detailscribe.jobs import job, parameters_of
 from detailscribe.judge_bridge import bridge
 from detailscribe.optimism import optimism
@@ -17,8 +18,11 @@ with job(snakemake):
     settings = parameters_of(snakemake)
     methods, metrics = settings["methods"], settings["metrics"]
     tables = {Path(file).parent.parent.name: pd.read_csv(file, dtype=str) for file in snakemake.input.tables}
+    joined = pd.concat(tables, names=["scenario"]).reset_index("scenario")
+    for metric, rows in joined.rename(columns={"mean": "score"}).dropna(subset="fingerprint").groupby("metric"):
+        one_fingerprint(metric, rows.to_dict("records"))
     with replacing(Path(snakemake.output.main)) as temporary:
-        pd.concat(tables, names=["scenario"]).reset_index("scenario").to_csv(temporary, index=False)
+        joined.to_csv(temporary, index=False)
     frames = []
     for file in map(Path, snakemake.input.scores):
         frame = score_table.read(file)

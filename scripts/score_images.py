@@ -18,8 +18,9 @@ with job(snakemake) as running:
         image_sets,
         parameters,
         metric_identity(parameters),
-        load_metric(parameters["module"]).load,
+        load_metric(parameters["module"]),
         Ledger(Path(f"results/{scenario}/ledgers/scores/{metric}/{shard}.jsonl")),
         running.progress(len(records) * len(image_sets), "image"),
+        by_id(snakemake.input.phrases[0]) if snakemake.input.phrases else None,
     )
     write_rows(Path(snakemake.output[0]), rows)

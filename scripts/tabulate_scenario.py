@@ -1,10 +1,11 @@
 """results/{scenario}/tables/: scores.csv (a row an image and metric), main.csv and strata.csv (columns of
-`tables.COLUMNS`), optimism.csv, judges.csv, and main.md and main.tex for a paper."""
+`tables.COLUMNS`; main.csv with the fingerprint of each metric), optimism.csv, judges.csv, main.md and main.tex."""
 
 import csv
 from pathlib import Path
 
 from detailscribe import score_table
+from detailscribe.fingerprints import one_fingerprint
 from detailscribe.jobs import by_id, job, parameters_of
 from detailscribe.judge_bridge import bridge
 from detailscribe.optimism import optimism
@@ -18,6 +19,7 @@ with job(snakemake):
     found = {metric: [] for metric in metrics}
     for file in map(Path, snakemake.input.scores):
         found[file.parent.name] += read_rows(file)
+    made_by = {metric: one_fingerprint(metric, rows) for metric, rows in found.items()}
     with open(snakemake.input.dropped, encoding="utf-8", newline="") as file:
         dropped = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     prompts = read_rows(Path(snakemake.input.prompts))
@@ -27,7 +29,7 @@ with job(snakemake):
     judges = [metric for metric in metrics if metric.startswith("judge-")]
     for name, rows in (
         ("scores", frame),
-        ("main", table),
+        ("main", table.assign(fingerprint=table["metric"].map(made_by))),
         ("strata", by_stratum(scores, methods, settings)),
         ("optimism", optimism(scores, methods, settings["bootstrap"])),
         ("judges", bridge(scores, judges, table, settings["bootstrap"])),

@@ -33,6 +33,8 @@ ROLE_OF = {  # template file -> role
     "refine_prompt": "refine",
     "rewrite_prompt": "rewrite",
     "judge_rubric": "judge",
+    "judge_spatial": "judge",
+    "judge_yes_no": "judge",
     "write_functional": "write_prompts",
     "write_compositional": "write_prompts",
     "write_multi_subject": "write_prompts",

@@ -7,20 +7,21 @@ Source: Hessel et al. 2021, "CLIPScore: A Reference-free Evaluation Metric for I
 Differs: always in fp32, where the authors' code and the released study use fp16 on a card.
 """
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 
-import numpy as np
 from PIL import Image
 
 from detailscribe.errors import SetupError
+from detailscribe.scores.preparation import cropped
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "open_clip_torch", "pillow")
 
 PREFIX = "A photo depicts "
 WEIGHT = 2.5
-MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
-STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+TOKENS = 77  # start and end token included
+RECIPE = {"prefix": PREFIX, "weight": WEIGHT, "tokens": TOKENS, "picture": "Pillow, bicubic, centre crop"}
 
 
 class Scorer:
@@ -28,6 +29,7 @@ class Scorer:
 
     def __init__(self, model, tokenizer, where):
         self._model, self._tokenizer, self._where = model, tokenizer, where
+        self._said = lru_cache(maxsize=4096)(self._encode)  # a prompt comes once an image set
 
     def score(self, prompts: list[str], images: list[Image.Image]) -> list[float]:
         """CLIPScore of each pair, in [0, 2.5]; images of any mode and size. No pairs, no scores.
@@ -40,12 +42,14 @@ class Scorer:
         # The patches go through a convolution, which a card would else compute in TF32.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for prompt, image in zip(prompts, images, strict=True):
-                pixels = torch.from_numpy(preprocess(image, self._side))[None].to(self._where)
-                tokens = self._tokenizer([PREFIX + prompt]).to(self._where)
+                pixels = torch.from_numpy(cropped(image, self._side))[None].to(self._where)
                 seen = self._model.encode_image(pixels, normalize=True)
-                said = self._model.encode_text(tokens, normalize=True)
-                scores.append(WEIGHT * max((seen @ said.T).item(), 0.0))
+                scores.append(WEIGHT * max((seen @ self._said(prompt).T).item(), 0.0))
         return scores
+
+    def _encode(self, prompt: str):
+        """(1, width), the direction of a prompt with its prefix."""
+        return self._model.encode_text(self._tokenizer([PREFIX + prompt]).to(self._where), normalize=True)
 
     @cached_property
     def weights(self) -> str:
@@ -95,24 +99,32 @@ def load(parameters: dict) -> Scorer:
     return Scorer(clip.eval().to(device()), tokenizer, device())
 
 
-def preprocess(image: Image.Image, side: int) -> np.ndarray:
-    """CLIP's own preparation by Pillow: shorter side to `side` (bicubic), centre crop, RGB, CLIP's mean and deviation.
+def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
+    """A function of a record that counts the tokens of its prompt with prefix, start and end: (there, read)."""
+    from detailscribe import torch_setup  # noqa: F401 - before open_clip, which imports torchvision
 
-    Written out because libraries' default ones change with what else is installed. Modes other than RGB are converted
-    first, and transparency is dropped.
+    import open_clip  # isort: skip
 
-    Returns:
-        (3, side, side), float32.
-    """
-    if image.mode.startswith("I;16"):  # turned into RGB, every grey above 255 would be white
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    image = image.convert("RGB")
-    short, long = min(image.size), max(image.size)
-    scaled = int(side * long / short)
-    image = image.resize((side, scaled) if image.width <= image.height else (scaled, side), Image.Resampling.BICUBIC)
-    left, top = round((image.width - side) / 2), round((image.height - side) / 2)
-    pixels = np.asarray(image.crop((left, top, left + side, top + side)), np.float32) / 255
-    return np.ascontiguousarray(((pixels - MEAN) / STD).transpose(2, 0, 1))
+    tokenizer = open_clip.get_tokenizer(parameters["model"])
+
+    def count(record: dict) -> tuple[int, int]:
+        there = len(tokenizer.encode(PREFIX + record["prompt"])) + 2
+        return there, min(there, TOKENS)
+
+    return count
+
+
+def weights(parameters: dict) -> list[dict]:
+    """What `load` fetches from the hub: repository, revision, files."""
+    from detailscribe import torch_setup  # noqa: F401 - before open_clip, which imports torchvision
+
+    import open_clip  # isort: skip
+
+    known = open_clip.get_pretrained_cfg(parameters["model"], parameters["pretrained"])
+    if not known or "hf_hub" not in known:
+        return []
+    where = {"repository": known["hf_hub"].rstrip("/"), "revision": parameters["revision"]}
+    return [{**where, "files": ["open_clip_model.safetensors"]}]
 
 
 def _weight_file(repository: str, revision: str) -> str:

@@ -1,5 +1,6 @@
 """CLIPScore against a second implementation from the paper's definition, and pictures and captions of every kind."""
 
+import json
 import sys
 
 import numpy as np
@@ -9,6 +10,10 @@ from PIL import Image
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.scores import clip_score, load_metric
+from detailscribe.scores.preparation import cropped
+from tests import clip_by_definition
+from tests.blip_by_definition import prepared
+from tests.pictures import picture
 
 CAPTIONS = [
     "a fox and a parrot on a branch",
@@ -29,30 +34,41 @@ def scorer(parameters):
     return clip_score.load(parameters)
 
 
-def picture(width, height, mode="RGB", seed=0):
-    """Smooth colours, so that resizing has something to get wrong."""
-    small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
-
-
-def by_definition(folder, caption, image):
-    """2.5 max(cos, 0), written without the module: torchvision prepares, the towers run without normalisation."""
+def by_definition(folder, caption, image, side=32, heads=(2, 2)):
+    """2.5 max(cos, 0), written without the module, torchvision preparing the picture; heads of picture and text."""
     import open_clip
-    from torchvision import transforms
+    from safetensors.torch import load_file
 
-    model = open_clip.create_model(f"local-dir:{folder}").eval()
-    prepare = transforms.Compose(
-        [
-            transforms.Resize(32, interpolation=transforms.InterpolationMode.BICUBIC),
-            transforms.CenterCrop(32),
-            transforms.ToTensor(),
-            transforms.Normalize((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
-        ]
-    )
-    with torch.no_grad():
-        seen = model.encode_image(prepare(image)[None])[0].double().numpy()
-        said = model.encode_text(open_clip.tokenize(["A photo depicts " + caption]))[0].double().numpy()
+    state = load_file(folder / "open_clip_model.safetensors")
+    seen = clip_by_definition.picture(state, prepared(image, side, crop=True), heads[0]).numpy()
+    said = clip_by_definition.text(state, open_clip.tokenize(["A photo depicts " + caption])[0], heads[1]).numpy()
     return 2.5 * max(0.0, float(seen @ said / np.sqrt((seen**2).sum() * (said**2).sum())))
+
+
+@pytest.mark.slow
+def test_score_is_the_published_formula_at_full_size(tmp_path):
+    from detailscribe import torch_setup  # noqa: F401 - before open_clip, which imports torchvision
+
+    import open_clip  # isort: skip
+    from safetensors.torch import save_file
+
+    config = open_clip.get_model_config("ViT-B-32-quickgelu")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**config)
+    # Random towers of this depth give nearly one direction; wider weights tell captions and pictures apart.
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1 and "embedding" not in name:
+            parameter.data *= 2
+    model.visual.proj.data *= -1  # towards the captions, from which this seed's pictures point away
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp_path / "open_clip_model.safetensors")
+    scorer = clip_score.load({"model": f"local-dir:{tmp_path}", "pretrained": "", "revision": ""})
+    images = [picture(500, 431, seed=seed) for seed in range(len(CAPTIONS))]
+    scores = scorer.score(CAPTIONS, images)
+    expected = [by_definition(tmp_path, *pair, 224, (12, 8)) for pair in zip(CAPTIONS, images, strict=True)]
+    assert scores == pytest.approx(expected, abs=1e-5)
+    assert max(scores) > 0.01
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (101, 47), (47, 101), (33, 32), (20, 31)])
@@ -116,11 +132,11 @@ def test_every_size_is_scored(scorer, size):
 def test_wide_pictures_are_cropped_to_their_middle(scorer):
     wide = Image.new("RGB", (300, 100), "red")
     wide.paste(picture(100, 100), (100, 0))
-    middle = clip_score.preprocess(wide, 224)
+    middle = cropped(wide, 224)
     assert middle.shape == (3, 224, 224)
     assert middle.dtype == np.float32
     # Away from the edges, where the filter reads across the border of the pasted part.
-    assert np.abs(middle - clip_score.preprocess(picture(100, 100), 224))[:, :, 5:-5].max() < 1e-6
+    assert np.abs(middle - cropped(picture(100, 100), 224))[:, :, 5:-5].max() < 1e-6
 
 
 def test_weights_are_named_by_their_content(scorer, parameters, miniature, tmp_path):

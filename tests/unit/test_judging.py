@@ -4,14 +4,16 @@ import pytest
 
 from detailscribe import offline
 from detailscribe.chat import Chat
-from detailscribe.judging import judge
-from tests.chat_server import ChatServer, role
+from detailscribe.judging import judge, repeats
+from detailscribe.replies import answer_format
+from tests.chat_server import ChatServer, role, template
 
 RECORDS = [
     {"id": "knot-1", "topic": "tie-knot_2", "prompt": "A lynx ties a knot."},
     {"id": "dough-2", "topic": "roll dough", "prompt": "A beaver rolls dough."},
 ]
-KEYS = ["id", "image_set", "score", "status", "reason", "draws", "exchange"]
+KEYS = ["id", "image_set", "score", "status", "reason", "draws", "exchange", "fingerprint"]
+JUDGE = {"scenario_templates": {}, "scale": "grade", "structured": False}
 
 
 @pytest.fixture
@@ -24,10 +26,10 @@ def images(tmp_path):
     return found
 
 
-def run(server, store, image_sets, on_done=None, draws=1, missing_score=None, topic_cut=False):
+def run(server, store, image_sets, on_done=None, scenario="", template="judge_rubric", **changes):
     chat = Chat({"server": server.endpoint(in_flight=1)}, store / "exchanges", "live")
-    how = role("judge_rubric") | {"draws": draws, "missing_score": missing_score, "topic_cut": topic_cut}
-    return judge(RECORDS, image_sets, how, chat, on_done)
+    how = JUDGE | {"draws": 1, "missing_score": None, "topic_cut": False} | changes
+    return judge(RECORDS, image_sets, role(template) | how, chat, on_done, scenario, store / "fingerprints")
 
 
 def test_each_image_of_each_set_gets_a_row(tmp_path, images):
@@ -98,3 +100,78 @@ def test_topic_is_cut_only_on_request(tmp_path, images, cut, focus):
         run(server, tmp_path, {"a": {"knot-1": images["knot-1"]}}, topic_cut=cut)
         [call] = server.calls
     assert focus in call["body"]["messages"][-1]["content"][0]["text"]
+
+
+def test_yes_and_no_are_one_and_nothing(tmp_path, images):
+    said = iter(["It does. <yes>", "<No.>", "<maybe>"] * 2)
+    with ChatServer(answer=lambda body: next(said)) as server:
+        rows = run(server, tmp_path, {"a": images}, draws=3, scale="yes_no", template="judge_yes_no")
+    for row in rows:
+        assert sorted(row["draws"], key=str) == [0.0, 1.0, None]
+        assert (row["score"], row["status"]) == (0.5, "ok")
+
+
+@pytest.mark.parametrize(
+    ("scale", "said", "score"),
+    [
+        ("grade", '{"reason": "a {brace} in it", "score": 4}', 4.0),
+        ("grade", '{"reason": "no", "score": 7}', None),
+        ("yes_no", '{"reason": "both are there", "score": "yes"}', 1.0),
+        ("yes_no", "both are there", None),
+    ],
+)
+def test_structured_replies_are_asked_for_and_read(tmp_path, images, scale, said, score):
+    options = answer_format(scale)
+    with ChatServer(answer=lambda body: said) as server:
+        rows = run(server, tmp_path, {"a": images}, scale=scale, structured=True, options=options)
+        sent = server.calls[0]["body"]
+    assert sent["response_format"] == options["response_format"]
+    assert set(sent["response_format"]["json_schema"]["schema"]["required"]) == {"reason", "score"}
+    assert "angle brackets" not in sent["messages"][-1]["content"][0]["text"]
+    assert {row["score"] for row in rows} == {score}
+    assert {row["status"] for row in rows} == {"unparsed" if score is None else "ok"}
+
+
+def test_a_scenario_may_have_a_template_of_its_own(tmp_path, images):
+    own = {"layouts": template("judge_spatial")}
+    for scenario, words in (("layouts", "lie in space"), ("other", "Compare the picture with the prompt")):
+        with ChatServer(answer=lambda body: "<3>") as server:
+            rows = run(server, tmp_path / scenario, {"a": images}, scenario=scenario, scenario_templates=own)
+            assert words in server.calls[0]["body"]["messages"][-1]["content"][0]["text"]
+        assert {row["score"] for row in rows} == {3.0}
+
+
+def test_fingerprints_tell_judges_templates_and_served_models_apart(tmp_path, images):
+    def made_by(**changes):
+        with ChatServer(answer=lambda body: "<3>") as server:
+            rows = run(server, tmp_path, {"a": images}, **changes)
+        [found] = {row["fingerprint"] for row in rows}
+        return found
+
+    first = made_by()
+    assert made_by() == first
+    others = {
+        made_by(model="another"),
+        made_by(template="judge_spatial"),
+        made_by(options={"temperature": 0}),
+        made_by(draws=2),
+    }
+    assert len({first, *others}) == 5
+    kept = (tmp_path / "fingerprints" / f"{first}.json").read_text()
+    assert '"served_model": "test-server"' in kept
+
+
+def test_repeats_say_how_far_a_judge_agrees_with_itself():
+    def row(image_set, *draws):
+        return {"image_set": image_set, "draws": list(draws)}
+
+    rows = [row("x", 3.0, 5.0), row("x", 4.0, 4.0), row("y", 2.0, None), row("y")]
+    table = repeats({"judge-main": rows, "judge-none": []})
+    # Worked by hand: standard deviations of (3, 5) and (4, 4) are 2 ** 0.5 and 0.
+    assert table[0] == {
+        "judge": "judge-main", "image_set": "all", "images": 3, "draws": 6, "unreadable": 1,
+        "mean_sd": pytest.approx(2**0.5 / 2), "same_share": 0.5,
+    }  # fmt: skip
+    assert [list(row.values())[1:5] for row in table[1:3]] == [["x", 2, 4, 0], ["y", 1, 2, 1]]
+    assert (table[2]["mean_sd"], table[2]["same_share"]) == (None, None)
+    assert table[3]["images"] == 0

@@ -60,7 +60,7 @@ def test_building_leaves_other_random_numbers_alone_and_replaces_a_folder(tmp_pa
     torch.manual_seed(3)
     module.build(folder, ["One text is enough."])
     assert torch.equal(torch.rand(1), expected)
-    assert sorted(path.name for path in folder.iterdir()) == ["clip", "sd3"]
+    assert sorted(path.name for path in folder.iterdir()) == ["blip_vqa", "clip", "image_reward", "sd3"]
 
 
 def test_a_build_that_fails_leaves_nothing(miniature_texts, tmp_path, monkeypatch):

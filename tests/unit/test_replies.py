@@ -135,3 +135,20 @@ def test_judge_score(text, expected):
 )
 def test_whole(text, expected):
     assert replies.whole(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("All is there. <yes>", 1.0),
+        ("<no>", 0.0),
+        ("<Yes!>", 1.0),
+        ('{"score": "no", "reason": "a {b}"}', 0.0),
+        ("yes", None),
+        ("<4>", None),
+        ("<yes and no>", None),
+        ("", None),
+    ],
+)
+def test_yes_and_no_are_read_from_their_place(text, score):
+    assert replies.yes_or_no(text) == score

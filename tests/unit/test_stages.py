@@ -17,9 +17,9 @@ RECORDS = {id: {"id": id, "topic": f"topic {id}", "prompt": f"prompt {id}"} for 
 
 
 class Scorer:
-    """Counts its loads and calls; the score is the image's width."""
+    """A metric that counts its loads and calls; the score is the image's width."""
 
-    weights = "w"
+    ALGORITHM, LIBRARIES, weights = 1, (), "w"
     loads = calls = 0
 
     @classmethod
@@ -46,11 +46,11 @@ def picture(folder, name, width=8):
 def test_images_are_scored_once_and_the_scorer_is_loaded_at_need(tmp_path, scorer):
     sets = {"x": {"a": picture(tmp_path, "a.png", 5), "b": picture(tmp_path, "b.png", 7)}}
     ledger = tmp_path / "ledger.jsonl"
-    rows = score_images(RECORDS, sets, {"p": 1}, "", scorer.load, Ledger(ledger))
+    rows = score_images(RECORDS, sets, {"p": 1}, "", scorer, Ledger(ledger), fingerprints=tmp_path)
     assert [row["score"] for row in rows] == [5.0, 7.0]
-    assert score_images(RECORDS, sets, {"p": 1}, "", scorer.load, Ledger(ledger)) == rows
+    assert score_images(RECORDS, sets, {"p": 1}, "", scorer, Ledger(ledger), fingerprints=tmp_path) == rows
     assert (scorer.loads, scorer.calls) == (1, 2)
-    changed = score_images(RECORDS, sets, {"p": 2}, "", scorer.load, Ledger(ledger))
+    changed = score_images(RECORDS, sets, {"p": 2}, "", scorer, Ledger(ledger), fingerprints=tmp_path)
     assert scorer.calls == 4
     assert changed[0]["fingerprint"] != rows[0]["fingerprint"]
 
@@ -65,7 +65,7 @@ def test_a_missing_or_broken_image_is_a_row_without_a_score(tmp_path, scorer):
             "b": {"status": "ok", "reason": "", "path": broken, "sha256": "s"},
         }
     }
-    rows = score_images(RECORDS, sets, {}, "", scorer.load, Ledger(tmp_path / "ledger.jsonl"))
+    rows = score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
     assert [(row["score"], row["status"]) for row in rows] == [(None, "skipped"), (None, "failed")]
     assert "refused" in rows[0]["reason"] and rows[1]["reason"]
 
@@ -77,7 +77,7 @@ def test_a_score_that_is_no_number_is_a_failure(tmp_path, scorer, value):
 
     scorer.score = score
     sets = {"x": {"a": picture(tmp_path, "a.png", 5), "b": picture(tmp_path, "b.png", 7)}}
-    rows = score_images(RECORDS, sets, {}, "", scorer.load, Ledger(tmp_path / "ledger.jsonl"))
+    rows = score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
     assert [(row["score"], row["status"]) for row in rows] == [(None, "failed"), (1.0, "ok")]
 
 
@@ -88,16 +88,18 @@ def test_a_scorer_that_fails_at_every_image_stops_the_job(tmp_path, scorer):
     scorer.score = score
     sets = {"x": {id: picture(tmp_path, f"{id}.png") for id in RECORDS}}
     with pytest.raises(SetupError, match="no image could be scored.*no kernel image"):
-        score_images(RECORDS, sets, {}, "", scorer.load, Ledger(tmp_path / "ledger.jsonl"))
+        score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
 
 
 def test_a_broken_set_up_of_a_scorer_stops_the_job(tmp_path):
-    def load(parameters):
-        raise SetupError("no weights")
+    class Broken(Scorer):
+        @classmethod
+        def load(cls, parameters):
+            raise SetupError("no weights")
 
     sets = {"x": {id: picture(tmp_path, f"{id}.png") for id in RECORDS}}
     with pytest.raises(SetupError):
-        score_images(RECORDS, sets, {}, "", load, Ledger(tmp_path / "ledger.jsonl"))
+        score_images(RECORDS, sets, {}, "", Broken, Ledger(tmp_path / "ledger.jsonl"))
 
 
 def test_the_best_seed_is_picked_and_a_gap_is_named():

@@ -14,7 +14,9 @@ CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encodi
 
 
 def study(**changes) -> Study:
-    return Study(merged(CONFIG, changes), REPOSITORY)
+    config = merged(CONFIG, changes)
+    config["metrics"] = {name: entry for name, entry in config["metrics"].items() if entry}
+    return Study(config, REPOSITORY)
 
 
 def changed_parameters(**changes) -> set[str]:
@@ -82,7 +84,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"study": ["demo", "toy_data_001"]}, {"pool"}),
         (
             {"judges": {"second": CONFIG["judges"]["main"]}},
-            {"judge-second", "clean", "tabulate", "pool", "compare", "human_agreement"},
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "human_agreement"},
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
@@ -95,6 +97,10 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets"),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
+        ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
+        ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
+        ({"metrics": {"blip_vqa": {"size_px": 96}}}, {"score-blip_vqa", "truncation"}),
+        ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement"),
         ({"shards": 5}, set()),
         ({"image_models": {"miniature": {"offload": "model"}}}, set()),
         ({"endpoints": {"other": CONFIG["endpoints"]["vllm"]}, "roles": {"decompose": {"endpoint": "other"}}}, set()),
@@ -133,6 +139,15 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
         ({"seed_selector": "beauty"}, "seed_selector: 'beauty' is not one of metrics"),
         ({"templates": {"decompose": "nothing"}}, "template 'nothing': no file"),
         ({"metrics": {"mine": {"module": "no_such_metric"}}}, "no metric module 'no_such_metric'"),
+        (
+            {"metrics": {"mine": {"module": "no/such_file.py"}}},
+            "no metric module 'no/such_file.py': there is no such file",
+        ),
+        ({"noun_phrases": {"by": "spacy"}}, "noun_phrases: by: spacy needs the packages spacy and en_core_web_sm"),
+        (
+            {"judges": {"main": {"scenario_templates": {"nowhere": "judge_spatial"}}}},
+            "judges: main: scenario_templates: 'nowhere' is not one of scenarios",
+        ),
     ],
 )
 def test_a_contradiction_is_named_with_the_way_out(changes, sentence):

@@ -1,0 +1,164 @@
+"""Tiny ImageReward and BLIP-VQA with random weights, in the files of the real ones; or of the real ones' sizes."""
+
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from detailscribe import torch_setup  # noqa: F401 - before transformers
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SEEDS = {"image_reward": 7, "blip_vqa": 8}
+# Factors on the spread of some weights, and what BLIP says yes by, so that scores differ between pictures and lie about
+# where real ones do.
+GAIN, GAINS, YES = 1.5, {r"^mlp\.": 1.0, r"word_embeddings": 1.2}, 2.5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a picture encoder and a text encoder, whose heads are 64 wide in BLIP."""
+
+    vision_width: int
+    vision_layers: int
+    side_px: int
+    text_width: int
+    text_layers: int
+    positions: int
+    patch_px: int = 16
+    growth: int = 4  # of the width inside a layer
+
+    def text(self, words: int) -> dict:
+        """Keywords of BlipTextConfig for a vocabulary of this size, [DEC] and [ENC] the last two of it."""
+        return {
+            "vocab_size": words,
+            "hidden_size": self.text_width,
+            "intermediate_size": self.growth * self.text_width,
+            "num_hidden_layers": self.text_layers,
+            "num_attention_heads": self.text_width // 64,
+            "max_position_embeddings": self.positions,
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-12,
+            "pad_token_id": 0,
+            "bos_token_id": words - 2,
+            "sep_token_id": 3,
+        }
+
+    def vision(self) -> dict:
+        """Keywords of BlipVisionConfig."""
+        return {
+            "hidden_size": self.vision_width,
+            "intermediate_size": self.growth * self.vision_width,
+            "num_hidden_layers": self.vision_layers,
+            "num_attention_heads": self.vision_width // 64,
+            "image_size": self.side_px,
+            "patch_size": self.patch_px,
+            "layer_norm_eps": 1e-6,
+        }
+
+
+TINY = Sizes(64, 2, 64, 64, 2, 64, growth=1)
+IMAGE_REWARD = Sizes(1024, 24, 224, 768, 12, 512)
+BLIP_VQA = Sizes(768, 12, 480, 768, 12, 512)
+
+
+def save(folder: Path, texts: list[str]) -> None:
+    """Make `folder`/image_reward and `folder`/blip_vqa; the texts decide the vocabulary."""
+    words = vocabulary(texts)
+    for name, build in (("image_reward", save_image_reward), ("blip_vqa", save_blip_vqa)):
+        (folder / name).mkdir()
+        build(folder / name, words, TINY)
+
+
+def vocabulary(texts: list[str]) -> list[str]:
+    """Word pieces: the words of the texts by frequency, and every letter alone and inside a word."""
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    pieces = dict.fromkeys([*SPECIAL, "yes", "no", *letters, *(f"##{letter}" for letter in letters)])
+    counted = Counter(word for text in texts for word in re.findall(r"[a-z]+", text.lower()))
+    for word, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        pieces.setdefault(word)
+    return list(pieces)
+
+
+def save_image_reward(folder: Path, words: list[str], sizes: Sizes) -> None:
+    """Write ImageReward.pt under the authors' names, med_config.json and vocab.txt into a folder."""
+    from torch import nn
+    from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisionConfig
+    from transformers.models.blip.modeling_blip import BlipVisionModel
+    from transformers.models.blip.modeling_blip_text import BlipTextModel
+
+    told = sizes.text(len(words) + 2)
+    text = BlipTextConfig(**told, encoder_hidden_size=sizes.vision_width, is_decoder=True)
+    widths = [sizes.text_width, 1024, 128, 64, 16, 1]
+    numbers = ["0", "2", "4", "6", "7"]  # the authors' of the layers, among which the dropouts count
+    linear = [nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+    model = nn.ModuleDict(
+        {
+            "vision": BlipVisionModel(BlipVisionConfig(**sizes.vision())),
+            "text": BlipTextModel(text, add_pooling_layer=False),
+            "mlp": nn.ModuleDict(dict(zip(numbers, linear, strict=True))),
+        }
+    )
+    _fill(model, SEEDS["image_reward"])
+    torch.save({authors_name(name): tensor for name, tensor in model.state_dict().items()}, folder / "ImageReward.pt")
+    told["add_cross_attention"] = True  # without it the authors' package builds a text model that sees no picture
+    (folder / "med_config.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    _save_words(folder, words)
+
+
+def save_blip_vqa(folder: Path, words: list[str], sizes: Sizes) -> None:
+    """Write a model in transformers' form and vocab.txt into a folder."""
+    from transformers import BlipConfig, BlipForQuestionAnswering
+
+    text = {**sizes.text(len(words) + 2), "encoder_hidden_size": sizes.vision_width, "is_decoder": True}
+    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=sizes.vision()))
+    _fill(model, SEEDS["blip_vqa"])
+    with torch.no_grad():
+        model.text_decoder.cls.predictions.bias[words.index("yes")] = YES
+    model.save_pretrained(folder)
+    _save_words(folder, words)
+
+
+def authors_name(name: str) -> str:
+    """The authors' name of a tensor of ImageReward or BLIP-VQA."""
+    prefixes = {"vision.": "blip.visual_encoder.", "text.": "blip.text_encoder.", "mlp.": "mlp.layers."}
+    for ours, theirs in (prefixes | {"vision_model.": "visual_encoder."}).items():
+        if name.startswith(ours):
+            name = theirs + name.removeprefix(ours)
+            break
+    if "visual_encoder" not in name:
+        return name
+    for ours, theirs in (
+        ("embeddings.class_embedding", "cls_token"),
+        ("embeddings.position_embedding", "pos_embed"),
+        ("embeddings.patch_embedding", "patch_embed.proj"),
+        ("post_layernorm", "norm"),
+        ("encoder.layers.", "blocks."),
+        ("layer_norm", "norm"),
+        ("self_attn.projection", "attn.proj"),
+        ("self_attn", "attn"),
+    ):
+        name = name.replace(ours, theirs)
+    return name
+
+
+def _save_words(folder: Path, words: list[str]) -> None:
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+
+
+def _fill(model: torch.nn.Module, seed: int) -> None:
+    """Replace every parameter: norms by 1, biases by 0, the rest by a uniform stream, exact on every machine."""
+    stream = np.random.default_rng(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim < 2:
+                parameter.fill_(1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0)
+                continue
+            inputs = parameter.shape[-1] if "embedding" in name else math.prod(parameter.shape[1:])
+            gain = next((gain for pattern, gain in GAINS.items() if re.search(pattern, name)), GAIN)
+            values = stream.random(tuple(parameter.shape), dtype=np.float32) - 0.5
+            parameter.copy_(torch.from_numpy(values * np.float32(gain * math.sqrt(12 / inputs))))

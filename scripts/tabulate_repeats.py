@@ -1,0 +1,13 @@
+"""results/{scenario}/tables/judge_repeats.csv: judge, image_set, images, draws, unreadable, mean_sd, same_share."""
+
+from pathlib import Path
+
+from detailscribe.jobs import job, parameters_of
+from detailscribe.judging import REPEATS_COLUMNS, repeats
+from detailscribe.records import read_rows, write_csv
+
+with job(snakemake):
+    judges = {name: [] for name in parameters_of(snakemake)["judges"]}
+    for file in map(Path, snakemake.input.scores):
+        judges[file.parent.name] += read_rows(file)
+    write_csv(Path(snakemake.output[0]), REPEATS_COLUMNS, repeats(judges))

@@ -1,0 +1,69 @@
+"""All metrics in one study: the worked example of the documents, noun phrases and their correction, fingerprints."""
+
+import csv
+import json
+import re
+
+import yaml
+
+from tests.workflow.small_study import PROMPTS, REPOSITORY
+
+CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+SETS = 7  # image sets of the small study
+
+
+def table(study, name: str) -> list[dict]:
+    with open(study.results / "small" / "tables" / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prompt(study):
+    text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+    code, entry = (re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("python", "yaml"))
+    (study.folder / "my_metrics").mkdir()
+    (study.folder / "my_metrics" / "sharpness.py").write_text(code)
+    judge = CONFIG["judges"]["main"]
+    changes = {
+        "metrics": {name: CONFIG["metrics"][name] for name in ("image_reward", "blip_vqa")}
+        | yaml.safe_load(entry)["metrics"],
+        "judges": {
+            "twice": judge | {"draws": 2, "reply": "structured", "scenario_templates": {"small": "judge_spatial"}},
+            "sure": judge | {"template": "judge_yes_no", "scale": "yes_no"},
+        },
+    }
+    study.snakemake(**changes)
+    names = ["clip_score", "image_reward", "blip_vqa", "sharpness", "judge-main", "judge-twice", "judge-sure"]
+    for name in names:
+        rows = study.rows(f"scores/{name}/*.jsonl")
+        assert {row["status"] for row in rows} == {"ok"} and len(rows) == SETS * len(PROMPTS), name
+        assert len({row["score"] for row in rows}) > 1 and len({row["fingerprint"] for row in rows}) == 1, name
+    assert {row["score"] for row in study.rows("scores/judge-sure/*.jsonl")} == {0.0, 1.0}
+    assert {row["metric"] for row in table(study, "main")} == {*names}
+    repeats = {row["judge"]: row for row in table(study, "judge_repeats") if row["image_set"] == "all"}
+    images = SETS * len(PROMPTS)
+    assert repeats["judge-twice"]["draws"] == str(2 * images) and float(repeats["judge-twice"]["mean_sd"]) > 0
+    assert (repeats["judge-sure"]["draws"], repeats["judge-sure"]["mean_sd"]) == (str(images), "")
+    readers = {row["reader"] for row in table(study, "truncation")}
+    assert readers == {"sd_clip", "sd_t5", "clip_score", "image_reward", "blip_vqa"}
+    # The small study's T5 reads 32 tokens, fewer than its refined prompts have.
+    cut = {(row["text"], row["reader"]): int(row["cut"]) for row in table(study, "truncation_shares")}
+    assert cut["detailscribe", "sd_t5"] > 0 and cut["prompt", "clip_score"] == 0
+
+    before = {(row["id"], row["image_set"]): row for row in study.rows("scores/blip_vqa/*.jsonl")}
+    [found] = [row for row in study.rows("noun_phrases/*.jsonl") if row["id"].startswith("carry-log")]
+    assert (found["phrases"], found["source"]) == (["Two beavers", "a log", "each end"], "rules")
+    (study.folder / "noun_phrases").mkdir()
+    correction = {"id": found["id"], "phrases": ["two beavers", "a log"]}
+    (study.folder / "noun_phrases" / "small.jsonl").write_text(json.dumps(correction) + "\n")
+    study.snakemake("small_score", **changes)
+    after = {(row["id"], row["image_set"]): row for row in study.rows("scores/blip_vqa/*.jsonl")}
+    assert {id for id, image_set in before if before[id, image_set] != after[id, image_set]} == {found["id"]}
+    assert {row["source"] for row in study.rows("noun_phrases/*.jsonl")} == {"rules", "user"}
+
+    [scores] = (study.results / "small" / "scores" / "image_reward").glob("*.jsonl")
+    lines = scores.read_text().splitlines()
+    made_by = json.loads(lines[0])["fingerprint"]
+    scores.write_text("\n".join([lines[0].replace(made_by, "0" * 64), *lines[1:]]) + "\n")
+    output = study.snakemake("small_tables", expect=1, **changes)
+    assert f"image_reward: scores of two fingerprints cannot be in one table: {made_by[:12]}" in output
+    assert "000000000000 (1)" in output
