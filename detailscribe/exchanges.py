@@ -208,7 +208,7 @@ def prices_of(endpoint: dict, model: str) -> dict:
 
 
 def cost_usd(usage: dict | None, prices: dict) -> float | None:
-    """Dollars for one answer; None where tokens or prices are unknown. `image_usd` is for an image, whatever its usage."""
+    """Dollars for one answer; None where tokens or prices are unknown. `image_usd` is a whole image."""
     if "image_usd" in prices:
         return prices["image_usd"]
     pairs = [
