@@ -62,6 +62,9 @@ class Chat:
         mode: live or replay.
         budget_usd: Dollars that the store's exchanges may cost in all; None for no bound.
         allow_served: By model asked: other models that may answer in its place.
+
+    Attributes:
+        answered: Digests of the exchanges that answered so far, in the order of the questions.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Chat:
             raise InputError(f"exchanges must be live or replay, got {mode!r}")
         self.endpoints, self.store, self.mode = endpoints, Path(store), mode
         self._budget_usd, self._allow_served = budget_usd, allow_served or {}
+        self.answered: dict[str, None] = {}
 
     def ask(self, requests: list[Request], on_done: Callable[[], None] | None = None) -> list[Reply]:
         """Reply to each request, in their order; identical requests are asked once.
@@ -118,6 +122,7 @@ class Chat:
             raise SetupError(self._missing(missing, len(wanted), damaged))
         if missing:
             asyncio.run(self._ask_all(missing, finish))
+        self.answered |= dict.fromkeys(wanted)
         return [replies[request.digest] for request in requests]
 
     def _missing(self, missing: list[Request], of: int, damaged: int) -> str:

@@ -4,7 +4,18 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 
-RESERVED = {"tables", "parameters", "folders", "all", "default", "verify", "retry", "prompts"}  # not for scenarios
+RESERVED = {
+    "tables",
+    "parameters",
+    "folders",
+    "all",
+    "default",
+    "verify",
+    "retry",
+    "prompts",
+    "plan",
+    "preflight",
+}  # not for scenarios
 
 
 def check(study) -> None:
@@ -33,6 +44,9 @@ def _check_names(config: dict) -> None:
         _known("roles", ["write"], config["roles"], "roles")
     for name, entry in [*config["critics"].items(), *config["rewriters"].items()]:
         _known(f"{name}: role", [entry["role"]], config["roles"], "roles")
+    judges = [f"judge-{name}" for name in config["judges"]]
+    asked = dict.fromkeys([*config["roles"], *judges, *config["external"]])
+    _known("refresh", config["refresh"], asked, "roles, judges (judge-NAME) and external")
     for group in ("roles", "external", "judges"):
         for name, entry in config[group].items():
             if "endpoint" in entry:
@@ -53,6 +67,8 @@ def _check_files(study) -> None:
     for name, entry in config["external"].items():
         if "folder" in entry and not Path(entry["folder"]).is_dir():
             raise InputError(f"external: {name}: there is no folder {entry['folder']}; correct the path")
+        if "table" in entry and not Path(entry["table"]).is_file():
+            raise InputError(f"external: {name}: there is no file {entry['table']}; correct the path")
 
 
 def _check_steps(config: dict) -> None:

@@ -36,6 +36,7 @@ ALGORITHMS = {
     "compare": 1,
     "plot": 1,
     "pool": 1,
+    "cost": 1,
     "sets": 1,
     "report": 1,
     "human_sheets": 1,
@@ -158,6 +159,7 @@ class Study:
             },
             "pool": {"scenarios": config["study"]},
             "sets": {"image_sets": self.image_sets()},
+            "cost": {key: sorted(config[key]) for key in ("critics", "rewriters", "external", "judges")},
             "plot": {"notice": self.image_model["notice"]},
             "report": {"notice": self.image_model["notice"]},
         }
@@ -183,7 +185,7 @@ class Study:
         for name, entry in config["external"].items():
             keep = {key: value for key, value in entry.items() if key != "endpoint"}
             saving = {key: value for key, value in self._generation().items() if key in ("format", "quality")}
-            files[f"external-{name}"] = {**keep, "generation": saving}
+            files[f"external-{name}"] = {**keep, **self._refresh(name), "generation": saving}
         for name, entry in config["metrics"].items():
             metric = load_metric(entry["module"])
             libraries = library_versions(metric.LIBRARIES)
@@ -193,6 +195,7 @@ class Study:
             quirks = config["quirks"]
             files[f"judge-{name}"] = {
                 **role,
+                **self._refresh(f"judge-{name}"),
                 "draws": entry["draws"],
                 "topic_cut": quirks["judge_topic_cut"],
                 "missing_score": quirks["judge_missing_score"],
@@ -210,6 +213,14 @@ class Study:
         models = self.model_folders()
         folders |= {name: path for name, path in models.items() if not path.startswith(f"{MINIATURE}/")}
         return {name: Path(path) for name, path in folders.items() if Path(path).is_dir()}
+
+    def watched_tables(self) -> dict[str, Path]:
+        """Tables of the user's that name images, whose files decide results as well."""
+        return {
+            f"external-{name}": Path(entry["table"])
+            for name, entry in self.config["external"].items()
+            if "table" in entry
+        }
 
     def model_folders(self) -> dict[str, str]:
         """Where the image model (`model`) and the metrics with a folder (`score-{name}`) look for their weights."""
@@ -230,6 +241,29 @@ class Study:
             return config["external" if stage == "external" else "judges"][name].get("endpoint", "")
         return config["roles"][stage]["endpoint"]
 
+    def asked(self, stage: str, name: str = "") -> tuple[str, str] | None:
+        """Endpoint and model that a stage asks (`endpoint`); None for images from a folder or table."""
+        endpoint, config = self.endpoint(stage, name), self.config
+        if not endpoint:
+            return None
+        if stage in ("critique", "rewrite"):
+            entry = config["roles"][config["critics" if stage == "critique" else "rewriters"][name]["role"]]
+        elif stage in ("external", "judge"):
+            entry = config["external" if stage == "external" else "judges"][name]
+        else:
+            entry = config["roles"][stage]
+        return endpoint, entry["model"]
+
+    def asking(self) -> list[tuple[str, str]]:
+        """Stage and name of everything that asks a model."""
+        config = self.config
+        found = [("decompose", "")] + [("critique", name) for name in config["critics"]]
+        found += [("rewrite", name) for name in config["rewriters"]] + [
+            ("external", name) for name in config["external"]
+        ]
+        found += [("judge", name) for name in config["judges"]] + [("write", "")] * bool(config["topics"])
+        return [each for each in found if self.asked(*each)]
+
     # ---- pieces ------------------------------------------------------------------------------------------------
 
     def _role(self, role: str, template: str, reply: str) -> dict:
@@ -239,7 +273,13 @@ class Study:
             "template": self._template(template),
             "options": entry["options"],
             "reply": reply,
+            **self._refresh(role),
         }
+
+    def _refresh(self, name: str) -> dict:
+        # Absent until it is used, so that a study that never asked anew keeps its parameter files.
+        count = self.config["refresh"].get(name, 0)
+        return {"refresh": count} if count else {}
 
     def _template(self, name: str) -> dict:
         path = self._find(name if "/" in name or "." in name else f"config/templates/{name}.yaml")
