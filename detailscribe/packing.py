@@ -142,11 +142,12 @@ def _extract(archive: Path, place: Path) -> list[str]:
     found: dict[str, dict] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            first = tar.next()
+            members = iter(tar)
+            first = next(members, None)
             if first is None or first.name != MANIFEST or not first.isfile():
                 raise InputError(f"{archive} is no archive of exchanges: it does not begin with {MANIFEST}")
             manifest = json.loads(tar.extractfile(first).read())
-            for member in tar:
+            for member in members:
                 if not (member.isfile() and MEMBER.fullmatch(member.name)):
                     raise InputError(
                         f"{archive} holds {member.name!r}, which is no part of a study; nothing was unpacked"
