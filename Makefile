@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint format clean docs/rulegraph.svg
+.PHONY: setup demo test lint format clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -26,6 +26,14 @@ test: setup
 # One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
 bench-%: setup
 	@$(BIN)/python benchmarks/$*.py
+
+# All exchanges of the study in one file, IMAGES=1 with the drawn images; and such a file put into this folder.
+ARCHIVE ?= study.tar.gz
+exchanges-pack: setup
+	@$(BIN)/python -m detailscribe.packing pack "$(ARCHIVE)" $(if $(IMAGES),--images)
+
+exchanges-unpack: setup
+	@$(BIN)/python -m detailscribe.packing unpack "$(ARCHIVE)"
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ include: "rules/external.smk"
 include: "rules/score.smk"
 include: "rules/tables.smk"
 include: "rules/human.smk"
+include: "rules/cost.smk"
 include: "rules/verify.smk"
 
 
@@ -30,6 +31,7 @@ rule all:
     input:
         "results/tables/main.csv",
         "results/tables/published.csv",
+        "results/tables/cost.csv",
         [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
     message:
         "The study is complete"

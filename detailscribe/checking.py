@@ -14,6 +14,8 @@ RESERVED = {
     "verify",
     "retry",
     "prompts",
+    "plan",
+    "preflight",
 }  # not for scenarios
 
 
@@ -47,6 +49,9 @@ def _check_names(config: dict) -> None:
         _known(f"{name}: role", [entry["role"]], config["roles"], "roles")
     for name, entry in config["judges"].items():
         _known(f"judges: {name}: scenario_templates", entry["scenario_templates"], config["scenarios"], "scenarios")
+    judges = [f"judge-{name}" for name in config["judges"]]
+    asked = dict.fromkeys([*config["roles"], *judges, *config["external"]])
+    _known("refresh", config["refresh"], asked, "roles, judges (judge-NAME) and external")
     for group in ("roles", "external", "judges"):
         for name, entry in config[group].items():
             if "endpoint" in entry:
@@ -67,6 +72,8 @@ def _check_files(study) -> None:
     for name, entry in config["external"].items():
         if "folder" in entry and not Path(entry["folder"]).is_dir():
             raise InputError(f"external: {name}: there is no folder {entry['folder']}; correct the path")
+        if "table" in entry and not Path(entry["table"]).is_file():
+            raise InputError(f"external: {name}: there is no file {entry['table']}; correct the path")
 
 
 def _check_steps(config: dict) -> None:

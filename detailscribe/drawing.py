@@ -1,12 +1,14 @@
 """What a diffusion stage asks for: wishes with their recipes, and the engine, loaded at the first missing image."""
 
 import functools
+import time
 from pathlib import Path
 
 from PIL import Image
 
 from detailscribe.images import Wish, make_images
 from detailscribe.records import library_versions
+from detailscribe.speeds import note_speed, speed_key
 from detailscribe.weights import model_identity
 
 SOFTWARE = ("torch", "diffusers", "transformers")
@@ -23,6 +25,7 @@ class Drawing:
     def __init__(self, parameters: dict, offload: str):
         self.parameters = parameters
         self.offload = offload
+        self.steps, self.seconds = 0, 0.0  # drawn so far, without the loading of the model
 
     @functools.cached_property
     def engine(self):
@@ -62,12 +65,16 @@ class Drawing:
     def draw(self, wishes: list[Wish]) -> list[Image.Image]:
         """Draw some images of one prompt; what they have in common is computed once."""
         switched = [wish for wish in wishes if wish.k]
-        images = {}
+        images, engine = {}, self.engine
+        started = time.monotonic()
         if switched:
             first = switched[0].recipe
             ks = [wish.k for wish in switched]
-            images = self.engine.refine(first["prompt"], first["refined_prompt"], first["seed"], ks)
-        return [images[wish.k] if wish.k else self.engine.generate(wish.prompt, wish.seed) for wish in wishes]
+            images = engine.refine(first["prompt"], first["refined_prompt"], first["seed"], ks)
+        drawn = [images[wish.k] if wish.k else engine.generate(wish.prompt, wish.seed) for wish in wishes]
+        self.steps += denoising_steps(wishes)
+        self.seconds += time.monotonic() - started
+        return drawn
 
     def make(self, wildcards, image_sets: list[str], wishes: list[Wish], on_done) -> None:
         """Fulfil the wishes of one shard."""
@@ -75,6 +82,14 @@ class Drawing:
         software = library_versions(SOFTWARE)
         place = Path("results"), wildcards.scenario, wildcards.shard, image_sets
         make_images(*place, wishes, saving, self.draw, software, on_done)
+        note_speed(place[0], speed_key(self.parameters), self.steps, self.seconds)
+
+
+def denoising_steps(wishes: list[Wish]) -> int:
+    """Steps that drawing some images of one prompt takes; those that its candidates share count once."""
+    switched = [wish for wish in wishes if wish.k]
+    shared = max((wish.k + 1 for wish in switched), default=0)
+    return shared + sum(wish.recipe["generation"]["steps"] - (wish.k + 1 if wish.k else 0) for wish in wishes)
 
 
 def wishes_from_text(

@@ -14,6 +14,8 @@ from pathlib import Path
 from detailscribe import records
 
 KINDS = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
+PRICES = ("input_usd_per_million", "output_usd_per_million", "image_usd")
+BATCH_PRICE = 0.5  # of the price of the same call made at once
 ANSWERED = ("ok", "refused")  # a failure is kept for replay only; live asks again
 
 
@@ -29,6 +31,7 @@ class Request:
         images: Image files, attached to the last user message.
         options: Body parameters sent as they are, such as `temperature`.
         draw: 0, 1, ...: the same question asked again for another sample.
+        refresh: How often the config has had this role asked anew; 0 is the first time and leaves the digest alone.
         fields: The template's values, kept for readers and for the offline stand-in; no part of the digest.
         kind: `chat`, or `image` for a request that is answered by an image.
     """
@@ -42,11 +45,12 @@ class Request:
     draw: int = 0
     fields: dict = field(default_factory=dict)
     kind: str = "chat"
+    refresh: int = 0
 
     @cached_property
     def identity(self) -> dict:
         """Exactly what changes the answer; image files by their SHA-256."""
-        return {
+        identity = {
             "kind": self.kind,
             "model": self.model,
             "messages": list(self.messages),
@@ -54,6 +58,7 @@ class Request:
             "options": self.options,
             "draw": self.draw,
         }
+        return identity | {"refresh": self.refresh} if self.refresh else identity
 
     @cached_property
     def digest(self) -> str:
@@ -155,7 +160,7 @@ def record(store: Path, request: Request, answer: Answer, prices: dict) -> Reply
     """Keep an answer and return it; where another process kept one first, return that one. A failure gives way.
 
     Args:
-        prices: `input_usd_per_million`, `output_usd_per_million`; without them, or without usage, the cost is null.
+        prices: The endpoint, for its prices (`prices_of`); without them, or without usage, the cost is null.
     """
     try:
         first = read(store, request.digest)
@@ -164,6 +169,7 @@ def record(store: Path, request: Request, answer: Answer, prices: dict) -> Reply
     except ValueError:
         pass  # damaged: the new answer takes its place
     path = exchange_path(store, request.digest)
+    paid = prices_of(prices, request.model)
     image = None
     if answer.image is not None:
         image = path.with_suffix(f".{image_kind(answer.image)}")
@@ -186,14 +192,25 @@ def record(store: Path, request: Request, answer: Answer, prices: dict) -> Reply
         "usage": answer.usage,
         "served_model": answer.served_model,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cost_usd": cost_usd(answer.usage, prices),
+        "prices": paid,
+        "batch": bool(prices.get("batch")),
+        "cost_usd": cost_usd(answer.usage, paid),
     }
     records.write_text(path, json.dumps(exchange, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return read(store, request.digest)
 
 
+def prices_of(endpoint: dict, model: str) -> dict:
+    """An endpoint's prices for a model: its own under `prices`, else the endpoint's; half of them in a batch."""
+    every = {**endpoint, **endpoint.get("prices", {}).get(model, {})}
+    factor = BATCH_PRICE if endpoint.get("batch") else 1
+    return {name: every[name] * factor for name in PRICES if every.get(name) is not None}
+
+
 def cost_usd(usage: dict | None, prices: dict) -> float | None:
-    """Dollars for one answer; None where tokens or prices are unknown."""
+    """Dollars for one answer; None where tokens or prices are unknown. `image_usd` is a whole image."""
+    if "image_usd" in prices:
+        return prices["image_usd"]
     pairs = [
         ((usage or {}).get(f"{side}_tokens"), prices.get(f"{side}_usd_per_million")) for side in ("input", "output")
     ]

@@ -1,4 +1,4 @@
-"""Image sets made elsewhere: asked of an image model at an endpoint, or imported from a folder."""
+"""Image sets made elsewhere: asked of an image model at an endpoint, or imported from a folder or by a table."""
 
 import io
 from pathlib import Path
@@ -7,26 +7,34 @@ from PIL import Image
 
 from detailscribe.chat import Chat, Request
 from detailscribe.images import Wish
+from detailscribe.importing import from_folder, from_table
 from detailscribe.records import file_sha256
 
-IMPORTED_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
+def imported_wishes(records: list[dict], source: dict, image_set: str, base: dict) -> tuple[list[Wish], dict]:
+    """Wishes for images that lie in a folder or are named by a table, and the file of each id.
 
-def imported_wishes(records: list[dict], folder: Path, image_set: str, base: dict) -> tuple[list[Wish], dict]:
-    """Wishes for the files `{id}.png` (or .jpg, .jpeg, .webp) of a folder, and the file of each id.
+    A prompt without a file, or with one that is no image, becomes a wish that says so: `refused` where the table has a
+    row without a file, `failed` otherwise.
 
-    A prompt without a file, or with one that is no image, becomes a `failed` wish that says so.
+    Args:
+        source: `folder` or `table`.
+        base: What else decides the images.
     """
+    if "table" in source:
+        found = from_table(records, Path(source["table"]))
+    else:
+        found = from_folder(records, Path(source["folder"]))
     files, wishes = {}, []
     for record in records:
-        id = record["id"]
-        found = [path for suffix in IMPORTED_SUFFIXES if (path := folder / f"{id}{suffix}").is_file()]
-        problem = unreadable(found[0]) if found else f"no file {id}.png (or .jpg, .jpeg, .webp) in {folder}"
-        if problem:
-            wishes.append(Wish(id, image_set, "failed", problem, record["prompt"]))
+        id, one = record["id"], found[record["id"]]
+        problem = unreadable(one.path) if one.path else ""
+        if problem or one.path is None:
+            status = "failed" if problem else one.status
+            wishes.append(Wish(id, image_set, status, problem or one.reason, record["prompt"]))
         else:
-            files[id] = found[0]
-            recipe = {**base, "source_sha256": file_sha256(found[0])}
+            files[id] = one.path
+            recipe = {**base, "source_sha256": file_sha256(one.path)}
             wishes.append(Wish(id, image_set, prompt=record["prompt"], recipe=recipe))
     return wishes, files
 
@@ -50,6 +58,7 @@ def ask_for_images(records: list[dict], role: dict, image_set: str, chat: Chat, 
             options=role["options"],
             fields={"id": record["id"], "prompt": record["prompt"]},
             kind="image",
+            refresh=role.get("refresh", 0),
         )
         for record in records
     ]

@@ -123,4 +123,6 @@ def chat_of(snakemake):
     """The chat layer with the config's endpoints and exchange store."""
     from detailscribe.chat import Chat
 
-    return Chat(snakemake.config["endpoints"], Path("resources/exchanges"), snakemake.config["exchanges"])
+    config = snakemake.config
+    allowed = config["preflight"]["allow_served"]
+    return Chat(config["endpoints"], Path("resources/exchanges"), config["exchanges"], config["budget_usd"], allowed)

@@ -1,7 +1,8 @@
 """What the study asks of language models: decompositions, critiques and rewritten prompts, one row a prompt.
 
-A role is a dict: `endpoint`, `model`, `template` (`system`, `user`), `options`, `reply` (brackets or whole). Every row
-has all its keys, null where there is nothing; its `exchange` is the digest of the recorded exchange.
+A role is a dict: `endpoint`, `model`, `template` (`system`, `user`), `options`, `reply` (brackets or whole), and
+`refresh` where the config has it asked anew. Every row has all its keys, null where there is nothing; its `exchange`
+is the digest of the recorded exchange.
 """
 
 from collections.abc import Callable
@@ -131,6 +132,7 @@ def request_for(name: str, role: dict, record: dict, values: dict, images: list[
         options=role["options"],
         draw=draw,
         fields={"id": record.get("id"), **values},
+        refresh=role.get("refresh", 0),
     )
 
 

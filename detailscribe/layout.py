@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from detailscribe.errors import InputError
+from detailscribe.importing import files_of
 from detailscribe.locks import RESULTS
 from detailscribe.prompts import read_prompts, shard_of, split
 from detailscribe.records import Ledger, rows_text, write_if_changed, write_rows
@@ -32,6 +33,10 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
     for name, folder in study.watched_folders().items():
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         listing = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+        write_if_changed(results / "folders" / f"{name}.json", _pretty(listing))
+    for name, table in study.watched_tables().items():
+        files = [path for path in files_of(table) if path.is_file()]
+        listing = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
         write_if_changed(results / "folders" / f"{name}.json", _pretty(listing))
     for scenario in study.scenarios:
         source = study.source(scenario)

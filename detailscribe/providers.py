@@ -1,65 +1,41 @@
 """Who answers a request: an OpenAI-compatible server, or the offline stand-in.
 
-Both have `chat(request)`, `image(request)` and `close()`, all async, and give back an `Answer`; what stops more than
-one request is raised as `Trouble`. The key reaches the client and nothing else.
+Both have `answer(request)` and `close()`, async, and give back an `Answer`; what stops more than one request is raised
+as `Trouble`. One try each: when to try again is for `chat.py`, which knows the limits. The key reaches the client and
+nothing else.
 """
 
 import asyncio
 import base64
-import io
+import json
 import os
-import re
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from PIL import Image
-
 from detailscribe import offline
+from detailscribe.answers import Shield, Trouble, read_chat, read_image, turned_down, unreadable
 from detailscribe.errors import InputError, SetupError
 from detailscribe.exchanges import Answer, Request, image_kind
+from detailscribe.limits import retry_after
 
-POLICY_CODES = {  # a refusal that comes as an HTTP error
-    "content_filter",
-    "content_policy_violation",
-    "invalid_prompt",
-    "moderation_blocked",
-    "ResponsibleAIPolicyViolation",
-}
-SETUP_CODES = {"model_not_found", "unknown_parameter", "unsupported_parameter", "unsupported_value"}
-NO_CREDIT_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
-ACCOUNT_NAMES = re.compile(r"\b(?:org-|proj_|user-|sk-)[\w*.-]{10,}")  # servers put them into error messages
-QUOTE_LENGTH = 300  # characters of a server's message that are passed on
-
-
-class Trouble(Exception):
-    """The endpoint did not answer.
-
-    Attributes:
-        final: The next request would fare no better.
-    """
-
-    def __init__(self, message: str, final: bool = False):
-        super().__init__(message)
-        self.final = final
+PATHS = {"chat": "/v1/chat/completions", "image": "/v1/images/generations"}  # as a batch names them
+OPENAI_URL = "https://api.openai.com/v1"
 
 
 class OfflineProvider:
     """The stand-in of `offline.py`: no network, no key, no cost."""
 
-    async def chat(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         """Answer by rule."""
-        usage = {"input_tokens": 0, "output_tokens": 0}
+        about = {"usage": {"input_tokens": 0, "output_tokens": 0}, "served_model": offline.MODEL}
+        if request.kind == "image":
+            return Answer("ok", image=offline.picture(request.messages[-1]["content"], request.draw), **about)
         try:
             text = offline.reply(request)
         except OSError as error:
             return Answer("failed", f"the image could not be read ({error})")
-        return Answer("ok", text=text, usage=usage, served_model=offline.MODEL, finish_reason="stop")
-
-    async def image(self, request: Request) -> Answer:
-        """Draw by rule."""
-        picture = offline.picture(request.messages[-1]["content"], request.draw)
-        return Answer("ok", image=picture, usage={"input_tokens": 0, "output_tokens": 0}, served_model=offline.MODEL)
+        return Answer("ok", text=text, finish_reason="stop", **about)
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -71,145 +47,82 @@ class OpenAIProvider:
     def __init__(self, name: str, endpoint: dict):
         import openai  # 0.6 s, and an offline run needs none of it
 
-        self._openai, self._endpoint = openai, endpoint
-        self._key = key_of(name, endpoint)
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
+        self._openai, self.endpoint = openai, endpoint
+        key, place = key_of(name, endpoint), urlsplit(endpoint["base_url"] or OPENAI_URL)
+        self.shield = Shield(key, place.username or "", place.password or "")
+        self.client = openai.AsyncOpenAI(
+            api_key=key or "none",
             base_url=endpoint["base_url"] or None,
             timeout=endpoint["timeout_s"],
-            max_retries=endpoint["max_retries"],
+            max_retries=0,
         )
 
-    async def chat(self, request: Request) -> Answer:
-        """Ask for text.
-
-        Raises:
-            Trouble: no answer after all retries, or the set-up is wrong.
-        """
-        messages = [dict(message) for message in request.messages]
-        if request.images:
-            last = max(at for at, message in enumerate(messages) if message["role"] == "user")
-            try:
-                parts = [{"type": "image_url", "image_url": {"url": data_url(path)}} for path in request.images]
-            except InputError as error:
-                return Answer("failed", str(error))
-            messages[last]["content"] = [{"type": "text", "text": messages[last]["content"]}, *parts]
-        response = await self._call(
-            self._client.chat.completions.create, request, model=request.model, messages=messages
-        )
-        if isinstance(response, Answer):
-            return response
-        choices = getattr(response, "choices", None)
-        message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
-        if message is None:
-            return Answer("failed", "the server's reply holds no message")
-        finish = str(getattr(choices[0], "finish_reason", None) or "")
-        text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
-        text = self._hide(text) if isinstance(text, str) else ""
-        about = {
-            "finish_reason": finish,
-            "usage": usage_of(response, "prompt_tokens", "completion_tokens"),
-            "served_model": self._quote(getattr(response, "model", None) or ""),
-        }
-        if refusal or finish == "content_filter":
-            said = f"the model declined: {refusal}" if refusal else "the provider's content filter withheld the reply"
-            return Answer("refused", self._quote(said), text, **about)
-        if not text.strip():
-            return Answer("failed", f"the reply is empty (finish reason {finish or 'not given'})")
-        return Answer("ok", text=text, **about)
-
-    async def image(self, request: Request) -> Answer:
-        """Ask for one image; its prompt is the last message.
+    async def answer(self, request: Request) -> Answer:
+        """Ask once.
 
         Raises:
-            Trouble: no answer after all retries, or the set-up is wrong.
+            Trouble: no answer, or the set-up is wrong.
         """
-        response = await self._call(
-            self._client.images.generate, request, model=request.model, prompt=request.messages[-1]["content"], n=1
-        )
+        try:
+            body = await asyncio.to_thread(body_of, request) if request.images else body_of(request)
+        except InputError as error:
+            return Answer("failed", str(error))
+        # The body goes as it is, past the client's look at every part of it, which takes as long as the call itself.
+        if request.kind == "image":
+            pending = self.client.images.with_raw_response.generate(prompt="", extra_body=body)
+        else:
+            pending = self.client.chat.completions.with_raw_response.create(
+                model=request.model, messages=[], extra_body=body
+            )
+        response = await self.call(pending, request)
         if isinstance(response, Answer):
             return response
-        data = getattr(response, "data", None)
-        first = data[0] if isinstance(data, list) and data else None
         try:
-            if getattr(first, "b64_json", None):
-                picture = base64.b64decode(first.b64_json)
-            else:
-                picture = await asyncio.to_thread(fetch, getattr(first, "url", None), self._endpoint["timeout_s"])
-        except (OSError, ValueError) as error:
-            return Answer("failed", self._quote(f"the image could not be read from the reply ({error})"))
-        if image_kind(picture) is None:
-            return Answer("failed", "the reply's image is no PNG, JPEG, GIF or WebP file")
-        try:
-            with Image.open(io.BytesIO(picture)) as image:
-                image.load()
-        except (OSError, ValueError, SyntaxError) as error:
-            return Answer("failed", self._quote(f"the reply's image is broken ({error})"))
-        return Answer(
-            "ok",
-            text=self._hide(getattr(first, "revised_prompt", None) or ""),
-            usage=usage_of(response, "input_tokens", "output_tokens"),
-            served_model=self._quote(getattr(response, "model", None) or request.model),
-            image=picture,
+            reply = json.loads(response.content)
+        except ValueError as error:
+            raise unreadable(self.shield.quote(f"the server's reply could not be read ({error})")) from None
+        return (
+            await asyncio.to_thread(self.read, reply, request) if request.kind == "image" else self.read(reply, request)
         )
+
+    def read(self, reply: object, request: Request) -> Answer:
+        """The answer in the body of a response.
+
+        Raises:
+            Trouble: there is none.
+        """
+        if request.kind == "chat":
+            return read_chat(reply, self.shield)
+        return read_image(reply, request, self.shield, lambda url: fetch(url, self.endpoint["timeout_s"]))
+
+    async def call(self, pending, request: Request | None = None, timeout_s: float | None = None):
+        """What a call of the client brings, or an Answer where it turned down just this request.
+
+        Raises:
+            Trouble: no answer, or the set-up is wrong.
+        """
+        timeout_s = timeout_s or self.endpoint["timeout_s"]
+        try:
+            # The client's own timeout is one for each read; a reply that drips would never end.
+            async with asyncio.timeout(timeout_s):
+                return await pending
+        except self._openai.APIStatusError as error:
+            asked = request or Request("", "", "", ())
+            wait_s = retry_after(error.response.headers)
+            return turned_down(error.status_code, error_of(error), asked, self.endpoint, self.shield, wait_s)
+        except (TimeoutError, self._openai.APITimeoutError):
+            raise Trouble(f"gave no answer within {timeout_s:g} s") from None
+        except self._openai.APIConnectionError as error:
+            if type(error.__cause__).__name__ == "ConnectError":  # refused, or no such host; httpx2 is not imported
+                where = address(self.endpoint)
+                raise Trouble(f"could not be reached at {where}; start it or correct `base_url`", final=True) from None
+            raise Trouble("closed the connection without a whole answer") from None
+        except (self._openai.APIError, ValueError) as error:
+            raise unreadable(self.shield.quote(f"the server's reply could not be read ({error})")) from None
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
-
-    async def _call(self, method, request: Request, **arguments):
-        """The server's response, or an Answer where it turned down just this request."""
-        try:
-            return await method(**arguments, extra_body=dict(request.options))
-        except self._openai.APIStatusError as error:
-            return self._turned_down(error, request)
-        except self._openai.APITimeoutError:
-            raise Trouble(f"gave no answer within {self._endpoint['timeout_s']:g} s") from None
-        except self._openai.APIConnectionError as error:
-            if type(error.__cause__).__name__ == "ConnectError":  # refused, or no such host; httpx2 is not imported
-                place = urlsplit(self._endpoint["base_url"] or "https://api.openai.com")
-                where = f"{place.scheme}://{place.hostname}" + (f":{place.port}" if place.port else "")
-                raise Trouble(f"could not be reached at {where}; start it or correct `base_url`", True) from None
-            raise Trouble("closed the connection without an answer") from None
-        except (self._openai.APIError, ValueError) as error:
-            return Answer("failed", self._quote(f"the server's reply could not be read ({error})"))
-
-    def _turned_down(self, error, request: Request) -> Answer:
-        """An HTTP error as an answer to one request.
-
-        Raises:
-            Trouble: it concerns more than this request.
-        """
-        status, codes = error.status_code, {error.code, error.type}
-        said = error.body.get("message") if isinstance(error.body, dict) else None
-        said = self._quote(str(said or error.message))
-        if status in (400, 403) and codes & POLICY_CODES:
-            return Answer("refused", f"the provider declined: {said}", served_model=request.model)
-        if status in (401, 403):
-            key = self._endpoint.get("key_env")
-            way_out = f"check the key in the environment variable {key}" if key else "name its `key_env` in the config"
-            raise Trouble(f"did not accept the key (HTTP {status}); {way_out}", True) from None
-        if status == 404 or codes & SETUP_CODES:
-            way_out = "check the model's name, its options and `base_url`"
-            raise Trouble(
-                f"cannot serve the model {request.model!r} (HTTP {status}: {said}); {way_out}", True
-            ) from None
-        if status == 402 or codes & NO_CREDIT_CODES:
-            raise Trouble(f"has no credit left (HTTP {status}); top up the account", True) from None
-        if status in (408, 409, 429) or status >= 500:
-            trouble = "still asks for fewer calls (lower its `in_flight`)" if status == 429 else "is in trouble"
-            raise Trouble(f"{trouble} (HTTP {status})") from None
-        return Answer("failed", f"the server turned the request down (HTTP {status}: {said})")
-
-    def _hide(self, text: str) -> str:
-        """Text without the key, and without half characters, which no file could hold."""
-        text = text.encode("utf-8", "replace").decode()
-        return text.replace(self._key, "[key]") if self._key else text
-
-    def _quote(self, text: str) -> str:
-        """A server's words for a reason or an error: short, without key and account names."""
-        text = ACCOUNT_NAMES.sub("[account]", self._hide(" ".join(text.split())))
-        return text if len(text) <= QUOTE_LENGTH else text[:QUOTE_LENGTH] + " ..."
+        await self.client.close()
 
 
 def provider_of(name: str, endpoint: dict) -> OpenAIProvider | OfflineProvider:
@@ -242,11 +155,31 @@ def key_of(name: str, endpoint: dict) -> str:
     return key
 
 
-def usage_of(response, given: str, made: str) -> dict | None:
-    """Token counts under our names, None where the server gave none."""
-    usage = getattr(response, "usage", None)
-    counts = {"input_tokens": getattr(usage, given, None), "output_tokens": getattr(usage, made, None)}
-    return counts if all(isinstance(count, int) for count in counts.values()) else None
+def address(endpoint: dict) -> str:
+    """Where an endpoint is, without what its address may hold for logging in."""
+    place = urlsplit(endpoint["base_url"] or OPENAI_URL)
+    return f"{place.scheme}://{place.hostname}" + (f":{place.port}" if place.port else "")
+
+
+def body_of(request: Request) -> dict:
+    """The JSON body that asks a request; images as data URLs in the last user message.
+
+    Raises:
+        InputError: an image file is none.
+    """
+    if request.kind == "image":
+        return {"model": request.model, "prompt": request.messages[-1]["content"], "n": 1, **request.options}
+    messages = [dict(message) for message in request.messages]
+    if request.images:
+        last = max(at for at, message in enumerate(messages) if message["role"] == "user")
+        parts = [{"type": "image_url", "image_url": {"url": data_url(path)}} for path in request.images]
+        messages[last]["content"] = [{"type": "text", "text": messages[last]["content"]}, *parts]
+    return {"model": request.model, "messages": messages, **request.options}
+
+
+def error_of(error) -> object:
+    """What a status error's body holds under `error`."""
+    return error.body if isinstance(error.body, dict) else {"message": error.message}
 
 
 def data_url(path: Path) -> str:

@@ -20,6 +20,7 @@ def report(
     critiques: dict[str, dict[str, dict]],
     images: dict[str, dict[str, dict]],
     scores: dict[tuple[str, str, str], float | None],
+    cost: pd.DataFrame,
 ) -> str:
     """Render the page.
 
@@ -35,6 +36,7 @@ def report(
         critiques: Critique rows by id, by critic.
         images: Manifest rows by id, by image set.
         scores: By (id, image set, metric).
+        cost: What the answers cost, by stage; may have no row.
 
     Returns:
         HTML; every text of a user or a model in it is escaped.
@@ -56,4 +58,5 @@ def report(
         critiques=critiques,
         images=images,
         scores=scores,
+        cost=cost,
     )

@@ -42,6 +42,7 @@ ALGORITHMS = {
     "compare": 2,
     "plot": 2,
     "pool": 2,
+    "cost": 1,
     "sets": 1,
     "report": 1,
     "human_sheets": 2,
@@ -173,6 +174,7 @@ class Study:
                 "steps": tabulation.steps(self),
                 "selector": config["seed_selector"],
             },
+            "cost": {key: sorted(config[key]) for key in ("critics", "rewriters", "external", "judges")},
             "report": {"notice": self.image_model["notice"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
@@ -204,7 +206,7 @@ class Study:
         for name, entry in config["external"].items():
             keep = {key: value for key, value in entry.items() if key != "endpoint"}
             saving = {key: value for key, value in self._generation().items() if key in ("format", "quality")}
-            files[f"external-{name}"] = {**keep, "generation": saving}
+            files[f"external-{name}"] = {**keep, **self._refresh(name), "generation": saving}
         for name, entry in config["metrics"].items():
             files[f"score-{name}"] = {**entry, **self._metric(entry)}
         for name, entry in config["judges"].items():
@@ -218,6 +220,7 @@ class Study:
                 "options": entry["options"] | (answer_format(entry["scale"]) if structured else {}),
                 "scale": entry["scale"],
                 "structured": structured,
+                **self._refresh(f"judge-{name}"),
                 "draws": entry["draws"],
                 "topic_cut": config["quirks"]["judge_topic_cut"],
                 "missing_score": config["quirks"]["judge_missing_score"],
@@ -242,6 +245,14 @@ class Study:
         models = self.model_folders()
         folders |= {name: path for name, path in models.items() if not path.startswith(f"{MINIATURE}/")}
         return {name: Path(path) for name, path in folders.items() if Path(path).is_dir()}
+
+    def watched_tables(self) -> dict[str, Path]:
+        """Tables of the user's that name images, whose files decide results as well."""
+        return {
+            f"external-{name}": Path(entry["table"])
+            for name, entry in self.config["external"].items()
+            if "table" in entry
+        }
 
     def model_folders(self) -> dict[str, str]:
         """Where the image model (`model`) and the metrics with a folder (`score-{name}`) look for their weights."""
@@ -270,6 +281,29 @@ class Study:
             return config["external" if stage == "external" else "judges"][name].get("endpoint", "")
         return config["roles"][stage]["endpoint"]
 
+    def asked(self, stage: str, name: str = "") -> tuple[str, str] | None:
+        """Endpoint and model that a stage asks (`endpoint`); None for images from a folder or table."""
+        endpoint, config = self.endpoint(stage, name), self.config
+        if not endpoint:
+            return None
+        if stage in ("critique", "rewrite"):
+            entry = config["roles"][config["critics" if stage == "critique" else "rewriters"][name]["role"]]
+        elif stage in ("external", "judge"):
+            entry = config["external" if stage == "external" else "judges"][name]
+        else:
+            entry = config["roles"][stage]
+        return endpoint, entry["model"]
+
+    def asking(self) -> list[tuple[str, str]]:
+        """Stage and name of everything that asks a model."""
+        config = self.config
+        found = [("decompose", "")] + [("critique", name) for name in config["critics"]]
+        found += [("rewrite", name) for name in config["rewriters"]] + [
+            ("external", name) for name in config["external"]
+        ]
+        found += [("judge", name) for name in config["judges"]] + [("write", "")] * bool(config["topics"])
+        return [each for each in found if self.asked(*each)]
+
     # ---- pieces ------------------------------------------------------------------------------------------------
 
     def _role(self, role: str, template: str, reply: str) -> dict:
@@ -279,6 +313,7 @@ class Study:
             "template": self._template(template),
             "options": entry["options"],
             "reply": reply,
+            **self._refresh(role),
         }
 
     def _metric(self, entry: dict) -> dict:
@@ -300,6 +335,11 @@ class Study:
             "metrics": {name: {**entry, **self._metric(entry)} for name, entry in self.config["metrics"].items()},
             "texts": [*self.config["rewriters"], *self.config["critics"]],
         }
+
+    def _refresh(self, name: str) -> dict:
+        # Absent until it is used, so that a study that never asked anew keeps its parameter files.
+        count = self.config["refresh"].get(name, 0)
+        return {"refresh": count} if count else {}
 
     def _template(self, name: str) -> dict:
         path = self._find(name if "/" in name or "." in name else f"config/templates/{name}.yaml")

@@ -2,14 +2,14 @@
 
 from detailscribe.scores import load_metric
 
-JUDGE_RANGE = [1, 5]
+JUDGE_RANGES = {"grade": [1, 5], "yes_no": [0, 1]}  # by scale
 RANGES = {"clip_score": [0, 2.5], "blip_vqa": [0, 1]}  # by module, where it says no RANGE of its own; else unbounded
 
 
 def settings(study) -> dict:
     """Parameters of the tables of a `study.Study`, one scenario's or pooled."""
     config = study.config
-    ranges = {f"judge-{name}": JUDGE_RANGE for name in config["judges"]}
+    ranges = {f"judge-{name}": JUDGE_RANGES[entry["scale"]] for name, entry in config["judges"].items()}
     for name, entry in config["metrics"].items():
         ranges[name] = getattr(load_metric(entry["module"]), "RANGE", None) or RANGES.get(entry["module"])
     return {

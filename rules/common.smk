@@ -34,6 +34,8 @@ except OSError as error:
 onstart:
     if PLANS and not LOCK:
         raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
+    if PLANS:
+        preflight_of(workflow.dag.needrun_jobs())
 
 
 wildcard_constraints:
@@ -45,6 +47,38 @@ wildcard_constraints:
     metric="|".join([*config["metrics"], "none"]),
     judge="|".join([*config["judges"], "none"]),
     topics="|".join([*config["topics"], "none"]),
+
+
+KNOWN_MODELS = str(Path(workflow.basedir) / "config" / "models.tsv")
+# Rules that ask models: the stage of each, and the wildcard that names what asks.
+ASKING = {
+    "decompose_prompts": ("decompose", None),
+    "critique_images": ("critique", "critic"),
+    "rewrite_prompts": ("rewrite", "rewriter"),
+    "gather_external": ("external", "external"),
+    "judge_images": ("judge", "judge"),
+    "write_prompts": ("write", None),
+}
+
+
+def preflight_of(jobs):
+    """Check the models that these jobs will ask; stop the run where one is gone."""
+    asking = [(job, *ASKING[job.rule.name]) for job in jobs if job.rule.name in ASKING]
+    asked = {STUDY.asked(stage, job.wildcards[wildcard] if wildcard else "") for job, stage, wildcard in asking}
+    asked = sorted(filter(None, asked))
+    if not any(config["endpoints"][endpoint]["kind"] == "openai" for endpoint, _ in asked):
+        return
+    from datetime import date
+
+    from detailscribe.models import read_retirements
+    from detailscribe.preflight import check_models
+
+    where = config["endpoints"], config["exchanges"], config["preflight"]
+    findings = check_models(asked, *where, read_retirements(Path(KNOWN_MODELS)), date.today())
+    for sentence in findings.notes:
+        print(f"Preflight: {sentence}", file=sys.stderr)
+    if findings.problems:
+        raise WorkflowError("Preflight: " + " ".join(findings.problems))
 
 
 FIRST = STUDY.originals()[0]
@@ -77,7 +111,7 @@ def folders_of(image_sets):
 
 def listing_of(name):
     """The list of a watched folder's files, which is written anew when one of them changes."""
-    return [f"results/folders/{name}.json"] if name in STUDY.watched_folders() else []
+    return [f"results/folders/{name}.json"] if name in {**STUDY.watched_folders(), **STUDY.watched_tables()} else []
 
 
 def weights_of(name):
@@ -136,7 +170,7 @@ def stage_files(scenario, stage):
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
             *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
-            *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares")),
+            *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares", "cost")),
             *("tables/main.md", "tables/main.tex"),
             *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
             "report/index.html",

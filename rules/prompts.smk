@@ -32,6 +32,7 @@ rule write_prompts:
     output:
         prompts="resources/written/{topics}.jsonl",
         rejected="resources/written/{topics}.rejected.tsv",
+        exchanges="resources/written/{topics}.exchanges.txt",
     log:
         "logs/write_prompts/{topics}.log",
     conda:

@@ -148,6 +148,7 @@ rule write_report:
             shard=STUDY.shards(wildcards.scenario),
         ),
         scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
+        cost="results/{scenario}/tables/cost.csv",
         parameters="results/parameters/report.json",
     output:
         "results/{scenario}/report/index.html",

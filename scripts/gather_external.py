@@ -12,7 +12,7 @@ with job(snakemake) as running:
     records = read_rows(Path(snakemake.input.prompts))
     name = snakemake.wildcards.external
     if snakemake.input.folder:
-        wishes, files = imported_wishes(records, Path(parameters["folder"]), name, parameters)
+        wishes, files = imported_wishes(records, parameters, name, parameters)
     else:
         role = parameters | {"endpoint": snakemake.params.endpoint}
         step = running.progress(len(records), "call")

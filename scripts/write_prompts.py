@@ -1,4 +1,4 @@
-"""resources/written/{topics}.jsonl (topic, prompt) and {topics}.rejected.tsv (topic, prompt, reason)."""
+"""resources/written/{topics}.jsonl (topic, prompt), .rejected.tsv (topic, prompt, reason), .exchanges.txt (digests)."""
 
 from pathlib import Path
 
@@ -9,9 +9,10 @@ from detailscribe.records import write_rows, write_text
 with job(snakemake) as running:
     role = parameters_of(snakemake) | {"endpoint": snakemake.config["roles"]["write"]["endpoint"]}
     topics = read_topics(Path(snakemake.input.topics))
-    step = running.progress(len(topics), "topic")
-    accepted, rejected = write_prompts(topics, role["kind"], role, chat_of(snakemake), role["attempts"], step)
+    chat, step = chat_of(snakemake), running.progress(len(topics), "topic")
+    accepted, rejected = write_prompts(topics, role["kind"], role, chat, role["attempts"], step)
     columns = ["topic", "prompt", "reason"]
     lines = [columns] + [[" ".join(str(row[column]).split()) for column in columns] for row in rejected]
     write_text(Path(snakemake.output.rejected), "".join("\t".join(line) + "\n" for line in lines))
+    write_text(Path(snakemake.output.exchanges), "".join(f"{digest}\n" for digest in chat.answered))
     write_rows(Path(snakemake.output.prompts), accepted)

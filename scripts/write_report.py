@@ -33,5 +33,6 @@ with job(snakemake):
         critiques,
         images,
         scores,
+        pd.read_csv(snakemake.input.cost, keep_default_na=False),
     )
     write_text(Path(snakemake.output[0]), page)

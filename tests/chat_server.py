@@ -9,6 +9,8 @@ import base64
 import hashlib
 import json
 import re
+import socket
+import struct
 import sys
 import threading
 import time
@@ -25,7 +27,6 @@ sys.path.append(str(ROOT))  # for `python tests/chat_server.py`, which starts wi
 
 from detailscribe import offline  # noqa: E402
 
-SERVED_MODEL = "test-server"
 ROLE_OF = {  # template file -> role
     "decompose": "decompose",
     "critique_detailscribe": "critique",
@@ -60,12 +61,20 @@ class ChatServer:
         answer: Text from a request's body; by default the offline rules.
         refuse: Given role and prompt, whether to decline (`message.refusal`; for images an HTTP 400).
         fault: Given role and prompt, None or what goes wrong: an HTTP status (int), "garbage" (no JSON), "empty" (no
-            choices), "blank" (empty text), "close" (the connection), a tuple (HTTP status, error) or a dict (the body).
+            choices), "blank" (empty text), "close" (the connection), "reset" (it), "cut" (the reply in the middle),
+            "drip" (a byte at a time), a tuple (HTTP status, error) or a dict (the body). In a batch: "expired" (the
+            request is not carried out).
         delay_s: Time before each answer.
-        retry_after_s: The header that goes with status 429.
+        retry_after_s: The header that goes with status 429; None for none, a text as it is.
+        models: Names and shutdown dates that `GET /models` gives; None for a server without that address.
+        served: The model that answers; by default the one that was asked.
+        batch_looks: How often a batch is looked at before it is done.
+        batch_status: Its status then.
 
     Attributes:
         calls: `{"path", "role", "prompt", "body", "headers"}` (names in lower case) of every request so far.
+        gets: Paths of every GET so far.
+        batches: By id: the batches submitted, as the API shows them.
         most_at_once: Requests that were open at the same time at most.
     """
 
@@ -75,10 +84,18 @@ class ChatServer:
         refuse: Callable[[str, str], bool] | None = None,
         fault: Callable[[str, str], object] | None = None,
         delay_s: float = 0.0,
-        retry_after_s: float = 0.05,
+        retry_after_s: float | str | None = 0.05,
         port: int = 0,
+        models: dict[str, str | None] | None = None,
+        served: str | None = None,
+        batch_looks: int = 1,
+        batch_status: str = "completed",
     ):
-        self.answer, self.refuse, self.fault = answer, refuse, fault
+        self.answer, self.refuse, self.fault, self.models, self.served = answer, refuse, fault, models, served
+        self.batch_looks, self.batch_status = batch_looks, batch_status
+        self.gets: list[str] = []
+        self.files: dict[str, bytes] = {}
+        self.batches: dict[str, dict] = {}
         self.delay_s, self.retry_after_s = delay_s, retry_after_s
         self.calls: list[dict] = []
         self.most_at_once = self._open = 0
@@ -127,14 +144,75 @@ class ChatServer:
             refused = self.refuse and self.refuse(role, prompt)
             if role == "image":
                 return image_body(body, prompt, refused)
+            model = self.served or body["model"]
             if refused:
-                return 200, chat_body(None, "This goes against the rules.")
-            return 200, chat_body(self.answer(body) if self.answer else by_rule(name, role, values, image, draw))
+                return 200, chat_body(None, "This goes against the rules.", model=model)
+            text = self.answer(body) if self.answer else by_rule(name, role, values, image, draw)
+            return 200, chat_body(text, model=model)
         except (KeyError, ValueError) as error:
             return 400, {"error": {"message": f"no rule for this request ({error!r})", "code": None, "type": "test"}}
         finally:
             with self._lock:
                 self._open -= 1
+
+    def upload(self, data: bytes, boundary: bytes) -> dict:
+        """Keep the file of a multipart body."""
+        part = next(part for part in data.split(b"--" + boundary) if b"filename=" in part)
+        id = f"file-{len(self.files)}"
+        self.files[id] = part.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n")
+        return {"id": id, "object": "file", "purpose": "batch", "filename": "x", "bytes": 1, "created_at": 0}
+
+    def start_batch(self, body: dict) -> dict:
+        """Take a batch on."""
+        batch = {"id": f"batch_{len(self.batches)}", "object": "batch", "status": "in_progress", "created_at": 0}
+        self.batches[batch["id"]] = batch | body | {"looks": 0}
+        return self.batches[batch["id"]]
+
+    def look(self, id: str) -> dict | None:
+        """A batch as it stands; it is carried out at the last of the looks."""
+        batch = self.batches.get(id)
+        if batch and batch["status"] == "in_progress":
+            batch["looks"] += 1
+            if batch["looks"] >= self.batch_looks:
+                self._carry_out(batch)
+        return batch
+
+    def _carry_out(self, batch: dict) -> None:
+        batch["status"] = self.batch_status
+        if self.batch_status == "failed":
+            batch["errors"] = {"object": "list", "data": [{"code": "token_limit_exceeded", "message": "too much"}]}
+            return
+        done, open_ = [], []
+        for line in self.files[batch["input_file_id"]].splitlines():
+            row = json.loads(line)
+            status, answer = self.respond(row["url"], row["body"], {"batch": batch["id"]})
+            if answer == "expired":
+                error = {"code": "batch_expired", "message": "not carried out in time"}
+                open_.append({"custom_id": row["custom_id"], "response": None, "error": error})
+            else:
+                response = {"status_code": status, "body": answer}
+                (done if status == 200 else open_).append(
+                    {"custom_id": row["custom_id"], "response": response, "error": None}
+                )
+        for name, rows in (("output_file_id", done), ("error_file_id", open_)):
+            if rows:
+                batch[name] = f"file-{len(self.files)}"
+                self.files[batch[name]] = "\n".join(json.dumps(row) for row in rows).encode()
+
+    def get(self, path: str) -> tuple[int, object]:
+        """HTTP status and body of a GET."""
+        self.gets.append(path)
+        _, _, kind, *rest = path.partition("?")[0].split("/")
+        found: object = None
+        if kind == "models" and self.models is not None:
+            every = [{"id": id, "object": "model", "shutdown_date": day} for id, day in self.models.items()]
+            found = {"object": "list", "data": every} if not rest else None
+            found = found or next((each for each in every if each["id"] == "/".join(rest)), None)
+        elif kind == "batches":
+            found = self.look(rest[0]) if rest else {"object": "list", "data": list(self.batches.values())}
+        elif kind == "files":
+            found = self.files.get(rest[0], b"").decode()
+        return (200, found) if found is not None else (404, {"error": {"message": "not found", "code": "not_found"}})
 
 
 def read_messages(body: dict) -> tuple[str, str, str]:
@@ -179,14 +257,16 @@ def by_rule(name: str, role: str, values: dict, image: str, draw: int) -> str:
     raise ValueError("the system message is of no template in config/templates")
 
 
-def chat_body(text: str | None, refusal: str | None = None, finish_reason: str = "stop") -> dict:
+def chat_body(
+    text: str | None, refusal: str | None = None, finish_reason: str = "stop", model: str = "some-model"
+) -> dict:
     """A chat completion."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 0,
-        "model": SERVED_MODEL,
+        "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
     }
@@ -210,29 +290,51 @@ def faulty(fault) -> tuple[int, object]:
     if isinstance(fault, int):
         return fault, {"error": {"message": f"status {fault}", "code": None, "type": "test", "param": None}}
     bodies = {"garbage": "<html>not JSON", "empty": chat_body("") | {"choices": []}, "blank": chat_body(" ")}
-    return 200, None if fault == "close" else bodies[fault]
+    return 200, bodies.get(fault, fault)
 
 
 class _Handler(BaseHTTPRequestHandler):
     owner: ChatServer
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        self._send(*self.owner.get(self.path))
+
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status, answer = self.owner.respond(
-            self.path, body, {name.lower(): value for name, value in self.headers.items()}
-        )
-        if answer is None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("/files"):
+            self._send(200, self.owner.upload(data, self.headers["Content-Type"].partition("boundary=")[2].encode()))
+        elif self.path.endswith("/batches"):
+            self._send(200, self.owner.start_batch(json.loads(data)))
+        else:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self._send(*self.owner.respond(self.path, json.loads(data), headers))
+
+    def _send(self, status: int, answer: object) -> None:
+        how = answer if answer in ("close", "reset", "cut", "drip") else ""
+        if how in ("close", "reset"):
+            if how == "reset":  # no waiting for the rest: the other side gets a reset
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
+        answer = chat_body("<cut or dripping>") if how else answer
         data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
-        if status == 429:
+        if status == 429 and self.owner.retry_after_s is not None:
             self.send_header("Retry-After", str(self.owner.retry_after_s))
         self.end_headers()
-        self.wfile.write(data)
+        if how == "drip":
+            for at in range(len(data)):
+                try:
+                    self.wfile.write(data[at : at + 1])
+                except OSError:
+                    break
+                time.sleep(0.05)
+        else:
+            self.wfile.write(data[: len(data) // 2] if how == "cut" else data)
+        self.close_connection = self.close_connection or bool(how)
 
     def log_message(self, *_) -> None:
         """Say nothing."""

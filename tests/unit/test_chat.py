@@ -47,7 +47,7 @@ def test_replies_come_in_order_and_identical_requests_are_asked_once(tmp_path):
         assert len(server.calls) == 5
     assert [reply.text for reply in replies] == [f"<answer to Prompt: {n}>" for n in [0, 1, 2, 3, 4, 4, 3, 2, 1, 0]]
     assert len(done) == 10
-    assert {reply.served_model for reply in replies} == {"test-server"}
+    assert {reply.served_model for reply in replies} == {"some-model"}
 
 
 def test_calls_run_at_once_up_to_the_bound(tmp_path):

@@ -23,6 +23,7 @@ def page(**changes) -> str:
         "critiques": {"detailscribe": {"a": {**ok, "critique": HOSTILE, "refined_prompt": HOSTILE}}},
         "images": {"o1": {"a": {**ok, "file": "mine/images/o1/a.jpg", "prompt": HOSTILE}}},
         "scores": {("a", "o1", "clip_score"): 0.5},
+        "cost": pd.DataFrame(),
     }
     return report(**values | changes)
 

@@ -150,11 +150,11 @@ def test_the_dictionary_holds_complete_prompts_and_everything_else_has_a_line():
 
 def test_imported_files_are_found_by_id_and_a_gap_is_named(tmp_path):
     Image.new("RGBA", (8, 8)).save(tmp_path / "a.webp")
-    wishes, files = imported_wishes(list(RECORDS.values()), tmp_path, "mine", {})
+    wishes, files = imported_wishes(list(RECORDS.values()), {"folder": tmp_path}, "mine", {})
     assert [(wish.status, wish.id in files) for wish in wishes] == [("ok", True), ("failed", False)]
     assert "no file b.png" in wishes[1].reason
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n rubbish")
-    assert "b.png is no image" in imported_wishes(list(RECORDS.values()), tmp_path, "mine", {})[0][1].reason
+    assert "b.png is no image" in imported_wishes(list(RECORDS.values()), {"folder": tmp_path}, "mine", {})[0][1].reason
     assert read_image(files["a"]).mode == "RGB"
 
 

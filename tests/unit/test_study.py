@@ -68,7 +68,7 @@ def test_a_baseline_that_is_no_method_is_refused():
 
 def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
     ranges = study().parameters()["tabulate"]["ranges"]
-    assert ranges == {"clip_score": [0, 2.5], "judge-main": [1, 5]}
+    assert ranges == {"clip_score": [0, 2.5], "image_reward": None, "blip_vqa": [0, 1], "judge-main": [1, 5]}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"study": ["demo", "toy_data_001"]}, {"pool"}),
         (
             {"judges": {"second": CONFIG["judges"]["main"]}},
-            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "human_agreement"},
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost", "human_agreement"},
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
@@ -101,6 +101,15 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
         ({"metrics": {"blip_vqa": {"size_px": 96}}}, {"score-blip_vqa", "truncation"}),
         ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement"),
+        ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
+        ({"refresh": {"judge-main": 1}}, {"judge-main"}),
+        ({"refresh": {"hosted": 2}}, {"external-hosted"}),
+        ({"refresh": {"critique": 0}}, set()),
+        ({"budget_usd": 5, "plan": {"step_s": 1}, "preflight": {"warn_days": 1}}, set()),
+        (
+            {"endpoints": {"offline": {"requests_per_minute": 9, "batch": True, "prices": {"m": {"image_usd": 1}}}}},
+            set(),
+        ),
         ({"shards": 5}, set()),
         ({"image_models": {"miniature": {"offload": "model"}}}, set()),
         ({"endpoints": {"other": CONFIG["endpoints"]["vllm"]}, "roles": {"decompose": {"endpoint": "other"}}}, set()),

@@ -1,0 +1,82 @@
+# Cost: what a run would do and cost, whether its models exist, and what the study's answers did cost.
+# Reads   the study, ledgers and exchanges on disk; every output that names an exchange
+# Writes  results/{scenario}/tables/cost.csv, results/tables/cost.csv; `plan` and `preflight` only say
+
+
+rule tabulate_cost:
+    """Calls, tokens and dollars of a scenario's answers, by stage."""
+    input:
+        decompositions=lambda wildcards: stage_files(wildcards.scenario, "decompose"),
+        critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
+        rewrites=lambda wildcards: expand(
+            "results/{scenario}/rewrites/{rewriter}/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            rewriter=config["rewriters"],
+            shard=STUDY.shards(wildcards.scenario),
+        ),
+        external=lambda wildcards: stage_files(wildcards.scenario, "external"),
+        judges=lambda wildcards: expand(
+            "results/{scenario}/scores/judge-{judge}/{shard}.jsonl",
+            scenario=wildcards.scenario,
+            judge=config["judges"],
+            shard=STUDY.shards(wildcards.scenario),
+        ),
+        parameters="results/parameters/cost.json",
+    output:
+        "results/{scenario}/tables/cost.csv",
+    log:
+        "logs/tabulate_cost/{scenario}.log",
+    conda:
+        "../envs/chat.yaml"
+    message:
+        "Adding up what {wildcards.scenario} cost"
+    script:
+        "../scripts/tabulate_cost.py"
+
+
+rule pool_cost:
+    """One cost table of all configured scenarios."""
+    input:
+        tables=expand("results/{scenario}/tables/cost.csv", scenario=config["study"]),
+        parameters="results/parameters/pool.json",
+    output:
+        "results/tables/cost.csv",
+    log:
+        "logs/pool_cost.log",
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Pooling the costs of the study"
+    script:
+        "../scripts/pool_tables.py"
+
+
+rule preflight:
+    """Ask every endpoint of the study whether its models exist, and when they retire."""
+    log:
+        "logs/preflight.log",
+    conda:
+        "../envs/chat.yaml"
+    resources:
+        api_calls=1,
+    params:
+        asked=[STUDY.asked(*each) for each in STUDY.asking()],
+        known=KNOWN_MODELS,
+    message:
+        "Asking the endpoints for their models"
+    script:
+        "../scripts/preflight.py"
+
+
+rule plan:
+    """Say what a run would make and why, and what it would cost."""
+    log:
+        "logs/plan.log",
+    conda:
+        "../envs/chat.yaml"
+    params:
+        folder=workflow.basedir,
+    message:
+        "Planning the study"
+    script:
+        "../scripts/plan.py"

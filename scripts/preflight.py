@@ -1,0 +1,18 @@
+"""Says of every model of the study whether its endpoint has it and when it retires; fails where one is gone."""
+
+from datetime import date
+from pathlib import Path
+
+from detailscribe.errors import SetupError
+from detailscribe.jobs import job
+from detailscribe.models import read_retirements
+from detailscribe.preflight import check_models
+
+with job(snakemake) as running:
+    config, asked = snakemake.config, [tuple(each) for each in snakemake.params.asked]
+    known = read_retirements(Path(snakemake.params.known))
+    where = config["endpoints"], config["exchanges"], config["preflight"]
+    findings = check_models(asked, *where, known, date.today())
+    running.say([*findings.notes, f"{len(set(asked))} models looked at, {len(findings.problems)} problems"])
+    if findings.problems:
+        raise SetupError(" ".join(findings.problems))
