@@ -4,7 +4,17 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 
-RESERVED = {"tables", "parameters", "folders", "all", "default", "verify", "retry", "prompts"}  # not for scenarios
+RESERVED = {
+    "tables",
+    "parameters",
+    "folders",
+    "all",
+    "default",
+    "verify",
+    "retry",
+    "prompts",
+    "weights",
+}  # not for scenarios
 
 
 def check(study) -> None:

@@ -17,17 +17,17 @@ from detailscribe.prompts import shard_names
 from detailscribe.published import read_published
 from detailscribe.records import library_versions
 from detailscribe.scores import load_metric
-from detailscribe.weights import metric_folder
+from detailscribe.weights import local_folder, metric_folder
 
 # Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
 ALGORITHMS = {
     "write": 1,
     "decompose": 1,
-    "generate": 1,
+    "generate": 2,
     "critique": 1,
     "rewrite": 1,
-    "refine": 1,
-    "external": 1,
+    "refine": 2,
+    "external": 2,
     "judge": 1,
     "score": 1,
     "select": 1,
@@ -41,6 +41,7 @@ ALGORITHMS = {
     "human_sheets": 1,
     "human_scores": 1,
     "miniature": 1,
+    "weights": 1,
 }
 MINIATURE = "resources/miniature"
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
@@ -177,6 +178,8 @@ class Study:
             role = self._role(entry["role"], entry["template"], entry["reply"])
             files[f"critique-{name}"] = {**role, "decomposition": entry["decomposition"], "seed": self.seeds[0]}
             files[f"refine-{name}"] = {**drawing, "seed": self.seeds[0], "candidates": self.candidates(name)}
+            if entry["after_step"] != "scratch":
+                files[f"refine-{name}"]["batch"] = self.image_model["batch"]
         for name, entry in config["rewriters"].items():
             files[f"rewrite-{name}"] = self._role(entry["role"], entry["template"], entry["reply"])
             files[f"generate-{name}"] = {**drawing, "seed": self.seeds[0]}
@@ -184,6 +187,7 @@ class Study:
             keep = {key: value for key, value in entry.items() if key != "endpoint"}
             saving = {key: value for key, value in self._generation().items() if key in ("format", "quality")}
             files[f"external-{name}"] = {**keep, "generation": saving}
+        files |= {f"weights-{name}": needs for name, needs in self.hub_weights().items()}
         for name, entry in config["metrics"].items():
             metric = load_metric(entry["module"])
             libraries = library_versions(metric.LIBRARIES)
@@ -215,6 +219,15 @@ class Study:
         """Where the image model (`model`) and the metrics with a folder (`score-{name}`) look for their weights."""
         metrics = {f"score-{name}": metric_folder(entry) for name, entry in self.config["metrics"].items()}
         return {"model": self.image_model["path"], **{name: folder for name, folder in metrics.items() if folder}}
+
+    def hub_weights(self) -> dict[str, dict]:
+        """What says which weights come from the hub: of the image model (`model`), and of metrics (`score-{name}`)."""
+        model = {key: self.image_model[key] for key in ("path", "revision")}
+        needs = {"model": model} if local_folder(model["path"], must_exist=False) is None else {}
+        for name, entry in self.config["metrics"].items():
+            if hasattr(load_metric(entry["module"]), "weights") and not metric_folder(entry):
+                needs[f"score-{name}"] = entry
+        return needs
 
     def methods_named(self, name: str) -> list[str]:
         """Candidates of the method of this name; empty if there is none."""
@@ -265,8 +278,9 @@ class Study:
         return generation
 
     def _drawing_model(self) -> dict:
-        # How parts move between memories (offload) and what a page warns of (notice) change no image.
-        return {key: value for key, value in self.image_model.items() if key not in ("offload", "notice")}
+        # How parts move between memories (offload) and what a page warns of (notice) change no image, and what goes
+        # in one batch (batch) none of those that are drawn alone.
+        return {key: value for key, value in self.image_model.items() if key not in ("offload", "notice", "batch")}
 
     def _replaced(self) -> dict[str, str]:
         # An imported folder may hold the paper's own images; another hosted model certainly makes others.

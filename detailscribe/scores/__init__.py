@@ -11,6 +11,13 @@ load(parameters: dict) -> Scorer
     Called at most once a job, and only where a score is missing. `parameters` are the metric's own from the config.
     Raise `errors.SetupError`, in one sentence that says what to do, for weights that cannot be had.
 
+If it needs weights from the Hugging Face hub, also
+
+weights(parameters: dict) -> list[tuple[str, str, list[str]]]
+    Repository, revision ("" for the newest) and files (names or patterns) of each, none for weights that are on this
+    machine. `snakemake weights` fetches them and records commit and digests; `load` then finds a file by
+    `weights.fetch(repository, name, revision)`, or the folder by `weights.located(repository, revision)`.
+
 and a Scorer, any object with
 
 score(prompts: list[str], images: list[PIL.Image.Image]) -> list[float]

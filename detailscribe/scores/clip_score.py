@@ -13,10 +13,12 @@ import numpy as np
 from PIL import Image
 
 from detailscribe.errors import SetupError
+from detailscribe.weights import fetch, record_of
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "open_clip_torch", "pillow")
 
+WEIGHT_FILE = "open_clip_model.safetensors"
 PREFIX = "A photo depicts "
 WEIGHT = 2.5
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -60,6 +62,16 @@ class Scorer:
         return size if isinstance(size, int) else size[0]
 
 
+def weights(parameters: dict) -> list[tuple[str, str, list[str]]]:
+    """The hub repository behind a name in `pretrained`; none for a file or a folder."""
+    from detailscribe import torch_setup  # noqa: F401 - before open_clip
+
+    import open_clip  # isort: skip
+
+    known = open_clip.get_pretrained_cfg(parameters["model"], parameters["pretrained"])
+    return [(known["hf_hub"].rstrip("/"), parameters["revision"], [WEIGHT_FILE])] if known.get("hf_hub") else []
+
+
 def load(parameters: dict) -> Scorer:
     """Load a CLIP.
 
@@ -76,13 +88,13 @@ def load(parameters: dict) -> Scorer:
     import open_clip  # isort: skip
 
     model, pretrained = parameters["model"], parameters["pretrained"]
-    known = open_clip.get_pretrained_cfg(model, pretrained)
     if not pretrained and not model.startswith("local-dir:"):
         raise SetupError(
             f"pretrained is empty for {model}, whose weights would be random: set it to openai or to a file"
         )
-    if known and parameters["revision"]:
-        pretrained = _weight_file(known["hf_hub"].rstrip("/"), parameters["revision"])
+    for repository, revision, _ in weights(parameters):
+        if revision or record_of(repository, revision):
+            pretrained = str(fetch(repository, WEIGHT_FILE, revision))
     try:
         clip = open_clip.create_model(model, pretrained=pretrained or None, precision="fp32", require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(model)
@@ -113,10 +125,3 @@ def preprocess(image: Image.Image, side: int) -> np.ndarray:
     left, top = round((image.width - side) / 2), round((image.height - side) / 2)
     pixels = np.asarray(image.crop((left, top, left + side, top + side)), np.float32) / 255
     return np.ascontiguousarray(((pixels - MEAN) / STD).transpose(2, 0, 1))
-
-
-def _weight_file(repository: str, revision: str) -> str:
-    """The weights of a hub repository of open_clip's at one revision."""
-    from detailscribe.weights import fetch
-
-    return str(fetch(repository, "open_clip_model.safetensors", revision))
