@@ -7,6 +7,7 @@ torch.
 
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import json
 import re
@@ -83,7 +84,7 @@ def hub_sentences(path: str, revision: str, name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        way_out = "run `snakemake weights` on a machine with a network, or set `path` to a folder that holds it"
+        way_out = "connect to the network and run `snakemake weights`, or set `path` to a folder that holds it"
         raise SetupError(f"the model {path} is not on this machine and the hub was not reached: {way_out}") from error
 
 
@@ -139,7 +140,7 @@ def fetch_all(path: str, revision: str, files: list[str]) -> dict:
     except SetupError:
         complete = ""
     commit, folder = _download(path, revision, record, files) if not complete else (record["commit"], complete)
-    found = {name: file_sha256(file) for name, file in _files(Path(folder)).items()}
+    found = {name: file_sha256(file) for name, file in _files(Path(folder)).items() if _is_asked_for(name, files)}
     asked, known = (record["asked"], record["files"]) if record else ([], {})
     if changed := [name for name, sha256 in known.items() if found.get(name) != sha256]:
         raise SetupError(_changed(path, Path(folder) / changed[0]))
@@ -186,7 +187,8 @@ def located(path: str, revision: str) -> str:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = snapshot_download(path, revision=record["commit"], local_files_only=True)
+        patterns = list(record["files"])
+        folder = snapshot_download(path, revision=record["commit"], allow_patterns=patterns, local_files_only=True)
     except OSError:
         folder = ""
     for name in record["files"]:
@@ -255,8 +257,15 @@ def _files(folder: Path) -> dict[str, Path]:
     return {name.as_posix(): file for name, file in sorted(names.items()) if not any(p[0] == "." for p in name.parts)}
 
 
+def _is_asked_for(name: str, files: list[str]) -> bool:
+    """Whether a file of a snapshot, which may hold more, is one of those that were asked for."""
+    if files == PIPELINE_FILES:
+        return "/" in name or name.endswith(".json")
+    return any(fnmatch.fnmatch(name, pattern) for pattern in files)
+
+
 def _record_file(path: str, revision: str) -> Path:
-    name = re.sub(r"[^\w.-]", "-", path.replace("/", "--") + (f"@{revision}" if revision else ""))
+    name = re.sub(r"[^\w.@-]", "-", path.replace("/", "--") + (f"@{revision}" if revision else ""))
     return RECORDS / f"{name}.json"
 
 
