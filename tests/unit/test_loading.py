@@ -6,9 +6,10 @@ import shutil
 import pytest
 import torch
 
+from detailscribe import loading
 from detailscribe.errors import InputError, SetupError
 from detailscribe.loading import load_engine
-from tests.unit.test_diffusion import GENERATION, entry
+from tests.unit.test_diffusion import GENERATION, P0, P1, entry, levels_apart
 
 HUB = "no-such-owner/no-such-model"
 
@@ -78,4 +79,66 @@ def test_damaged_folders(miniature, tmp_path):
     torn.unlink()
     with pytest.raises(SetupError, match="could not be loaded"):
         load_engine(entry(folder), GENERATION)
+    assert "\n" not in str(caught.value)
+
+
+def test_fp8_says_what_it_needs(model, monkeypatch):
+    monkeypatch.setattr(loading, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
+    with pytest.raises(SetupError, match=r"compute capability 8\.9, this one has 8\.0: set precision to bf16"):
+        load_engine(model | {"precision": "fp8"}, GENERATION)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SetupError, match=r"needs the package torchao: install requirements-gpu\.txt"):
+        load_engine(model | {"precision": "fp8"}, GENERATION)
+
+
+def test_fp8_quantises_the_large_layers_alone(model, miniature):
+    """With weights alone in 8 bits, which a processor can do; the layers are those of the full thing."""
+    torchao = pytest.importorskip("torchao.quantization", reason="torchao is of requirements-gpu.txt")
+    from diffusers import SD3Transformer2DModel
+
+    kind = loading.quantization("fp8")
+    kind.quant_type = torchao.Float8WeightOnlyConfig()
+    folder = miniature / "sd3" / "transformer"
+    small = SD3Transformer2DModel.from_pretrained(folder, dtype=torch.bfloat16, quantization_config=kind)
+    changed = {name for name, p in small.named_parameters() if type(p.data) not in (torch.Tensor, torch.nn.Parameter)}
+    layers = [name for name in changed if name.startswith("transformer_blocks.0.")]
+    assert {"transformer_blocks.0.attn.to_q.weight", "transformer_blocks.0.ff.net.2.weight"} <= set(layers)
+    assert not [name for name in changed if "norm" in name or "embed" in name or "proj_out" in name]
+
+    engine = load_engine(model | {"precision": "bf16"}, GENERATION)
+    before = engine.refine(P0, P1, 7, [1])[1]
+    engine.pipe.transformer = small
+    assert 0 < levels_apart(engine.refine(P0, P1, 7, [1])[1], before) < 64
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_compiled_blocks_draw_the_same_pictures_whatever_was_drawn_before(model):
+    plain = load_engine(model, GENERATION).refine(P0, P1, 7, [0, 1])
+    torch._dynamo.reset()
+    engine = load_engine(model | {"compile": "regions"}, GENERATION)
+    compiled = engine.refine(P0, P1, 7, [0, 1])
+    for k, image in compiled.items():
+        assert levels_apart(image, plain[k]) <= 2
+    # Another engine, whose first work is another number of rows.
+    torch._dynamo.reset()
+    other = load_engine(model | {"compile": "regions"}, GENERATION)
+    other.generate(P0, 8)
+    assert {k: i.tobytes() for k, i in other.refine(P0, P1, 7, [0, 1]).items()} == {
+        k: image.tobytes() for k, image in compiled.items()
+    }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="beside a card another compiler is asked")
+def test_a_compiler_that_is_not_there_is_a_sentence(model, monkeypatch):
+    from torch._inductor import config
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(config, "force_disable_caches", True)
+    engine = load_engine(model | {"compile": "regions"}, GENERATION)
+    with pytest.raises(SetupError, match="could not be compiled .*set compile to none") as caught:
+        engine.generate(P0, 7)
     assert "\n" not in str(caught.value)
