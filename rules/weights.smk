@@ -2,6 +2,7 @@
 # a network can do the rest.
 # Reads   results/parameters/weights-{weights}.json; resources/weights/: commit and digests of what was fetched before
 # Writes  results/weights/{weights}.json: repository, revision and commit of each; the files lie in the hub's cache
+# On a cluster this runs where Snakemake does, which has a network if any machine has one.
 # {weights} is model for the image model, score-{metric} for a metric.
 
 
@@ -10,6 +11,7 @@ rule weights:
     input:
         [f"results/weights/{name}.json" for name in STUDY.hub_weights()],
         [file for name in STUDY.model_folders() for file in weights_of(name)],
+    localrule: True
     message:
         "The weights are there"
 
@@ -24,6 +26,7 @@ rule fetch_weights:
         "logs/fetch_weights/{weights}.log",
     wildcard_constraints:
         weights="model|score-[a-z0-9_]+",
+    localrule: True
     conda:
         "../envs/diffusion.yaml"
     message:

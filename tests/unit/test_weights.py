@@ -8,6 +8,7 @@ import pytest
 
 from detailscribe import weights
 from detailscribe.errors import InputError, SetupError
+from detailscribe.scores import clip_score
 from detailscribe.weights import fetch, model_identity
 
 HUB = "no-such-owner/no-such-model"
@@ -63,6 +64,13 @@ def test_refusals_of_the_hub(name, sentence, monkeypatch, tmp_path):
     assert "\n" not in str(caught.value)
     server.shutdown()
     server.server_close()
+
+
+def test_clip_names_the_repository_that_its_weights_come_from():
+    known = {"model": "ViT-B-32-quickgelu", "pretrained": "openai", "revision": "abc"}
+    [(repository, revision, files)] = clip_score.weights(known)
+    assert (repository.count("/"), revision, files) == (1, "abc", ["open_clip_model.safetensors"])
+    assert clip_score.weights(known | {"pretrained": "/a/file.safetensors"}) == []
 
 
 def test_identity_of_a_small_folder_is_its_content(miniature, tmp_path):
