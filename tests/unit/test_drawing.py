@@ -1,9 +1,12 @@
 """Keys of what a stage draws, and what it asks of the engine."""
 
+import contextlib
+
 import pytest
 from PIL import Image
 
 from detailscribe.drawing import Drawing, wishes_from_critiques
+from detailscribe.records import read_rows
 
 KS = [0, 1, 4]
 CRITIQUE = {"a": {"status": "ok", "reason": "", "refined_prompt": "p1"}}
@@ -77,3 +80,40 @@ def test_images_alone_are_drawn_alone(tmp_path):
     wishes = [wish for wish in wishes_from_critiques(RECORDS, CRITIQUE, drawn) if wish.k in (0, 4)]
     drawn.draw(wishes)
     assert drawn.engine.asked == [("refine", "p0", "p1", [4]), ("generate", "p1")]
+
+
+def shard(folder, miniature, batch, ids) -> tuple[Drawing, dict[tuple[str, int], bytes]]:
+    """What a shard of these prompts draws in a folder: the stage, and the bytes of each image."""
+    model = {
+        "pipeline": "StableDiffusion3Pipeline",
+        "path": str(miniature / "sd3"),
+        "revision": "",
+        "precision": "fp32",
+    }
+    model |= {"compile": "none", "size_px": 32, "max_sequence_length": 32, "call": {}}
+    generation = {"steps": 6, "guidance": 4.5, "swap_pooled": False, "format": "png"}
+    stage = {"algorithm": 1, "model": model, "generation": generation, "seed": 7, "batch": batch}
+    drawn = Drawing(stage | {"candidates": {f"mine-k{k}": k for k in KS}}, "none")
+    records = [{"id": id, "prompt": f"{id} fox on a branch"} for id in ids]
+    refined = {id: {"status": "ok", "reason": "", "refined_prompt": "A fox and a parrot, whole."} for id in ids}
+    place = type("Wildcards", (), {"scenario": "s", "shard": "000-of-001"})
+    sets = [f"mine-k{k}" for k in KS]
+    folder.mkdir(exist_ok=True)
+    with contextlib.chdir(folder):
+        drawn.make(place, sets, wishes_from_critiques(records, refined, drawn), lambda: None)
+    rows = [row for path in sorted(folder.glob("results/s/images/*/*.jsonl")) for row in read_rows(path)]
+    return drawn, {(row["id"], row["k"]): (folder / "results" / row["file"]).read_bytes() for row in rows}
+
+
+@pytest.mark.parametrize("batch", ["candidates", "image"])
+def test_bytes_do_not_depend_on_the_neighbours(tmp_path, miniature, batch):
+    drawn, together = shard(tmp_path / "whole", miniature, batch, ["a", "b", "c"])
+    # Each distinct text once a job: three prompts, one refined prompt, the empty one.
+    assert drawn.engine.counts["encoder_calls"] == 3 + 1 + 1
+    _, alone = shard(tmp_path / "alone", miniature, batch, ["b"])
+    assert alone == {key: image for key, image in together.items() if key[0] == "b"}
+    for lost in (tmp_path / "whole").glob("results/s/images/mine-k[14]/*/*.png"):
+        if lost.name.startswith(("a", "b")):
+            lost.unlink()
+    _, again = shard(tmp_path / "whole", miniature, batch, ["b", "d", "a", "c"])
+    assert {key: image for key, image in again.items() if key[0] != "d"} == together
