@@ -1,13 +1,12 @@
 """Weights of models: where they are, the record of what was fetched, and the identities that go into keys.
 
-`fetch_all` brings a repository of the hub to this machine and records its commit and the digest of every file, once;
+`fetching` brings a repository of the hub to this machine and records its commit and the digest of every file, once;
 from then on that commit is what the repository's name and revision mean here, and no network is needed. Imports no
 torch.
 """
 
 import contextlib
 import errno
-import fnmatch
 import hashlib
 import json
 import re
@@ -15,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
-from detailscribe.records import digest, file_sha256, write_text
+from detailscribe.records import digest, file_sha256
 
 SMALL_FOLDER_BYTES = 256 * 2**20  # up to here a folder is read whole to name it
 LOCAL_DIR = "local-dir:"
 RECORDS = Path("resources/weights")
-PIPELINE_FILES = ["model_index.json"]  # in place of a list: all that diffusers reads of a pipeline's repository
+FETCH_AGAIN = "run `snakemake weights -R fetch_weights`"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -119,56 +118,9 @@ def model_identity(model: dict) -> str:
     return f"{path}@{revision}"
 
 
-def fetch_all(path: str, revision: str, files: list[str]) -> dict:
-    """Bring what a model needs to this machine, or check what was brought.
-
-    Args:
-        path: Hub repository.
-        revision: Of the repository; "" for the newest.
-        files: Names or patterns of the files, or `PIPELINE_FILES`.
-
-    Returns:
-        The record: repository, revision, commit, asked (`files` so far), files {name: SHA-256}. It stays in
-        `resources/weights`, and while it does, the commit stays the same.
-
-    Raises:
-        SetupError: the hub refuses or is not reached, or a file is not as it was recorded.
-    """
-    record = record_of(path, revision)
-    try:
-        complete = record is not None and set(files) <= set(record["asked"]) and located(path, revision)
-    except SetupError:
-        complete = ""
-    commit, folder = _download(path, revision, record, files) if not complete else (record["commit"], complete)
-    found = {name: file_sha256(file) for name, file in _files(Path(folder)).items() if _is_asked_for(name, files)}
-    asked, known = (record["asked"], record["files"]) if record else ([], {})
-    if changed := [name for name, sha256 in known.items() if found.get(name) != sha256]:
-        raise SetupError(_changed(path, Path(folder) / changed[0]))
-    record = {"repository": path, "revision": revision, "commit": commit}
-    record |= {"asked": sorted({*asked, *files}), "files": known | found}
-    write_text(_record_file(path, revision), json.dumps(record, indent=2, sort_keys=True) + "\n")
-    return record
-
-
-def _download(path: str, revision: str, record: dict | None, files: list[str]) -> tuple[str, str]:
-    """The commit, that of the record if there is one, and the folder that the files are in now."""
-    from huggingface_hub import HfApi, snapshot_download
-
-    with hub_sentences(path, revision, ", ".join(files)):
-        commit = record["commit"] if record else HfApi().model_info(path, revision=revision or None).sha
-        if files != PIPELINE_FILES:
-            return commit, snapshot_download(path, revision=commit, allow_patterns=files)
-        fetch(path, "model_index.json", commit)  # a gated repository says so here
-        from detailscribe import torch_setup  # noqa: F401 - before diffusers
-
-        from diffusers import DiffusionPipeline  # isort: skip
-
-        return commit, str(DiffusionPipeline.download(path, revision=commit))
-
-
 def record_of(path: str, revision: str) -> dict | None:
     """The record of a repository that was fetched, or None."""
-    file = _record_file(path, revision)
+    file = record_file(path, revision)
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
@@ -176,28 +128,18 @@ def located(path: str, revision: str) -> str:
     """The folder of a repository that was fetched, complete as far as it can be seen without reading it all.
 
     Returns:
-        `path` itself if it is a folder or was not fetched.
+        `path` itself if it was not fetched.
 
     Raises:
         SetupError: files of the record are no longer there.
     """
     record = record_of(path, revision)
-    if record is None or Path(path).expanduser().is_dir():
+    if record is None:
         return path
-    from huggingface_hub import snapshot_download
-
-    try:
-        patterns = list(record["files"])
-        folder = snapshot_download(path, revision=record["commit"], allow_patterns=patterns, local_files_only=True)
-    except OSError:
-        folder = ""
     for name in record["files"]:
-        if not (Path(folder) / name).is_file():
-            raise SetupError(
-                f"the file {name} of the model {path} is no longer in the hub's cache: "
-                "run `snakemake weights -R fetch_weights`"
-            )
-    return str(folder)
+        if not (Path(record["folder"]) / name).is_file():
+            raise SetupError(f"the file {name} of {path} is no longer in {record['folder']}: {FETCH_AGAIN}")
+    return record["folder"]
 
 
 def check_records(records: Path = RECORDS) -> tuple[int, list[str]]:
@@ -209,16 +151,19 @@ def check_records(records: Path = RECORDS) -> tuple[int, list[str]]:
     checked, problems = 0, []
     for file in sorted(records.glob("*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
-        try:
-            folder = Path(located(record["repository"], record["revision"]))
-        except SetupError as error:
-            problems.append(str(error))
-            continue
         for name, sha256 in record["files"].items():
             checked += 1
-            if file_sha256(folder / name) != sha256:
-                problems.append(_changed(record["repository"], folder / name))
+            path = Path(record["folder"]) / name
+            if not path.is_file():
+                problems.append(f"{path}: no longer there; {FETCH_AGAIN}")
+            elif file_sha256(path) != sha256:
+                problems.append(changed(path))
     return checked, problems
+
+
+def changed(path: Path) -> str:
+    """What to do about a file that is not as it was recorded: the file itself, not the cache's link to it, must go."""
+    return f"{path.resolve()}: not as it was fetched; delete it and {FETCH_AGAIN}"
 
 
 def metric_folder(parameters: dict) -> str:
@@ -257,22 +202,11 @@ def _files(folder: Path) -> dict[str, Path]:
     return {name.as_posix(): file for name, file in sorted(names.items()) if not any(p[0] == "." for p in name.parts)}
 
 
-def _is_asked_for(name: str, files: list[str]) -> bool:
-    """Whether a file of a snapshot, which may hold more, is one of those that were asked for."""
-    if files == PIPELINE_FILES:
-        return "/" in name or name.endswith(".json")
-    return any(fnmatch.fnmatch(name, pattern) for pattern in files)
-
-
-def _record_file(path: str, revision: str) -> Path:
+def record_file(path: str, revision: str) -> Path:
+    """Where the record of a repository, or of a file by its address, is kept."""
     name = re.sub(r"[^\w.@-]", "-", path.replace("/", "--") + (f"@{revision}" if revision else ""))
     return RECORDS / f"{name}.json"
 
 
 def _lacks(path: str, name: str) -> str:
     return f"the model {path} has no file {name}: correct `path`, or fetch or build the model again"
-
-
-def _changed(path: str, file: Path) -> str:
-    way_out = "delete it and run `snakemake weights -R fetch_weights`"
-    return f"the file {file.resolve()} of the model {path} is not as it was fetched: {way_out}"

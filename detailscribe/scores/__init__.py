@@ -13,10 +13,11 @@ load(parameters: dict) -> Scorer
 
 If it needs weights from the Hugging Face hub, also
 
-weights(parameters: dict) -> list[tuple[str, str, list[str]]]
-    Repository, revision ("" for the newest) and files (names or patterns) of each, none for weights that are on this
-    machine. `snakemake weights` fetches them and records commit and digests; `load` then finds a file by
-    `weights.fetch(repository, name, revision)`, or the folder by `weights.located(repository, revision)`.
+weights(parameters: dict) -> list[dict]
+    Files that `load` fetches: `repository`, `revision` ("" for the newest), `files` (names or patterns), or the
+    `address` of one, which goes into torch's cache; none for those on this machine. `snakemake weights` fetches them
+    and records commit and digests; `load` then finds a file by `weights.fetch(repository, name, revision)`, or the
+    folder by `weights.located(repository, revision)`.
 
 and a Scorer, any object with
 

@@ -62,14 +62,17 @@ class Scorer:
         return size if isinstance(size, int) else size[0]
 
 
-def weights(parameters: dict) -> list[tuple[str, str, list[str]]]:
-    """The hub repository behind a name in `pretrained`; none for a file or a folder."""
+def weights(parameters: dict) -> list[dict]:
+    """What `load` fetches from the hub: repository, revision, files."""
     from detailscribe import torch_setup  # noqa: F401 - before open_clip
 
     import open_clip  # isort: skip
 
     known = open_clip.get_pretrained_cfg(parameters["model"], parameters["pretrained"])
-    return [(known["hf_hub"].rstrip("/"), parameters["revision"], [WEIGHT_FILE])] if known.get("hf_hub") else []
+    if not known or "hf_hub" not in known:
+        return []
+    where = {"repository": known["hf_hub"].rstrip("/"), "revision": parameters["revision"]}
+    return [{**where, "files": [WEIGHT_FILE]}]
 
 
 def load(parameters: dict) -> Scorer:
@@ -92,9 +95,9 @@ def load(parameters: dict) -> Scorer:
         raise SetupError(
             f"pretrained is empty for {model}, whose weights would be random: set it to openai or to a file"
         )
-    for repository, revision, _ in weights(parameters):
-        if revision or record_of(repository, revision):
-            pretrained = str(fetch(repository, WEIGHT_FILE, revision))
+    for place in weights(parameters):
+        if place["revision"] or record_of(place["repository"], place["revision"]):
+            pretrained = str(fetch(place["repository"], WEIGHT_FILE, place["revision"]))
     try:
         clip = open_clip.create_model(model, pretrained=pretrained or None, precision="fp32", require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(model)

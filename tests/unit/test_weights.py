@@ -1,12 +1,13 @@
 """Where weights come from, what they are called, and what can go wrong with the hub."""
 
+import hashlib
 import http.server
 import shutil
 import threading
 
 import pytest
 
-from detailscribe import weights
+from detailscribe import fetching, weights
 from detailscribe.errors import InputError, SetupError
 from detailscribe.scores import clip_score
 from detailscribe.weights import fetch, model_identity
@@ -68,9 +69,32 @@ def test_refusals_of_the_hub(name, sentence, monkeypatch, tmp_path):
 
 def test_clip_names_the_repository_that_its_weights_come_from():
     known = {"model": "ViT-B-32-quickgelu", "pretrained": "openai", "revision": "abc"}
-    [(repository, revision, files)] = clip_score.weights(known)
-    assert (repository.count("/"), revision, files) == (1, "abc", ["open_clip_model.safetensors"])
+    [place] = clip_score.weights(known)
+    assert place["repository"].count("/") == 1
+    assert (place["revision"], place["files"]) == ("abc", ["open_clip_model.safetensors"])
     assert clip_score.weights(known | {"pretrained": "/a/file.safetensors"}) == []
+
+
+def test_a_file_by_its_address_is_recorded_and_checked(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    (tmp_path / "there.pth").write_bytes(b"weights")
+    address = f"file://{tmp_path}/there.pth"
+    record = fetching.fetch_address(address)
+    assert record["files"] == {"there.pth": hashlib.sha256(b"weights").hexdigest()}
+    assert (weights.check_records(), fetching.fetch_address(address)) == ((1, []), record)
+    kept = tmp_path / "torch" / "checkpoints" / "there.pth"
+    kept.write_bytes(b"others")
+    assert weights.check_records() == (1, [f"{kept}: not as it was fetched; delete it and {weights.FETCH_AGAIN}"])
+    with pytest.raises(SetupError, match="not as it was fetched"):
+        fetching.fetch_address(address)
+    kept.unlink()
+    assert "no longer there" in weights.check_records()[1][0]
+    assert fetching.fetch_address(address) == record
+    with pytest.raises(SetupError, match=r"nowhere\.pth could not be fetched"):
+        fetching.fetch_address(f"file://{tmp_path}/nowhere.pth")
 
 
 def test_identity_of_a_small_folder_is_its_content(miniature, tmp_path):
