@@ -15,6 +15,7 @@ configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir) / CO
 include: "rules/common.smk"
 include: "rules/prompts.smk"
 include: "rules/decompose.smk"
+include: "rules/weights.smk"
 include: "rules/generate.smk"
 include: "rules/critique.smk"
 include: "rules/refine.smk"

@@ -14,6 +14,7 @@ RESERVED = {
     "verify",
     "retry",
     "prompts",
+    "weights",
     "plan",
     "preflight",
 }  # not for scenarios

@@ -18,7 +18,8 @@ class Drawing:
     """The parameters of a generate or refine stage at work.
 
     Args:
-        parameters: `algorithm`, `model`, `generation`, `seed` and, for a refinement, `candidates` {image set: k}.
+        parameters: `algorithm`, `model`, `generation`, `seed` and, for a refinement, `candidates` {image set: k} and
+            `batch` (candidates or image).
         offload: Where the model's parts wait; changes no image.
     """
 
@@ -30,9 +31,10 @@ class Drawing:
     @functools.cached_property
     def engine(self):
         """The diffusion engine; loading it is what an up-to-date shard saves."""
-        from detailscribe.diffusion import load_engine
+        from detailscribe.loading import load_engine
 
-        return load_engine(self.parameters["model"] | {"offload": self.offload}, self.parameters["generation"])
+        machine = {"offload": self.offload, "batch": self.parameters.get("batch", "image")}
+        return load_engine(self.parameters["model"] | machine, self.parameters["generation"])
 
     @functools.cached_property
     def _base(self) -> dict:
@@ -46,32 +48,52 @@ class Drawing:
             "seed": self.parameters["seed"],
         }
 
+    @functools.cached_property
+    def _batch(self) -> list[int]:
+        """The ks that go through the transformer together; none where each image goes alone."""
+        ks = sorted(k for k in self.parameters.get("candidates", {}).values() if k is not None)
+        return ks if self.parameters.get("batch") == "candidates" else []
+
     def from_noise(self, id: str, image_set: str, prompt: str, k: int | None = None) -> Wish:
-        """A full run with one prompt."""
-        recipe = self._base | {"prompt": prompt}
-        return Wish(id, image_set, prompt=prompt, seed=self.parameters["seed"], k=k, recipe=recipe)
+        """A full run with one prompt, in a batch of its own."""
+        return self._wish(id, image_set, prompt, k, {"prompt": prompt})
 
     def switched(self, id: str, image_set: str, prompt: str, refined_prompt: str, k: int) -> Wish:
         """A run that starts with the prompt and goes on with the refined one after step k.
 
-        k=0 is a full run with the refined prompt, as released.
+        k=0 is a full run with the refined prompt, as released; unless it shares a batch, nothing tells it from one.
         """
-        if k == 0:
+        if k == 0 and not self._batch:
             return self.from_noise(id, image_set, refined_prompt, k=0)
         switch = {"k": k, "refined_prompt": refined_prompt, "swap_pooled": self.parameters["generation"]["swap_pooled"]}
-        recipe = self._base | {"prompt": prompt} | switch
-        return Wish(id, image_set, prompt=refined_prompt, seed=self.parameters["seed"], k=k, recipe=recipe)
+        batch = {"batch": self._batch} if self._batch else {}
+        return self._wish(id, image_set, refined_prompt, k, {"prompt": prompt} | switch | batch)
+
+    def _wish(self, id: str, image_set: str, text: str, k: int | None, recipe: dict) -> Wish:
+        base, seed = self._base, self.parameters["seed"]
+        return Wish(id, image_set, prompt=text, seed=seed, k=k, recipe=base | recipe, model=base["model"]["identity"])
+
+    def prepare(self, wishes: list[Wish]) -> None:
+        """Encode the texts of some prompts before the first of their images is drawn."""
+        texts = {text: None for wish in wishes for text in (wish.recipe["prompt"], wish.prompt)}
+        self.engine.prepare(list(texts))
 
     def draw(self, wishes: list[Wish]) -> list[Image.Image]:
-        """Draw some images of one prompt; what they have in common is computed once."""
-        switched = [wish for wish in wishes if wish.k]
+        """Draw some images of one prompt; what they have in common is computed once.
+
+        A batch always runs whole, and what was not asked for is thrown away: the bytes hang on who is in it.
+        """
+        switched = [wish for wish in wishes if "refined_prompt" in wish.recipe]
         images, engine = {}, self.engine
         started = time.monotonic()
         if switched:
             first = switched[0].recipe
-            ks = [wish.k for wish in switched]
+            ks = self._batch or [wish.k for wish in switched]
             images = engine.refine(first["prompt"], first["refined_prompt"], first["seed"], ks)
-        drawn = [images[wish.k] if wish.k else engine.generate(wish.prompt, wish.seed) for wish in wishes]
+        drawn = [
+            images[wish.k] if "refined_prompt" in wish.recipe else engine.generate(wish.prompt, wish.seed)
+            for wish in wishes
+        ]
         self.steps += denoising_steps(wishes)
         self.seconds += time.monotonic() - started
         return drawn
@@ -81,15 +103,17 @@ class Drawing:
         saving = self.parameters["generation"]
         software = library_versions(SOFTWARE)
         place = Path("results"), wildcards.scenario, wildcards.shard, image_sets
-        make_images(*place, wishes, saving, self.draw, software, on_done)
+        make_images(*place, wishes, saving, self.draw, software, on_done, self.prepare)
         note_speed(place[0], speed_key(self.parameters), self.steps, self.seconds)
 
 
 def denoising_steps(wishes: list[Wish]) -> int:
     """Steps that drawing some images of one prompt takes; those that its candidates share count once."""
-    switched = [wish for wish in wishes if wish.k]
-    shared = max((wish.k + 1 for wish in switched), default=0)
-    return shared + sum(wish.recipe["generation"]["steps"] - (wish.k + 1 if wish.k else 0) for wish in wishes)
+    switched = [wish for wish in wishes if "refined_prompt" in wish.recipe]
+    steps = wishes[0].recipe["generation"]["steps"]
+    ks = switched[0].recipe.get("batch") or [wish.k for wish in switched] if switched else []
+    shared = max((k + 1 for k in ks if k), default=0)
+    return steps * (len(wishes) - len(switched)) + shared + sum(steps - (k + 1 if k else 0) for k in ks)
 
 
 def wishes_from_text(

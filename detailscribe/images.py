@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +13,7 @@ from detailscribe.records import KEY_LENGTH, Ledger, digest, file_sha256, replac
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
+AHEAD = 128  # prompts whose texts are prepared at once
 ORIGIN_LENGTH = 2000  # characters of the prompt in a file's metadata: EXIF holds 64 kB; the manifest has all of it
 
 
@@ -23,6 +23,7 @@ class Wish:
 
     `recipe` holds everything that decides the bytes; the key is its digest. `prompt` is the text the image is drawn
     from, `k` the denoising step after which it took over (None: from the noise), `exchange` the answer it came in.
+    `model` names what draws it, as `name@revision`, or by the digest of its files.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Wish:
     k: int | None = None
     recipe: dict = field(default_factory=dict)
     exchange: str | None = None
+    model: str = ""
 
     @property
     def key(self) -> str:
@@ -51,6 +53,7 @@ def make_images(
     draw: Callable[[list[Wish]], list[Image.Image]],
     software: dict,
     on_done: Callable[[], object] = lambda: None,
+    prepare: Callable[[list[Wish]], object] = lambda wishes: None,
 ) -> None:
     """Fulfil the wishes of one shard and write the manifest of each image set.
 
@@ -64,6 +67,7 @@ def make_images(
         draw: Draws the missing images of one prompt, in the order asked.
         software: Versions that the rows of new images record.
         on_done: Called once a wish.
+        prepare: Told the missing images of the next prompts before `draw` is asked for the first of them.
 
     Raises:
         InputError, SetupError, OSError: raised by `draw` or on saving; what was drawn before is kept.
@@ -72,43 +76,47 @@ def make_images(
     folder = results / scenario
     ledgers = {name: Ledger(folder / "ledgers" / "images" / name / f"{shard}.jsonl") for name in image_sets}
     rows: dict[str, list[dict]] = {name: [] for name in image_sets}
-    errors = []
-    for _, group in groupby(sorted(wishes, key=lambda wish: (wish.id, wish.image_set)), key=lambda wish: wish.id):
-        missing = []
-        for wish in group:
-            kept = ledgers[wish.image_set].get(wish.id, wish.key) if wish.status == "ok" else _row(wish)
-            if kept and (wish.status != "ok" or is_intact(results, kept)):
-                rows[wish.image_set].append(kept)
-                on_done()
-            else:
-                missing.append(wish)
-        if not missing:
-            continue
+    # 1. What is there and intact.
+    missing: dict[str, list[Wish]] = {}
+    for wish in sorted(wishes, key=lambda wish: (wish.id, wish.image_set)):
+        kept = ledgers[wish.image_set].get(wish.id, wish.key) if wish.status == "ok" else _row(wish)
+        if kept and (wish.status != "ok" or is_intact(results, kept)):
+            rows[wish.image_set].append(kept)
+            on_done()
+        else:
+            missing.setdefault(wish.id, []).append(wish)
+    # 2. The rest, prompt by prompt.
+    errors, ids = [], list(missing)
+    for number, id in enumerate(ids):
+        if number % AHEAD == 0:
+            prepare([wish for near in ids[number : number + AHEAD] for wish in missing[near]])
         try:
             made = [
                 _keep(image, wish, folder / "images" / wish.image_set / shard, results, saving, software)
-                for wish, image in zip(missing, draw(missing), strict=True)
+                for wish, image in zip(missing[id], draw(missing[id]), strict=True)
             ]
         except (InputError, SetupError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
             errors.append(error)
-            made = [_row(wish, "failed", f"{type(error).__name__}: {error}") for wish in missing]
-        for wish, row in zip(missing, made, strict=True):
+            made = [_row(wish, "failed", f"{type(error).__name__}: {error}") for wish in missing[id]]
+        for wish, row in zip(missing[id], made, strict=True):
             if row["status"] == "ok":
                 ledgers[wish.image_set].add(row)
             rows[wish.image_set].append(row)
             on_done()
+    # 3. The manifests.
     if len(errors) > 1 and not any(row["status"] == "ok" for name in image_sets for row in rows[name]):
         raise SetupError(f"not one image could be drawn, the first because of {type(errors[0]).__name__}: {errors[0]}")
     for name in image_sets:
         (folder / "images" / name / shard).mkdir(parents=True, exist_ok=True)
-        write_rows(folder / "images" / name / f"{shard}.jsonl", rows[name])
+        write_rows(folder / "images" / name / f"{shard}.jsonl", sorted(rows[name], key=lambda row: row["id"]))
 
 
 def _keep(image: Image.Image, wish: Wish, folder: Path, results: Path, saving: dict, software: dict) -> dict:
     path = folder / f"{wish.id}-{wish.key[:KEY_LENGTH]}{SUFFIXES[saving['format']]}"
     origin = {"key": wish.key, "prompt": (wish.prompt or "")[:ORIGIN_LENGTH], "seed": wish.seed, "k": wish.k}
+    origin["model"], _, origin["revision"] = wish.model.partition("@")
     save(image, path, saving, origin)
     return _row(wish, file=str(path.relative_to(results)), sha256=file_sha256(path), software=software)
 
@@ -120,7 +128,10 @@ def is_intact(results: Path, row: dict) -> bool:
 
 
 def save(image: Image.Image, path: Path, saving: dict, origin: dict) -> None:
-    """Save an image with where it came from in its metadata (EXIF ImageDescription, or PNG text), as JSON."""
+    """Save an image with where it came from in its metadata (EXIF ImageDescription, or PNG text), as JSON.
+
+    Letters beyond ASCII are escaped, because EXIF's description and PNG's plain text know no others.
+    """
     text = json.dumps(origin, sort_keys=True)
     with replacing(path) as temporary:
         if saving["format"] == "png":

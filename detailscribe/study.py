@@ -20,17 +20,17 @@ from detailscribe.published import read_published
 from detailscribe.records import file_sha256
 from detailscribe.replies import answer_format
 from detailscribe.scores import is_file, load_metric
-from detailscribe.weights import metric_folder
+from detailscribe.weights import local_folder, metric_folder
 
 # Raise a number when a stage's way of working changes its results: the stage is then redone everywhere.
 ALGORITHMS = {
     "write": 1,
     "decompose": 1,
-    "generate": 1,
+    "generate": 2,
     "critique": 1,
     "rewrite": 1,
-    "refine": 1,
-    "external": 1,
+    "refine": 2,
+    "external": 2,
     "phrases": 1,
     "judge": 2,
     "score": 2,
@@ -50,6 +50,7 @@ ALGORITHMS = {
     "human_agreement": 1,
     "human_released": 1,
     "miniature": 2,
+    "weights": 1,
 }
 MINIATURE = "resources/miniature"
 PAPER_SCENARIOS = {"functional_600", "compositional_200", "multi_subject_200"}
@@ -200,6 +201,8 @@ class Study:
             role = self._role(entry["role"], entry["template"], entry["reply"])
             files[f"critique-{name}"] = {**role, "decomposition": entry["decomposition"], "seed": self.seeds[0]}
             files[f"refine-{name}"] = {**drawing, "seed": self.seeds[0], "candidates": self.candidates(name)}
+            if entry["after_step"] != "scratch":
+                files[f"refine-{name}"]["batch"] = self.image_model["batch"]
         for name, entry in config["rewriters"].items():
             files[f"rewrite-{name}"] = self._role(entry["role"], entry["template"], entry["reply"])
             files[f"generate-{name}"] = {**drawing, "seed": self.seeds[0]}
@@ -266,6 +269,15 @@ class Study:
     def environment(self, metric: str) -> str:
         """Name of the one in envs/ that a metric runs in."""
         return getattr(load_metric(self.config["metrics"][metric]["module"]), "ENVIRONMENT", "scores")
+
+    def hub_weights(self) -> dict[str, dict]:
+        """What says which weights come from the hub: of the image model (`model`), and of metrics (`score-{name}`)."""
+        model = {key: self.image_model[key] for key in ("path", "revision")}
+        needs = {"model": model} if local_folder(model["path"], must_exist=False) is None else {}
+        for name, entry in self.config["metrics"].items():
+            if hasattr(load_metric(entry["module"]), "weights") and not metric_folder(entry):
+                needs[f"score-{name}"] = entry
+        return needs
 
     def methods_named(self, name: str) -> list[str]:
         """Candidates of the method of this name; empty if there is none."""
@@ -365,8 +377,9 @@ class Study:
         return generation
 
     def _drawing_model(self) -> dict:
-        # How parts move between memories (offload) and what a page warns of (notice) change no image.
-        return {key: value for key, value in self.image_model.items() if key not in ("offload", "notice")}
+        # How parts move between memories (offload) and what a page warns of (notice) change no image, and what goes
+        # in one batch (batch) none of those that are drawn alone.
+        return {key: value for key, value in self.image_model.items() if key not in ("offload", "notice", "batch")}
 
     def _replaced(self) -> dict[str, str]:
         # An imported folder may hold the paper's own images; another hosted model certainly makes others.

@@ -9,6 +9,7 @@ from pathlib import Path
 from detailscribe.images import is_intact
 from detailscribe.interacting import SHA256
 from detailscribe.records import file_sha256, read_rows
+from detailscribe.weights import check_records
 
 OUTPUTS = ("decompositions", "critiques", "rewrites", "noun_phrases", "images", "scores", "selections")
 
@@ -69,7 +70,8 @@ def verify_images(results: Path, scenario: str) -> tuple[int, list[str]]:
 
 
 def verify_resources(resources: Path) -> tuple[int, list[str]]:
-    """Check the InterActing files and the miniature; what changed is removed, and fetched or built again.
+    """Check the InterActing files, the miniature and fetched weights; of the first two, what changed is removed, and
+    fetched or built again.
 
     Returns:
         How many files were checked, and a sentence for each that is not as it was.
@@ -90,7 +92,8 @@ def verify_resources(resources: Path) -> tuple[int, list[str]]:
         if not path.is_file() or file_sha256(path) != sha256:
             digests.unlink(missing_ok=True)
             problems.append(f"{path}: not as it was built; the miniature is built again")
-    return checked, problems
+    fetched, changed = check_records(resources / "weights")
+    return checked + fetched, problems + changed
 
 
 def drop_outputs(results: Path, scenario: str, unwanted: Callable[[dict], bool]) -> list[Path]:

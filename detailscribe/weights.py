@@ -1,7 +1,16 @@
-"""Which weights a result was made with: identities that go into keys and fingerprints. Imports no torch."""
+"""Weights of models: where they are, the record of what was fetched, and the identities that go into keys.
 
+`fetching` brings a repository of the hub to this machine and records its commit and the digest of every file, once;
+from then on that commit is what the repository's name and revision mean here, and no network is needed. Imports no
+torch.
+"""
+
+import contextlib
+import errno
 import hashlib
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
@@ -9,17 +18,19 @@ from detailscribe.records import digest, file_sha256
 
 SMALL_FOLDER_BYTES = 256 * 2**20  # up to here a folder is read whole to name it
 LOCAL_DIR = "local-dir:"
+RECORDS = Path("resources/weights")
+FETCH_AGAIN = "run `snakemake weights -R fetch_weights`"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def local_folder(path: str) -> Path | None:
+def local_folder(path: str, must_exist: bool = True) -> Path | None:
     """The folder that a model's `path` means on this machine, or None for a repository of the Hugging Face hub.
 
     Raises:
-        SetupError: there is no such folder, and the text cannot be the name of a repository either.
+        SetupError: `must_exist`, there is no such folder, and the text cannot be the name of a repository either.
     """
     folder = Path(path).expanduser()
-    if folder.is_dir():
+    if folder.is_dir() or not (must_exist or HUB_NAME.fullmatch(path)):
         return folder
     if HUB_NAME.fullmatch(path):
         return None
@@ -37,16 +48,28 @@ def fetch(path: str, name: str, revision: str) -> Path:
     Raises:
         SetupError: not there, gated, or the hub cannot be reached; one sentence that says what to do.
     """
-    lacks = f"the model {path} has no file {name}: correct `path`, or fetch or build the model again"
-    folder = local_folder(path)
+    folder = local_folder(located(path, revision))
     if folder is not None:
         if not (folder / name).is_file():
-            raise SetupError(lacks)
+            raise SetupError(_lacks(path, name))
         return folder / name
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import hf_hub_download
+
+    with hub_sentences(path, revision, name):
+        return Path(hf_hub_download(path, name, revision=revision or None))
+
+
+@contextlib.contextmanager
+def hub_sentences(path: str, revision: str, name: str) -> Iterator[None]:
+    """Turn what can go wrong with the hub into sentences on what to do.
+
+    Raises:
+        SetupError: in their place.
+    """
+    from huggingface_hub import errors
 
     try:
-        return Path(hf_hub_download(path, name, revision=revision or None))
+        yield
     except errors.GatedRepoError as error:
         way_out = f"accept its licence at https://huggingface.co/{path} and set HF_TOKEN, or run `hf auth login`"
         raise SetupError(f"the model {path} is gated: {way_out}") from error
@@ -56,9 +79,11 @@ def fetch(path: str, name: str, revision: str) -> Path:
     except errors.RevisionNotFoundError as error:
         raise SetupError(f"the model {path} has no revision {revision!r}: correct `revision`") from error
     except errors.RemoteEntryNotFoundError as error:
-        raise SetupError(lacks) from error
+        raise SetupError(_lacks(path, name)) from error
     except OSError as error:
-        way_out = "connect to the network, or download it to a folder and set `path` to that"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        way_out = "connect to the network and run `snakemake weights`, or set `path` to a folder that holds it"
         raise SetupError(f"the model {path} is not on this machine and the hub was not reached: {way_out}") from error
 
 
@@ -69,14 +94,16 @@ def model_identity(model: dict) -> str:
         model: Entry of the config with `path` (folder or hub repository) and `revision`.
 
     Returns:
-        Of a local folder of at most 256 MiB, the digest of its files, so that any change counts; of a larger folder
-        or a repository, `path@revision`.
+        Of a local folder of at most 256 MiB, the digest of its files, so that any change counts; of a repository that
+        was fetched, `path@commit`; of a larger folder or a repository that was not, `path@revision`.
 
     Raises:
         InputError: `revision` is empty where it is the only thing that pins the weights.
         SetupError: a local folder that is not there.
     """
     path, revision = model["path"], model.get("revision", "")
+    if record := record_of(path, revision):
+        return f"{path}@{record['commit']}"
     folder = local_folder(path)
     if folder is not None:
         files = _files(folder)
@@ -89,6 +116,54 @@ def model_identity(model: dict) -> str:
             "with the weights), so that images made with other weights are never taken for these"
         )
     return f"{path}@{revision}"
+
+
+def record_of(path: str, revision: str) -> dict | None:
+    """The record of a repository that was fetched, or None."""
+    file = record_file(path, revision)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def located(path: str, revision: str) -> str:
+    """The folder of a repository that was fetched, complete as far as it can be seen without reading it all.
+
+    Returns:
+        `path` itself if it was not fetched.
+
+    Raises:
+        SetupError: files of the record are no longer there.
+    """
+    record = record_of(path, revision)
+    if record is None:
+        return path
+    for name in record["files"]:
+        if not (Path(record["folder"]) / name).is_file():
+            raise SetupError(f"the file {name} of {path} is no longer in {record['folder']}: {FETCH_AGAIN}")
+    return record["folder"]
+
+
+def check_records(records: Path = RECORDS) -> tuple[int, list[str]]:
+    """Compare every fetched file with its recorded digest.
+
+    Returns:
+        How many files were checked, and a sentence for each that is missing or changed.
+    """
+    checked, problems = 0, []
+    for file in sorted(records.glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        for name, sha256 in record["files"].items():
+            checked += 1
+            path = Path(record["folder"]) / name
+            if not path.is_file():
+                problems.append(f"{path}: no longer there; {FETCH_AGAIN}")
+            elif file_sha256(path) != sha256:
+                problems.append(changed(path))
+    return checked, problems
+
+
+def changed(path: Path) -> str:
+    """What to do about a file that is not as it was recorded: the file itself, not the cache's link to it, must go."""
+    return f"{path.resolve()}: not as it was fetched; delete it and {FETCH_AGAIN}"
 
 
 def metric_folder(parameters: dict) -> str:
@@ -125,3 +200,13 @@ def _files(folder: Path) -> dict[str, Path]:
     """Files by name relative to the folder; hidden ones are the notes of download tools and do not count."""
     names = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
     return {name.as_posix(): file for name, file in sorted(names.items()) if not any(p[0] == "." for p in name.parts)}
+
+
+def record_file(path: str, revision: str) -> Path:
+    """Where the record of a repository, or of a file by its address, is kept."""
+    name = re.sub(r"[^\w.@-]", "-", path.replace("/", "--") + (f"@{revision}" if revision else ""))
+    return RECORDS / f"{name}.json"
+
+
+def _lacks(path: str, name: str) -> str:
+    return f"the model {path} has no file {name}: correct `path`, or fetch or build the model again"

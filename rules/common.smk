@@ -115,7 +115,9 @@ def listing_of(name):
 
 
 def weights_of(name):
-    """Files that stand for a model's weights: made by a rule, or watched in the user's folder."""
+    """Files that stand for a model's weights: fetched or made by a rule, or watched in the user's folder."""
+    if name in STUDY.hub_weights():
+        return [f"results/weights/{name}.json"]
     made = STUDY.model_folders().get(name, "").startswith(f"{MINIATURE}/")
     return [f"{MINIATURE}/digests.json"] if made else listing_of(name)
 

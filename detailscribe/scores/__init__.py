@@ -11,6 +11,14 @@ load(parameters: dict) -> Scorer
     Called at most once a job, and only where a score is missing. `parameters` are the metric's own from the config.
     Raise `errors.SetupError`, in one sentence that says what to do, for weights that cannot be had.
 
+If it needs weights from the Hugging Face hub, also
+
+weights(parameters: dict) -> list[dict]
+    Files that `load` fetches: `repository`, `revision` ("" for the newest), `files` (names or patterns), or the
+    `address` of one, which goes into torch's cache; none for those on this machine. `snakemake weights` fetches them
+    and records commit and digests; `load` then finds a file by `weights.fetch(repository, name, revision)`, or the
+    folder by `weights.located(repository, revision)`.
+
 and a Scorer, any object with
 
 score(prompts: list[str], images: list[PIL.Image.Image]) -> list[float]
@@ -30,8 +38,6 @@ ENVIRONMENT: str
     planning its pins stand for the versions of LIBRARIES.
 reader(parameters: dict) -> Callable[[dict], tuple[int, int]]
     A function of a prompt record that counts tokens, those there and those that the metric reads, for truncation.csv.
-weights(parameters: dict) -> list[dict]
-    Files that `load` fetches: `repository`, `revision`, `files`, or the `address` of one.
 
 Importing the module should be cheap: import torch and models inside `load`, and `detailscribe.torch_setup` before
 torchvision, transformers, diffusers or open_clip. Say formula, range and direction in the docstring.

@@ -14,10 +14,12 @@ from PIL import Image
 
 from detailscribe.errors import SetupError
 from detailscribe.scores.preparation import cropped
+from detailscribe.weights import fetch, record_of
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "open_clip_torch", "pillow")
 
+WEIGHT_FILE = "open_clip_model.safetensors"
 PREFIX = "A photo depicts "
 WEIGHT = 2.5
 TOKENS = 77  # start and end token included
@@ -64,6 +66,19 @@ class Scorer:
         return size if isinstance(size, int) else size[0]
 
 
+def weights(parameters: dict) -> list[dict]:
+    """What `load` fetches from the hub: repository, revision, files."""
+    from detailscribe import torch_setup  # noqa: F401 - before open_clip
+
+    import open_clip  # isort: skip
+
+    known = open_clip.get_pretrained_cfg(parameters["model"], parameters["pretrained"])
+    if not known or "hf_hub" not in known:
+        return []
+    where = {"repository": known["hf_hub"].rstrip("/"), "revision": parameters["revision"]}
+    return [{**where, "files": [WEIGHT_FILE]}]
+
+
 def load(parameters: dict) -> Scorer:
     """Load a CLIP.
 
@@ -80,13 +95,13 @@ def load(parameters: dict) -> Scorer:
     import open_clip  # isort: skip
 
     model, pretrained = parameters["model"], parameters["pretrained"]
-    known = open_clip.get_pretrained_cfg(model, pretrained)
     if not pretrained and not model.startswith("local-dir:"):
         raise SetupError(
             f"pretrained is empty for {model}, whose weights would be random: set it to openai or to a file"
         )
-    if known and parameters["revision"]:
-        pretrained = _weight_file(known["hf_hub"].rstrip("/"), parameters["revision"])
+    for place in weights(parameters):
+        if place["revision"] or record_of(place["repository"], place["revision"]):
+            pretrained = str(fetch(place["repository"], WEIGHT_FILE, place["revision"]))
     try:
         clip = open_clip.create_model(model, pretrained=pretrained or None, precision="fp32", require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(model)
@@ -112,23 +127,3 @@ def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
         return there, min(there, TOKENS)
 
     return count
-
-
-def weights(parameters: dict) -> list[dict]:
-    """What `load` fetches from the hub: repository, revision, files."""
-    from detailscribe import torch_setup  # noqa: F401 - before open_clip, which imports torchvision
-
-    import open_clip  # isort: skip
-
-    known = open_clip.get_pretrained_cfg(parameters["model"], parameters["pretrained"])
-    if not known or "hf_hub" not in known:
-        return []
-    where = {"repository": known["hf_hub"].rstrip("/"), "revision": parameters["revision"]}
-    return [{**where, "files": ["open_clip_model.safetensors"]}]
-
-
-def _weight_file(repository: str, revision: str) -> str:
-    """The weights of a hub repository of open_clip's at one revision."""
-    from detailscribe.weights import fetch
-
-    return str(fetch(repository, "open_clip_model.safetensors", revision))

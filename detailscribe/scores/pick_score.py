@@ -14,7 +14,7 @@ from PIL import Image
 
 from detailscribe.errors import SetupError
 from detailscribe.scores.preparation import cropped
-from detailscribe.weights import LOCAL_DIR, local_folder
+from detailscribe.weights import LOCAL_DIR, local_folder, located
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")

@@ -1,27 +1,20 @@
-"""The denoising loop against diffusers' own pipeline, its bookkeeping, and every way in which loading can fail."""
-
-import http.server
-import json
-import shutil
-import threading
+"""The denoising loop against diffusers' own pipeline, and its bookkeeping."""
 
 import numpy as np
 import pytest
 import torch
 
-from detailscribe import weights
-from detailscribe.diffusion import load_engine
 from detailscribe.errors import InputError, SetupError
-from detailscribe.weights import fetch, model_identity
+from detailscribe.loading import load_engine
 
 P0 = "A fox and a parrot perch on a narrow branch."
 P1 = "A fox and a parrot perch on a narrow branch. The claws of the parrot hold the branch, the fox is whole."
 OTHER_P0 = "A circle of sunflowers with a single red rose."
 OTHER_P1 = "A circle of sunflowers with a single red rose. The rose is in the centre, and eight sunflowers touch."
 KS = [0, 1, 2, 4]
+BATCHES = ["candidates", "image"]
 STEPS = 8
 GENERATION = {"steps": STEPS, "guidance": 4.5, "swap_pooled": False}
-HUB = "no-such-owner/no-such-model"
 
 
 def entry(folder, **changes) -> dict:
@@ -31,8 +24,11 @@ def entry(folder, **changes) -> dict:
         "revision": "",
         "precision": "fp32",
         "offload": "none",
+        "compile": "none",
+        "batch": "candidates",
         "size_px": 64,
         "max_sequence_length": 96,
+        "call": {},
     } | changes
 
 
@@ -50,70 +46,84 @@ def pipe(miniature):
     return pipe
 
 
+class Reference:
+    """What diffusers' own pipeline makes: an image, and the latents that it was decoded from."""
+
+    def __init__(self, pipe, prompt, seed, guidance=4.5, steps=STEPS, swap=lambda i: {}):
+        def at_step_end(pipe, i, time, tensors):
+            self.latents = tensors["latents"]
+            return swap(i)
+
+        self.image = pipe(
+            prompt,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            height=64,
+            width=64,
+            max_sequence_length=96,
+            generator=torch.Generator("cpu").manual_seed(seed),
+            callback_on_step_end=at_step_end,
+        ).images[0]
+
+
 @torch.no_grad()
-def by_callback(pipe, prompt, refined, seed, k, guidance=4.5, steps=STEPS, swap_pooled=False):
-    """How the released code refines: a full run of p0 whose callback replaces the embeddings after step index k."""
+def by_callback(pipe, prompt, refined, seed, k, guidance=4.5, steps=STEPS, swap_pooled=False) -> Reference:
+    """How the released code refines: a full run of p1, or one of p0 whose callback swaps embeddings after index k."""
+    if k == 0:
+        return Reference(pipe, refined, seed, guidance, steps)
     embeds, negative, pooled, negative_pooled = pipe.encode_prompt(refined, None, None, max_sequence_length=96)
     swap = {"prompt_embeds": (negative, embeds)} | (
         {"pooled_prompt_embeds": (negative_pooled, pooled)} if swap_pooled else {}
     )
     swap = {name: torch.cat(halves) if guidance > 1 else halves[1] for name, halves in swap.items()}
-    return plain(
-        pipe,
-        prompt,
-        seed,
-        guidance,
-        steps,
-        callback_on_step_end=lambda _, i, time, tensors: dict(swap) if i == k else {},
-    )
-
-
-def plain(pipe, prompt, seed, guidance=4.5, steps=STEPS, **more):
-    return pipe(
-        prompt,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        height=64,
-        width=64,
-        max_sequence_length=96,
-        generator=torch.Generator("cpu").manual_seed(seed),
-        **more,
-    ).images[0]
+    return Reference(pipe, prompt, seed, guidance, steps, lambda i: dict(swap) if i == k else {})
 
 
 def levels_apart(one, other) -> int:
     return int(np.abs(np.asarray(one, int) - np.asarray(other, int)).max())
 
 
-@pytest.mark.parametrize("guidance", [4.5, 1.0])
+@pytest.mark.parametrize("guidance", [4.5, 2.0, 1.0])
 def test_refining_is_the_callback_of_the_released_code(model, pipe, guidance):
-    engine = load_engine(model, GENERATION | {"guidance": guidance})
-    for prompt, refined in [(P0, P1), (OTHER_P0, OTHER_P1)]:
-        for seed in [2628670643, 7]:
+    engines = [load_engine(model | {"batch": batch}, GENERATION | {"guidance": guidance}) for batch in BATCHES]
+    for prompt, refined, seed in [(P0, P1, 2628670643), (OTHER_P0, OTHER_P1, 7)]:
+        expected = {k: by_callback(pipe, prompt, refined, seed, k, guidance) for k in KS}
+        for engine in engines:
+            latents = engine.denoise(prompt, refined, seed, KS)
             images = engine.refine(prompt, refined, seed, KS)
-            assert list(images) == KS
-            assert levels_apart(images[0], plain(pipe, refined, seed, guidance)) <= 1
-            for k in KS[1:]:
-                assert levels_apart(images[k], by_callback(pipe, prompt, refined, seed, k, guidance)) <= 1
-            first = engine.generate(prompt, seed)
-            assert levels_apart(first, plain(pipe, prompt, seed, guidance)) <= 1
-            # Else the comparison above would say nothing about k.
-            different = [first, *images.values()]
-            assert all(levels_apart(a, b) > 4 for i, a in enumerate(different) for b in different[:i])
+            assert list(images) == list(latents) == KS
+            for k in KS:
+                assert (latents[k] - expected[k].latents).abs().max() < 1e-5
+                assert levels_apart(images[k], expected[k].image) <= 1
+                if not engine.together:
+                    assert torch.equal(latents[k], expected[k].latents)
+        first = engines[0].generate(prompt, seed)
+        assert levels_apart(first, Reference(pipe, prompt, seed, guidance).image) <= 1
+        # Else the comparison above would say nothing about k.
+        different = [first, *images.values()]
+        assert all(levels_apart(a, b) > 4 for i, a in enumerate(different) for b in different[:i])
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_every_k_there_is(model, pipe, batch):
+    ks = list(range(STEPS))
+    latents = load_engine(model | {"batch": batch}, GENERATION).denoise(P0, P1, 7, ks)
+    for k in ks:
+        assert (latents[k] - by_callback(pipe, P0, P1, 7, k).latents).abs().max() < 1e-5
 
 
 def test_refining_at_the_published_length(model, pipe):
     image = load_engine(model, GENERATION | {"steps": 28}).refine(P0, P1, 2628670643, [2])[2]
-    assert levels_apart(image, by_callback(pipe, P0, P1, 2628670643, 2, steps=28)) <= 1
+    assert levels_apart(image, by_callback(pipe, P0, P1, 2628670643, 2, steps=28).image) <= 1
 
 
 def test_pooled_embedding_can_be_swapped_too(model, pipe):
     both = load_engine(model, GENERATION | {"swap_pooled": True}).refine(P0, P1, 7, KS)
     released = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
     for k in KS[1:]:
-        assert levels_apart(both[k], by_callback(pipe, P0, P1, 7, k, swap_pooled=True)) <= 1
+        assert levels_apart(both[k], by_callback(pipe, P0, P1, 7, k, swap_pooled=True).image) <= 1
         assert levels_apart(both[k], released[k]) > 4
-    assert both[0] == released[0]
+    assert levels_apart(both[0], released[0]) == 0
 
 
 @pytest.mark.parametrize("kind", ["dynamic shift", "second order", "multistep"])
@@ -132,7 +142,7 @@ def test_other_schedulers_branch_with_their_state(model, pipe, kind, monkeypatch
     engine.pipe.scheduler = scheduler
     images = engine.refine(P0, P1, 7, [1, 4])
     for k in [1, 4]:
-        assert levels_apart(images[k], by_callback(pipe, P0, P1, 7, k)) <= 1
+        assert levels_apart(images[k], by_callback(pipe, P0, P1, 7, k).image) <= 1
 
 
 def test_model_without_the_t5_encoder(miniature, tmp_path):
@@ -143,7 +153,7 @@ def test_model_without_the_t5_encoder(miniature, tmp_path):
     small.set_progress_bar_config(disable=True)
     small.save_pretrained(tmp_path / "small")
     image = load_engine(entry(tmp_path / "small"), GENERATION).refine(P0, P1, 7, [1])[1]
-    assert levels_apart(image, by_callback(small, P0, P1, 7, 1)) <= 1
+    assert levels_apart(image, by_callback(small, P0, P1, 7, 1).image) <= 1
 
 
 def test_half_precision_is_that_of_the_pipeline(miniature):
@@ -152,21 +162,97 @@ def test_half_precision_is_that_of_the_pipeline(miniature):
     half = StableDiffusion3Pipeline.from_pretrained(miniature / "sd3", dtype=torch.bfloat16)
     half.set_progress_bar_config(disable=True)
     engine = load_engine(entry(miniature / "sd3", precision="bf16", offload="model"), GENERATION)
-    assert levels_apart(engine.refine(P0, P1, 7, [1])[1], by_callback(half, P0, P1, 7, 1)) <= 1
+    assert levels_apart(engine.refine(P0, P1, 7, [1])[1], by_callback(half, P0, P1, 7, 1).image) <= 1
 
 
+@pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize(("guidance", "rows_a_step"), [(4.5, 2), (1.0, 1)])
-def test_work_is_counted_and_shared(model, guidance, rows_a_step):
-    engine = load_engine(model, GENERATION | {"guidance": guidance})
+def test_work_is_counted_and_shared(model, batch, guidance, rows_a_step):
+    """The published schedule takes 107 steps a prompt, where one call an image takes 4 x 28 = 112."""
+    engine = load_engine(model | {"batch": batch}, GENERATION | {"guidance": guidance, "steps": 28})
     engine.refine(P0, P1, 7, KS)
-    shared, own = 5, STEPS + (STEPS - 2) + (STEPS - 3) + (STEPS - 5)
-    rows = rows_a_step * (shared + own)
+    rows = rows_a_step * 107
     texts = 1 + rows_a_step  # p0, p1 and, with guidance, the empty one
     assert engine.counts == {"encoder_calls": texts, "transformer_rows": rows}
     engine.generate(P1, 8)
-    assert engine.counts == {"encoder_calls": texts, "transformer_rows": rows + rows_a_step * STEPS}
+    assert engine.counts == {"encoder_calls": texts, "transformer_rows": rows + rows_a_step * 28}
     assert engine.refine(P0, P1, 7, []) == {}
-    assert engine.counts["transformer_rows"] == rows + rows_a_step * STEPS
+    assert engine.counts["transformer_rows"] == rows + rows_a_step * 28
+
+
+def test_candidates_of_a_prompt_are_one_batch_in_transformer_and_decoder(model, monkeypatch):
+    for batch, calls, pictures in [("candidates", STEPS, [4]), ("image", 5 + 8 + 6 + 5 + 3, [1, 1, 1, 1])]:
+        engine, rows, decoded = load_engine(model | {"batch": batch}, GENERATION), [], []
+        forward, decode = engine.pipe.transformer.forward, engine.pipe.vae.decode
+        monkeypatch.setattr(
+            engine.pipe.transformer,
+            "forward",
+            lambda hidden_states, kept=forward, seen=rows, **more: (
+                seen.append(len(hidden_states)) or kept(hidden_states, **more)
+            ),
+        )
+        monkeypatch.setattr(
+            engine.pipe.vae,
+            "decode",
+            lambda latents, kept=decode, seen=decoded, **more: seen.append(len(latents)) or kept(latents, **more),
+        )
+        engine.refine(P0, P1, 7, KS)
+        assert (len(rows), sum(rows)) == (calls, 2 * (5 + 8 + 6 + 5 + 3))
+        assert decoded == pictures
+        if batch == "candidates":
+            assert rows == [4, 4, 6, 8, 8, 8, 8, 8]  # p0 and k=0; then k=1, k=2; k=4 takes p0's place
+
+
+def test_texts_are_prepared_once_and_earlier_ones_forgotten(model):
+    engine = load_engine(model, GENERATION)
+    engine.prepare([P0, P1, P0])
+    assert engine.counts["encoder_calls"] == 3
+    engine.refine(P0, P1, 7, [1])
+    assert engine.counts["encoder_calls"] == 3
+    engine.prepare([P1, OTHER_P0])
+    assert engine.counts["encoder_calls"] == 4
+    engine.generate(P0, 7)
+    assert engine.counts["encoder_calls"] == 5
+
+
+def test_a_text_that_cannot_be_encoded_is_left_to_its_own_prompt(model, monkeypatch):
+    engine = load_engine(model, GENERATION)
+    encode = engine.pipe.encode_prompt
+
+    def pick(text, *more, **options):
+        if text == P1:
+            raise ValueError("cannot read this")
+        return encode(text, *more, **options)
+
+    monkeypatch.setattr(engine.pipe, "encode_prompt", pick)
+    engine.prepare([P0, P1])
+    assert engine.generate(P0, 7).size == (64, 64)
+    with pytest.raises(ValueError, match="cannot read this"):
+        engine.refine(P0, P1, 7, [1])
+
+
+def test_encoders_leave_the_card_before_denoising(model, monkeypatch):
+    engine = load_engine(model | {"offload": "encoders"}, GENERATION)
+    expected = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
+    moved = []
+    move = torch.nn.Module.to
+
+    def record(part, place):
+        moved.append((type(part).__name__, str(place)))
+        return move(part, place)
+
+    engine.where = torch.device("cpu", 0)
+    monkeypatch.setattr(torch.nn.Module, "to", record)
+    engine.prepare([P0, P1])
+    images = engine.refine(P0, P1, 7, KS)
+    assert {k: image.tobytes() for k, image in images.items()} == {k: i.tobytes() for k, i in expected.items()}
+    encoders = ["CLIPTextModelWithProjection", "CLIPTextModelWithProjection", "T5EncoderModel"]
+    drawers = ["AutoencoderKL", "SD3Transformer2DModel"]
+    first, second = moved[:5], moved[5:]
+    assert sorted(first[:2]) == [(name, "cpu") for name in drawers]
+    assert sorted(first[2:]) == [(name, "cpu:0") for name in encoders]
+    assert sorted(second[:3]) == [(name, "cpu") for name in encoders]
+    assert sorted(second[3:]) == [(name, "cpu:0") for name in drawers]
 
 
 def test_a_run_of_the_refined_prompt_alone_never_reads_the_first(model):
@@ -176,12 +262,21 @@ def test_a_run_of_the_refined_prompt_alone_never_reads_the_first(model):
     assert image.tobytes() == engine.generate(P1, 7).tobytes()
 
 
-def test_candidate_does_not_depend_on_what_else_is_asked(model):
-    engine = load_engine(model, GENERATION)
-    together = engine.refine(P0, P1, 7, KS)
+def test_candidate_alone_in_its_batch_does_not_depend_on_what_else_is_asked(model):
+    model = model | {"batch": "image"}
+    together = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
     for ks in [[0], [1], [2], [4], [4, 1], [2, 2]]:
         for k, image in load_engine(model, GENERATION).refine(P0, P1, 7, ks).items():
             assert image.tobytes() == together[k].tobytes()
+
+
+def test_a_batch_depends_on_nothing_but_who_is_in_it(model):
+    engine = load_engine(model, GENERATION)
+    together = engine.refine(P0, P1, 7, KS)
+    engine.refine(OTHER_P0, OTHER_P1, 7, KS)
+    for other in [engine, load_engine(model, GENERATION)]:
+        again = other.refine(P0, P1, 7, KS[::-1])
+        assert {k: image.tobytes() for k, image in again.items()} == {k: i.tobytes() for k, i in together.items()}
 
 
 def test_generating_is_deterministic(model):
@@ -216,7 +311,7 @@ def test_full_card_is_a_sentence(model, monkeypatch):
 
     monkeypatch.setattr(engine.pipe.vae, "decode", full)
     for draw in [lambda: engine.generate(P0, 7), lambda: engine.refine(P0, P1, 7, [1])]:
-        with pytest.raises(SetupError, match=r"memory.*64 px.*precision.*offload.*size_px"):
+        with pytest.raises(SetupError, match=r"memory.*64 px.*batch.*offload.*precision.*size_px"):
             draw()
 
 
@@ -225,146 +320,3 @@ def test_overflow_is_not_a_black_image(model):
     engine.guidance = float("inf")
     with pytest.raises(FloatingPointError, match="not finite"):
         engine.generate(P0, 7)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a card")
-@pytest.mark.parametrize("precision", ["nf4", "fp16"])
-def test_some_precisions_need_a_card(model, precision):
-    with pytest.raises(SetupError, match=f"{precision} needs a CUDA card"):
-        load_engine(model | {"precision": precision}, GENERATION)
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"path": "resources/models/nothing"}, "no model folder at 'resources/models/nothing'"),
-        ({"path": HUB}, "not on this machine and the hub was not reached"),
-        ({"pipeline": "FluxPipeline"}, "pipeline must be StableDiffusion3Pipeline"),
-    ],
-)
-def test_models_that_cannot_be_had(model, changes, sentence):
-    with pytest.raises(SetupError, match=sentence) as caught:
-        load_engine(model | changes, GENERATION)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"precision": "int8"}, "precision must be one of fp32, bf16, fp16, nf4, got 'int8'"),
-        ({"size_px": 72}, "size_px must be a multiple of 16 for this model, got 72"),
-        ({"size_px": 0}, "size_px must be a multiple of 16"),
-        ({"max_sequence_length": 513}, "max_sequence_length must be from 1 to 512, got 513"),
-    ],
-)
-def test_values_outside_their_range(model, changes, sentence):
-    with pytest.raises(InputError, match=sentence):
-        load_engine(model | changes, GENERATION)
-
-
-def test_damaged_folders(miniature, tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(SetupError, match=r"has no file model_index\.json"):
-        load_engine(entry(tmp_path / "empty"), GENERATION)
-
-    folder = shutil.copytree(miniature / "sd3", tmp_path / "sd3")
-    index = folder / "model_index.json"
-    right = index.read_text()
-    index.write_text(json.dumps(json.loads(right) | {"_class_name": "FluxPipeline"}))
-    with pytest.raises(SetupError, match="holds a FluxPipeline"):
-        load_engine(entry(folder), GENERATION)
-    index.write_text(right[:20])
-    with pytest.raises(SetupError, match="cannot be read"):
-        load_engine(entry(folder), GENERATION)
-    index.write_text(right)
-
-    torn = folder / "transformer" / "diffusion_pytorch_model.safetensors"
-    torn.write_bytes(torn.read_bytes()[:5000])
-    with pytest.raises(SetupError, match="could not be loaded") as caught:
-        load_engine(entry(folder), GENERATION)
-    torn.unlink()
-    with pytest.raises(SetupError, match="could not be loaded"):
-        load_engine(entry(folder), GENERATION)
-    assert "\n" not in str(caught.value)
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """A hub that refuses in the ways of the real one, told apart by the name of the repository."""
-
-    ANSWERS = {
-        "gated": (403, "GatedRepo"),
-        "missing": (404, "RepoNotFound"),
-        "rewritten": (404, "RevisionNotFound"),
-        "other-format": (404, "EntryNotFound"),
-    }
-
-    def do_HEAD(self):
-        status, code = self.ANSWERS[self.path.split("/")[2]]
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_HEAD
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("gated", "is gated: accept its licence at https://huggingface.co/lab/gated and set HF_TOKEN"),
-        ("missing", "neither a folder here nor a repository that the hub shows: correct `path`"),
-        ("rewritten", "has no revision 'v1'"),
-        ("other-format", r"has no file model_index\.json"),
-    ],
-)
-def test_refusals_of_the_hub(name, sentence, monkeypatch, tmp_path):
-    from huggingface_hub import constants
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
-    with pytest.raises(SetupError, match=sentence) as caught:
-        fetch(f"lab/{name}", "model_index.json", "v1")
-    assert "\n" not in str(caught.value)
-    server.shutdown()
-    server.server_close()
-
-
-def test_identity_of_a_small_folder_is_its_content(miniature, tmp_path):
-    folder = shutil.copytree(miniature / "sd3", tmp_path / "sd3")
-    before = model_identity(entry(folder))
-    assert before == model_identity(entry(miniature / "sd3", revision="of no account"))
-    (folder / ".cache").mkdir()
-    (folder / ".cache" / "note").write_text("left by a download")
-    assert model_identity(entry(folder)) == before
-
-    changed = folder / "vae" / "diffusion_pytorch_model.safetensors"
-    content = bytearray(changed.read_bytes())
-    content[-1] ^= 1
-    changed.write_bytes(content)
-    other = model_identity(entry(folder))
-    assert other != before
-    content[-1] ^= 1
-    changed.write_bytes(content)
-    changed.rename(changed.with_name("renamed.safetensors"))
-    assert model_identity(entry(folder)) not in (before, other)
-
-
-def test_identity_of_large_and_distant_models_is_their_revision(miniature, monkeypatch):
-    distant = "stabilityai/stable-diffusion-3.5-large"
-    assert model_identity(entry(distant, revision="abc")) == f"{distant}@abc"
-    with pytest.raises(InputError, match="revision of the model 'stabilityai/.*is empty: a repository"):
-        model_identity(entry(distant))
-    monkeypatch.setattr(weights, "SMALL_FOLDER_BYTES", 1000)
-    folder = miniature / "sd3"
-    assert model_identity(entry(folder, revision="abc")) == f"{folder}@abc"
-    with pytest.raises(InputError, match="is empty: a folder over 256 MiB"):
-        model_identity(entry(folder))
-    with pytest.raises(SetupError, match="no model folder"):
-        model_identity(entry("/nowhere/at/all"))

@@ -3,6 +3,7 @@ import json
 import pytest
 from PIL import Image
 
+from detailscribe import images
 from detailscribe.errors import SetupError
 from detailscribe.images import Wish, make_images, save
 from detailscribe.records import read_rows
@@ -28,9 +29,9 @@ class Painter:
         return [Image.new("RGB", (8, 8), (len(wish.id) * 20, 0, 0)) for wish in wishes]
 
 
-def make(folder, wishes, painter):
+def make(folder, wishes, painter, saving=SAVING, **more):
     sets = sorted({wish.image_set for wish in wishes})
-    make_images(folder, "s", "000-of-001", sets, wishes, SAVING, painter, {"torch": "0"})
+    make_images(folder, "s", "000-of-001", sets, wishes, saving, painter, {"torch": "0"}, **more)
     return {path.parent.name: read_rows(path) for path in folder.glob("s/images/*/*.jsonl")}
 
 
@@ -116,10 +117,42 @@ def test_a_prompt_of_any_length_fits_its_file(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
-def test_files_say_where_they_came_from_and_open_anywhere(tmp_path, format):
-    origin = {"key": "k", "prompt": "a baker’s dozen", "seed": 1, "k": None}
-    path = tmp_path / f"a.{format}"
-    save(Image.new("RGBA", (8, 8)), path, {"format": format, "quality": 75}, origin)
-    with Image.open(path) as image:
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        ("lab/model@c0ffee", {"model": "lab/model", "revision": "c0ffee"}),
+        ("sha256:1", {"model": "sha256:1", "revision": ""}),
+    ],
+)
+def test_files_say_where_they_came_from_and_open_anywhere(tmp_path, format, model, names):
+    drawn = Wish("a", "x", prompt="a baker’s dozen, 狐", seed=2628670643, k=2, recipe={"steps": 28}, model=model)
+    [row] = make(tmp_path, [drawn], Painter(), {"format": format, "quality": 75})["x"]
+    with Image.open(tmp_path / row["file"]) as image:
+        image.load()
         text = image.getexif()[0x010E] if format == "jpeg" else image.text["detailscribe"]
-        assert json.loads(text) == origin
+    assert text.isascii()
+    origin = {"key": drawn.key, "prompt": "a baker’s dozen, 狐", "seed": 2628670643, "k": 2}
+    assert json.loads(text) == origin | names
+
+
+def test_the_default_file_is_pillows_default_jpeg(tmp_path):
+    picture = Image.effect_noise((64, 64), 60).convert("RGB")
+    save(picture, tmp_path / "ours.jpg", SAVING, {})
+    picture.save(tmp_path / "pillow.jpg")
+    with Image.open(tmp_path / "ours.jpg") as ours, Image.open(tmp_path / "pillow.jpg") as pillow:
+        assert ours.tobytes() == pillow.tobytes()
+        assert ours.quantization == pillow.quantization
+
+
+def test_texts_are_prepared_some_prompts_ahead_and_only_for_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "AHEAD", 2)
+    make(tmp_path, [wish("a")], Painter())
+    events = []
+
+    def draw(wishes):
+        events.append(("draw", *(wish.id for wish in wishes)))
+        return Painter()(wishes)
+
+    wishes = [wish(id) for id in ("a", "b", "c", "d")] + [wish("c", "x-k1")]
+    make(tmp_path, wishes, draw, prepare=lambda wishes: events.append(("prepare", *(wish.id for wish in wishes))))
+    assert events == [("prepare", "b", "c", "c"), ("draw", "b"), ("draw", "c", "c"), ("prepare", "d"), ("draw", "d")]

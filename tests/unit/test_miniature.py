@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detailscribe import miniature as module
-from detailscribe.diffusion import load_engine
+from detailscribe.loading import load_engine
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -28,6 +28,9 @@ def engine(miniature):
         "offload": "none",
         "size_px": 64,
         "max_sequence_length": 96,
+        "compile": "none",
+        "batch": "image",
+        "call": {},
     }
     return load_engine(model, {"steps": 28, "guidance": 4.5, "swap_pooled": False})
 

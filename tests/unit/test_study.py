@@ -112,6 +112,8 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ),
         ({"shards": 5}, set()),
         ({"image_models": {"miniature": {"offload": "model"}}}, set()),
+        ({"image_models": {"miniature": {"batch": "candidates"}}}, {"refine-detailscribe", "refine-ablation"}),
+        ({"image_models": {"miniature": {"compile": "regions"}}}, r"(generate|refine)-.*"),
         ({"endpoints": {"other": CONFIG["endpoints"]["vllm"]}, "roles": {"decompose": {"endpoint": "other"}}}, set()),
     ],
 )
@@ -162,6 +164,15 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
 def test_a_contradiction_is_named_with_the_way_out(changes, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
         study(**changes).parameters()
+
+
+def test_profiles_of_speed_and_other_models_are_one_word(tmp_path):
+    large = {name: CONFIG["image_models"][f"sd35_large_{name}"] for name in ("paper", "exact", "fast", "faster")}
+    assert len({(entry["path"], entry["revision"], entry["size_px"]) for entry in large.values()}) == 1
+    for name in CONFIG["image_models"]:
+        changed = study(image_model=name)
+        assert changed.parameters()["generate-2628670643"]["model"]["path"] == CONFIG["image_models"][name]["path"]
+        assert ("model" in changed.hub_weights()) is (name != "miniature")
 
 
 def test_the_users_folders_are_watched_and_the_miniature_is_not(tmp_path):

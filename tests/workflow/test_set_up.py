@@ -35,8 +35,9 @@ def test_a_misspelt_key_is_refused(fresh):
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are(fresh):
-    assert "image_model: 'sd4' is not one of image_models: miniature, sd35_large" in fresh.snakemake(
-        "-n", expect=1, image_model="sd4"
+    assert (
+        "image_model: 'sd4' is not one of image_models: flux_dev, miniature, qwen_image, sd35_large_exact"
+        in fresh.snakemake("-n", expect=1, image_model="sd4")
     )
 
 

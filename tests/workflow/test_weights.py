@@ -1,0 +1,84 @@
+"""Weights come from the hub by a target of their own, once; from then on no network is needed."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from tests.hub_server import COMMIT, REPOSITORY, HubServer
+
+RECORD = "resources/weights/lab--tiny@main.json"
+
+
+@pytest.fixture
+def repository(fresh):
+    """The tiny pipeline as a repository, with the duplicates that real ones have."""
+    folder = shutil.copytree(fresh.folder / "resources" / "miniature" / "sd3", fresh.folder.parent / "hub")
+    (folder / "all_in_one.safetensors").write_bytes(b"large")
+    shutil.copy(
+        folder / "vae" / "diffusion_pytorch_model.safetensors",
+        folder / "vae" / "diffusion_pytorch_model.fp16.safetensors",
+    )
+    return folder
+
+
+def hub_model(fresh) -> dict:
+    """The small study with the image model at the hub."""
+    model = {"pipeline": "StableDiffusion3Pipeline", "path": REPOSITORY, "revision": "main", "precision": "fp32"}
+    model |= {"offload": "none", "compile": "none", "batch": "candidates", "size_px": 32, "max_sequence_length": 32}
+    return {"image_model": "distant", "image_models": {"distant": model | {"call": {}, "notice": "tiny"}}}
+
+
+def test_weights_are_fetched_once_recorded_and_used_without_a_network(fresh, repository, tmp_path):
+    changes, cache = hub_model(fresh), tmp_path / "cache"
+    with HubServer(repository) as hub:
+        online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.address, "HF_HOME": str(cache)}
+        fresh.snakemake("weights", env=online, **changes)
+        assert not {name for name in hub.served if "fp16" in name or "all_in_one" in name}
+    record = json.loads((fresh.folder / RECORD).read_text())
+    assert (record["repository"], record["revision"], record["commit"]) == (REPOSITORY, "main", COMMIT)
+    assert {name for name in record["files"] if name.endswith(".safetensors")} == {
+        *(f"text_encoder{number}/model.safetensors" for number in ("", "_2", "_3")),
+        *(f"{part}/diffusion_pytorch_model.safetensors" for part in ("transformer", "vae")),
+    }
+
+    offline = {"HF_HOME": str(cache)}
+    fresh.snakemake("small_refine", env=offline, **changes)
+    images = fresh.images()
+    assert len(images) == 4 * (1 + 3)
+    with Image.open(fresh.results / next(iter(images))) as image:
+        origin = json.loads(image.getexif()[0x010E])
+    assert (origin["model"], origin["revision"]) == (REPOSITORY, COMMIT)
+
+    # A batch of candidates runs whole, and one lost image comes back with the same bytes.
+    lost = next(file for file in images if "/detailscribe-k1/" in file)
+    (fresh.results / lost).unlink()
+    fresh.snakemake("small_refine", env=offline, **changes)
+    assert fresh.images() == images
+
+    weights = next(cache.rglob("snapshots/*/vae/*.safetensors")).resolve()
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert f"{weights}: not as it was fetched" in fresh.snakemake("verify", env=offline, **changes)
+    output = fresh.snakemake("weights", "-R", "fetch_weights", expect=1, env=offline, **changes)
+    assert "not as it was fetched; delete it and run" in output
+    weights.unlink()
+    assert "no longer there" in fresh.snakemake("verify", env=offline, **changes)
+    with HubServer(repository) as hub:
+        fresh.snakemake("weights", "-R", "fetch_weights", env=online | {"HF_ENDPOINT": hub.address}, **changes)
+    assert json.loads((fresh.folder / RECORD).read_text()) == record
+
+
+def test_a_gated_repository_is_one_sentence_on_licence_and_token(fresh, repository, tmp_path):
+    with HubServer(repository, token="hf_secret") as hub:
+        env = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "cache")}
+        output = fresh.snakemake("weights", expect=1, env=env, **hub_model(fresh))
+        [sentence] = [line for line in output.splitlines() if line.startswith("fetch_weights:")]
+        assert f"the model {REPOSITORY} is gated: accept its licence" in sentence and "HF_TOKEN" in sentence
+        assert "Traceback" not in output
+        fresh.snakemake("weights", env=env | {"HF_TOKEN": "hf_secret"}, **hub_model(fresh))
+
+
+def test_without_network_or_record_the_way_out_is_named(fresh):
+    output = fresh.snakemake("weights", expect=1, **hub_model(fresh))
+    assert "is not on this machine and the hub was not reached: connect to the network" in output
