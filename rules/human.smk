@@ -14,6 +14,7 @@ rule human_sheets:
         workbooks=expand("results/{{scenario}}/human/sheets/{rater}.xlsx", rater=RATERS),
     log:
         "logs/human_sheets/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -32,6 +33,7 @@ rule human_scores:
         table="results/{scenario}/human/main.csv",
     log:
         "logs/human_scores/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:

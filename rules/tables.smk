@@ -17,6 +17,7 @@ rule clean_dictionary:
         dropped="results/{scenario}/dropped.tsv",
     log:
         "logs/clean_dictionary/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -35,6 +36,7 @@ rule tabulate_scenario:
         "results/{scenario}/tables/main.csv",
     log:
         "logs/tabulate_scenario/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -52,6 +54,7 @@ rule pool_tables:
         "results/tables/main.csv",
     log:
         "logs/pool_tables.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -69,6 +72,7 @@ rule compare_published:
         "results/{scenario}/tables/published.csv",
     log:
         "logs/compare_published/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -86,6 +90,7 @@ rule plot_scenario:
         "results/{scenario}/figures/main.svg",
     log:
         "logs/plot_scenario/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -117,6 +122,7 @@ rule write_report:
         "results/{scenario}/report/index.html",
     log:
         "logs/write_report/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:

@@ -7,6 +7,7 @@ rule verify:
     """Check every digest on disk."""
     log:
         "logs/verify.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     params:
@@ -21,6 +22,7 @@ rule retry:
     """Remove outputs that hold a failed row, so that the next run tries those rows again."""
     log:
         "logs/retry.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     params:
