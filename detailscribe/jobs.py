@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.gpus import one_gpu
 from detailscribe.locks import at_work
 from detailscribe.records import read_rows
 
@@ -20,15 +21,18 @@ LOG_INTERVAL_S = 5
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator["Job"]:
-    """Send output of the job to its log, and one sentence to the terminal when it fails."""
+    """Send output of the job to its log, and one sentence to the terminal when it fails; give a GPU job its card."""
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w")
+    wants_gpu = snakemake.resources.get("gpu", 0)
     with open(log, "w", buffering=1) as file, at_work():
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
-            yield Job(snakemake.rule, terminal)
+            running = Job(snakemake.rule, terminal)
+            with one_gpu(lambda sentence: running.say([sentence])) if wants_gpu else contextlib.nullcontext():
+                yield running
             return
         except (InputError, SetupError) as error:
             sentence = str(error)

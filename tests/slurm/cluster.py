@@ -9,6 +9,8 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
 START_S = 30
+# Where jobs look for it: the plugin takes Slurm's variables out of their environment, the path of another file too.
+CONF_PATH = Path("/etc/slurm/slurm.conf")
 CONF = """
 ClusterName=local
 SlurmctldHost={host}(127.0.0.1)
@@ -52,18 +54,19 @@ def lacking() -> str:
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
     if absent := [name for name in PROGRAMS if not shutil.which(name, path=path)]:
         return f"not installed: {', '.join(absent)} (Debian: apt-get install slurm-wlm munge)"
+    if CONF_PATH.exists():
+        return f"{CONF_PATH} is there: this machine belongs to a cluster already"
     return "" if os.geteuid() == 0 else "a Slurm of one's own machine is started by root"
 
 
 class Cluster:
-    """Started on entry, and stopped with every daemon on exit. `env` is what commands and jobs need to find it."""
+    """Started on entry, and stopped with every daemon on exit. `env` is what commands need to find it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.env = {
             **os.environ,
             "PATH": os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"]),
-            "SLURM_CONF": str(folder / "slurm.conf"),
         }
         self._daemons: list[subprocess.Popen] = []
 
@@ -77,6 +80,10 @@ class Cluster:
         conf = CONF.format(host=host, port=ports[0], node_port=ports[1], folder=self.folder)
         (self.folder / "slurm.conf").write_text(conf)
         (self.folder / "gres.conf").write_text(f"NodeName={host} Name=gpu Type=fake File=/dev/null,/dev/zero\n")
+        CONF_PATH.parent.mkdir(exist_ok=True)
+        for name in ("slurm.conf", "gres.conf"):
+            CONF_PATH.with_name(name).unlink(missing_ok=True)  # left by a killed test
+            CONF_PATH.with_name(name).symlink_to(self.folder / name)
         try:
             munge = {"key-file": key, "socket": self.folder / "munge.socket", "pid-file": self.folder / "munged.pid"}
             munge |= {"log-file": self.folder / "munged.log", "seed-file": self.folder / "munged.seed"}
@@ -102,6 +109,8 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        for name in ("slurm.conf", "gres.conf"):
+            CONF_PATH.with_name(name).unlink(missing_ok=True)
 
     def run(self, *command: str, check: bool = True) -> str:
         """What a Slurm command prints."""
