@@ -159,7 +159,11 @@ def prompts(folder: Path | None, count: int) -> list[dict]:
             real[record["topic"], record["prompt"]] = {key: record[key] for key in ("topic", "prompt")}
     records = list(real.values())[:count]
     written = [
-        {"topic": f"heap {number}", "prompt": f"A heap of {number} stones beside a river, seen from above.", "number": number}
+        {
+            "topic": f"heap {number}",
+            "prompt": f"A heap of {number} stones beside a river, seen from above.",
+            "number": number,
+        }
         for number in range(count - len(records))
     ]
     return records + written

@@ -43,7 +43,7 @@ MinJobAge=600
 KillWait=2
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 Boards=1 SocketsPerBoard=1 CoresPerSocket=2 ThreadsPerCore=1 RealMemory=200000 Gres=gpu:fake:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=200000 Gres=gpu:fake:2 State=UNKNOWN
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE OverTimeLimit=0 State=UP
 PartitionName=cpu Nodes=ALL MaxTime=INFINITE OverTimeLimit=0 State=UP
 """
