@@ -54,12 +54,17 @@ class Campaign:
         shutil.copytree(self.reference.folder, self.folder / name, symlinks=True, dirs_exist_ok=True)
         return Study(self.folder / name)
 
-    def fresh(self, name: str) -> Study:
-        """An unstarted study with the miniature built."""
-        miniature = Path("resources") / "miniature"
-        shutil.copytree(self.reference.folder / miniature, self.folder / name / miniature)
+    def fresh(self, name: str, built: bool = True) -> Study:
+        """An unstarted study, with the miniature built or not."""
         study = Study(self.folder / name)
+        study.folder.mkdir(exist_ok=True)
         study.prompts(PROMPTS)
+        if built:
+            parameters = Path("parameters") / "miniature.json"
+            (study.results / parameters).parent.mkdir(parents=True)
+            shutil.copy2(self.reference.results / parameters, study.results / parameters)
+            miniature = Path("resources") / "miniature"
+            shutil.copytree(self.reference.folder / miniature, study.folder / miniature)
         return study
 
     def check(self, study: Study, kept: dict[Path, int] | None = None) -> None:
@@ -105,7 +110,7 @@ def kills(campaign: Campaign) -> Iterator[tuple[str, str]]:
     """Kill -9 at random moments, spread over all that a run makes; the study then ends as if nothing had been."""
     whole = made(campaign.reference)
     for chain in range(CHAINS):
-        study, kept, tried = campaign.fresh(f"kills-{chain}"), {}, []
+        study, kept, tried = campaign.fresh(f"kills-{chain}", built=chain > 0), {}, []
         moments = sorted(campaign.random.uniform(0, whole) for _ in range(KILLS // CHAINS))
         for moment in moments:
             victim = campaign.random.choice(["scheduler", "jobs", "scheduler and jobs"])
@@ -271,7 +276,7 @@ def truncated_manifest(campaign: Campaign) -> None:
                     campaign.check(study)
                     assert "removed" in study.snakemake("verify")
                 else:
-                    sentence = stops(study, path.name)
+                    sentence = stops(study, "delete the file", "delete that file")
                     assert str(path.relative_to(study.folder)) in sentence, sentence
                     path.unlink()
                 campaign.check(study, finished_work(study))

@@ -39,7 +39,7 @@ def job(snakemake) -> Iterator["Job"]:
         except (InputError, SetupError) as error:
             sentence = str(error)
         except Exception as error:  # noqa: BLE001 - reported and turned into the exit status
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if _is_disk_full(error):
                 sentence = "the disk is full: free some space and run again; what was finished is kept"
             else:
                 traceback.print_exc()
@@ -47,6 +47,12 @@ def job(snakemake) -> Iterator["Job"]:
         for stream in (file, terminal):
             print(f"\n{snakemake.rule}: {sentence}", file=stream, flush=True)
         sys.exit(1)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    # Libraries that write by themselves, safetensors for one, raise errors of their own around the system's words.
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in numbers or any(os.strerror(number) in str(error) for number in numbers)
 
 
 class Job:
