@@ -384,7 +384,7 @@ def main() -> None:
     if not options.only or "kills" in options.only:
         for name, outcome in kills(campaign):
             report(name, outcome)
-    if all(outcomes):
+    if all(outcomes) and not skipped:
         shutil.rmtree(folder)
     figures = {"tried": len(outcomes), "survived": sum(outcomes), "skipped": skipped, "seed": options.seed}
     print(json.dumps(figures | {"seconds": round(time.monotonic() - start)}))

@@ -44,8 +44,9 @@ def job(snakemake) -> Iterator["Job"]:
             else:
                 traceback.print_exc()
                 sentence = f"{type(error).__name__}: {error} (details in {log})"
-        for stream in (file, terminal):
-            print(f"\n{snakemake.rule}: {sentence}", file=stream, flush=True)
+        for stream in (terminal, file):
+            with contextlib.suppress(OSError):  # a full disk takes no log
+                print(f"\n{snakemake.rule}: {sentence}", file=stream, flush=True)
         sys.exit(1)
 
 
