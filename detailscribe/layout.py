@@ -15,7 +15,7 @@ from pathlib import Path
 from detailscribe.errors import InputError
 from detailscribe.locks import RESULTS
 from detailscribe.prompts import read_prompts, shard_of, split
-from detailscribe.records import Ledger, rows_text, write_if_changed, write_rows
+from detailscribe.records import Ledger, read_rows, rows_text, write_if_changed, write_rows
 from detailscribe.study import Study
 
 
@@ -39,6 +39,8 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
         listing = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
         write_if_changed(results / "folders" / f"{name}.json", _pretty(listing))
     for scenario in study.scenarios:
+        if move and is_cut_off(results / scenario):
+            (results / scenario / "dictionary.jsonl").unlink()
         source = study.source(scenario)
         if source.is_file() and (move or not _old_shards(results / scenario, study.shards(scenario))):
             try:
@@ -49,6 +51,20 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
                 source.unlink()  # a rule makes it again
         for manifest in (results / scenario / "images").glob("*/*.jsonl"):
             manifest.with_suffix("").mkdir(exist_ok=True)  # a folder deleted whole must be seen as changed
+
+
+def is_cut_off(scenario: Path) -> bool:
+    """Whether a scenario's dictionary lacks prompts that were not dropped; its tables would be of fewer prompts, and
+    nobody would know. Other outputs are checked by those that read them."""
+    dictionary, dropped, prompts = (scenario / name for name in ("dictionary.jsonl", "dropped.tsv", "prompts.jsonl"))
+    if not (dictionary.is_file() and dropped.is_file() and prompts.is_file()):
+        return False
+    accounted = {line.partition("\t")[0] for line in dropped.read_text(encoding="utf-8").splitlines()}
+    try:
+        accounted |= {row["id"] for row in read_rows(dictionary)}
+    except ValueError:
+        return True
+    return not {row["id"] for row in read_rows(prompts)} <= accounted
 
 
 def settle_times(results: Path, resources: Path = Path("resources")) -> None:

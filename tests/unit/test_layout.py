@@ -12,7 +12,7 @@ from PIL import Image
 
 from detailscribe.errors import InputError
 from detailscribe.images import Wish, make_images
-from detailscribe.layout import prepare, reshard, settle_times
+from detailscribe.layout import is_cut_off, prepare, reshard, settle_times
 from detailscribe.locks import at_work, lock, only_looks
 from detailscribe.prompts import shard_names, shard_of
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
@@ -184,3 +184,14 @@ def test_times_of_a_future_that_a_clock_was_set_back_from_keep_their_order(scena
     settled = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
     settle_times(results, tmp_path / "resources")
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == settled
+
+
+@pytest.mark.parametrize("bytes_lost", [1, 5, 12])
+def test_a_dictionary_that_lost_its_end_is_noticed(tmp_path, bytes_lost):
+    write_rows(tmp_path / "prompts.jsonl", [{"id": id} for id in ("p", "q", "r")])
+    write_rows(tmp_path / "dictionary.jsonl", [{"id": "p"}, {"id": "r"}])
+    (tmp_path / "dropped.tsv").write_text("id\ttopic\nq\tfence\n")
+    assert not is_cut_off(tmp_path)
+    whole = (tmp_path / "dictionary.jsonl").read_bytes()
+    (tmp_path / "dictionary.jsonl").write_bytes(whole[:-bytes_lost])
+    assert is_cut_off(tmp_path) is (bytes_lost > 1)  # the last line end alone is no loss
