@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint format clean exchanges-pack exchanges-unpack docs/rulegraph.svg
+.PHONY: setup demo test test-slurm faults gc lint format clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -22,6 +22,18 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2
+
+# The slurm profile on a Slurm that the test starts itself (apt-get install slurm-wlm munge; as root).
+test-slurm: setup
+	$(BIN)/python -m pytest -m slurm tests/slurm -rs
+
+# Everything that can go wrong with a machine, done to a small study: about a quarter of an hour.
+faults: setup
+	@$(BIN)/python benchmarks/faults.py
+
+# Lists files that no manifest names any more; make gc DELETE=yes removes them.
+gc: setup
+	@$(SNAKEMAKE) $(if $(filter yes,$(DELETE)),gc_delete,gc) --cores 1 --quiet all
 
 # One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
 bench-%: setup

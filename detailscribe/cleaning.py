@@ -40,7 +40,13 @@ def clean(
 
 
 def dropped_text(dropped: list[dict]) -> str:
-    """The dropped rows as a table with tabs; tabs and line ends inside a value become spaces."""
+    """The dropped rows as a table with tabs; tabs and line ends inside a value become spaces, and a value that a
+    spreadsheet would take for a formula gets a `'` before it."""
     columns = ["id", "topic", "stage", "image_set", "status", "reason"]
-    lines = [columns] + [[" ".join(str(row[column]).split()) for column in columns] for row in dropped]
+    lines = [columns] + [[_cell(row[column]) for column in columns] for row in dropped]
     return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def _cell(value: str) -> str:
+    text = " ".join(str(value).split())
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

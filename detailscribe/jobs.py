@@ -12,35 +12,48 @@ from pathlib import Path
 from tqdm import tqdm
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.gpus import one_gpu
+from detailscribe.images import is_intact
 from detailscribe.locks import at_work
 from detailscribe.records import read_rows
 
 LOG_INTERVAL_S = 5
+LACKS = "{} has no row for {}: delete that file and run again; the work behind it is kept"
 
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator["Job"]:
-    """Send output of the job to its log, and one sentence to the terminal when it fails."""
+    """Send output of the job to its log, and one sentence to the terminal when it fails; give a GPU job its card."""
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w")
+    wants_gpu = snakemake.resources.get("gpu", 0)
     with open(log, "w", buffering=1) as file, at_work():
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
-            yield Job(snakemake.rule, terminal)
+            running = Job(snakemake.rule, terminal)
+            with one_gpu(lambda sentence: running.say([sentence])) if wants_gpu else contextlib.nullcontext():
+                yield running
             return
         except (InputError, SetupError) as error:
             sentence = str(error)
         except Exception as error:  # noqa: BLE001 - reported and turned into the exit status
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if _is_disk_full(error):
                 sentence = "the disk is full: free some space and run again; what was finished is kept"
             else:
                 traceback.print_exc()
                 sentence = f"{type(error).__name__}: {error} (details in {log})"
-        for stream in (file, terminal):
-            print(f"\n{snakemake.rule}: {sentence}", file=stream, flush=True)
+        for stream in (terminal, file):
+            with contextlib.suppress(OSError):  # a full disk takes no log
+                print(f"\n{snakemake.rule}: {sentence}", file=stream, flush=True)
         sys.exit(1)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    # Libraries that write by themselves, safetensors for one, raise errors of their own around the system's words.
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in numbers or any(os.strerror(number) in str(error) for number in numbers)
 
 
 class Job:
@@ -77,9 +90,20 @@ def parameters_of(snakemake) -> dict:
     return json.loads(Path(snakemake.input.parameters).read_text(encoding="utf-8"))
 
 
-def by_id(path: str | Path) -> dict[str, dict]:
+class Rows(dict):
+    """Rows of a file by id; asking for one that it lacks, because it was cut off or edited, names the file."""
+
+    def __init__(self, path: Path):
+        super().__init__((row["id"], row) for row in read_rows(path))
+        self._path = path
+
+    def __missing__(self, id: str):
+        raise SetupError(LACKS.format(self._path, id))
+
+
+def by_id(path: str | Path) -> Rows:
     """Rows of a JSON lines file by id."""
-    return {row["id"]: row for row in read_rows(Path(path))}
+    return Rows(Path(path))
 
 
 def image_set_of(manifest: str | Path) -> str:
@@ -87,10 +111,18 @@ def image_set_of(manifest: str | Path) -> str:
     return Path(manifest).parent.name
 
 
-def pictures(manifest: str | Path, results: Path = Path("results")) -> dict[str, dict]:
-    """Rows of a manifest by id, each with `path` (None where there is no image)."""
+def pictures(manifest: str | Path, results: Path = Path("results")) -> Rows:
+    """Rows of a manifest by id, each with `path` (None where there is no image).
+
+    Raises:
+        SetupError: a file is not as its row says, so that what is seen in it would count as seen in another image.
+    """
     rows = by_id(manifest)
-    return {id: {**row, "path": results / row["file"] if row["file"] else None} for id, row in rows.items()}
+    for row in rows.values():
+        row["path"] = results / row["file"] if row["file"] else None
+        if row["path"] and not is_intact(results, row):
+            raise SetupError(f"{row['path']} is not as it was made: run `snakemake verify`, and then again")
+    return rows
 
 
 def gather(files: list[Path], stage_of: dict[str, str]) -> tuple[list, dict, dict]:
@@ -106,7 +138,7 @@ def gather(files: list[Path], stage_of: dict[str, str]) -> tuple[list, dict, dic
     stages, manifests, picked = [], {}, {}
     for file in files:
         name, kind = file.parent.name, file.parent.parent.name
-        rows = read_rows(file)
+        rows = _whole(file, list(stage_of) if kind == "scores" else None)
         if kind == "images":
             manifests.setdefault(name, {}).update({row["id"]: row for row in rows})
             stage = stage_of[name]
@@ -117,6 +149,19 @@ def gather(files: list[Path], stage_of: dict[str, str]) -> tuple[list, dict, dic
             stage = {"critiques": "critique", "rewrites": "rewrite", "scores": "score"}.get(kind, "decompose")
         stages.append((stage, "" if stage == "decompose" else name, rows))
     return stages, manifests, picked
+
+
+def _whole(file: Path, image_sets: list[str] | None) -> list[dict]:
+    """Rows of a shard's output, with one for each prompt and, of scores, each image set: what a file that was cut off
+    lacks would else be missing in the tables without a word."""
+    rows = read_rows(file)
+    folder = next(parent for parent in file.parents if (parent / "shards").is_dir())
+    there = {(row["id"], row["image_set"] if image_sets else None) for row in rows}
+    for record in read_rows(folder / "shards" / file.name):
+        for image_set in image_sets or [None]:
+            if (record["id"], image_set) not in there:
+                raise SetupError(LACKS.format(file, " ".join(filter(None, [record["id"], image_set]))))
+    return rows
 
 
 def chat_of(snakemake):

@@ -5,14 +5,17 @@ the shards that a change touches. Done once at the start by the main process, ne
 """
 
 import json
+import os
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from detailscribe.errors import InputError
 from detailscribe.importing import files_of
 from detailscribe.locks import RESULTS
 from detailscribe.prompts import read_prompts, shard_of, split
-from detailscribe.records import Ledger, rows_text, write_if_changed, write_rows
+from detailscribe.records import Ledger, read_rows, rows_text, write_if_changed, write_rows
 from detailscribe.study import Study
 
 
@@ -28,6 +31,7 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
     Raises:
         InputError: a prompt file of the user's is broken; nothing of that scenario was touched.
     """
+    settle_times(results)
     for name, values in study.parameters().items():
         write_if_changed(results / "parameters" / f"{name}.json", _pretty(values))
     for name, folder in study.watched_folders().items():
@@ -39,6 +43,8 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
         listing = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
         write_if_changed(results / "folders" / f"{name}.json", _pretty(listing))
     for scenario in study.scenarios:
+        if move and is_cut_off(results / scenario):
+            (results / scenario / "dictionary.jsonl").unlink()
         source = study.source(scenario)
         if source.is_file() and (move or not _old_shards(results / scenario, study.shards(scenario))):
             try:
@@ -49,6 +55,47 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
                 source.unlink()  # a rule makes it again
         for manifest in (results / scenario / "images").glob("*/*.jsonl"):
             manifest.with_suffix("").mkdir(exist_ok=True)  # a folder deleted whole must be seen as changed
+
+
+def is_cut_off(scenario: Path) -> bool:
+    """Whether a scenario's dictionary lacks prompts that were not dropped; its tables would be of fewer prompts, and
+    nobody would know. Other outputs are checked by those that read them."""
+    dictionary, dropped, prompts = (scenario / name for name in ("dictionary.jsonl", "dropped.tsv", "prompts.jsonl"))
+    if not (dictionary.is_file() and dropped.is_file() and prompts.is_file()):
+        return False
+    accounted = {line.partition("\t")[0] for line in dropped.read_text(encoding="utf-8").splitlines()}
+    try:
+        accounted |= {row["id"] for row in read_rows(dictionary)}
+    except ValueError:
+        return True
+    return not {row["id"] for row in read_rows(prompts)} <= accounted
+
+
+def settle_times(results: Path, resources: Path = Path("resources")) -> None:
+    """Bring the times of files that Snakemake compares out of the future, all by the same amount.
+
+    After a clock was set back, a changed parameter would else be written with a time before that of what was made from
+    the old one, and seem to be done.
+    """
+    times = {path: path.stat() for path in _compared(results, resources)}
+    ahead = max((stat.st_mtime_ns for stat in times.values()), default=0) - time.time_ns()
+    if ahead > 0:
+        for path, stat in times.items():
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - ahead))
+
+
+def _compared(results: Path, resources: Path) -> Iterator[Path]:
+    """Files and folders whose times decide what runs; not single images, which are thousands a folder."""
+    for place, folders, files in os.walk(results):
+        folder, depth = Path(place), len(Path(place).relative_to(results).parts)
+        if depth == 3 and folder.parts[-2] == "images":
+            yield from (folder / name for name in folders)
+            folders.clear()
+        if depth == 1:
+            folders[:] = [name for name in folders if name not in ("ledgers", "changed")]
+        yield from (folder / name for name in files if not name.startswith("."))
+    for place in ("miniature/digests.json", "interacting/*", "written/*"):
+        yield from resources.glob(place)
 
 
 def write_prompts(study: Study, scenario: str, results: Path = RESULTS) -> None:

@@ -210,6 +210,7 @@ class Study:
             keep = {key: value for key, value in entry.items() if key != "endpoint"}
             saving = {key: value for key, value in self._generation().items() if key in ("format", "quality")}
             files[f"external-{name}"] = {**keep, **self._refresh(name), "generation": saving}
+        files |= {f"weights-{name}": needs for name, needs in self.hub_weights().items()}
         for name, entry in config["metrics"].items():
             files[f"score-{name}"] = {**entry, **self._metric(entry)}
         for name, entry in config["judges"].items():

@@ -19,6 +19,7 @@ rule human_sheets:
         pages=expand("results/{{scenario}}/human/sheets/{rater}.html", rater=RATERS),
     log:
         "logs/human_sheets/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -39,6 +40,7 @@ rule human_scores:
         reliability="results/{scenario}/human/reliability.csv",
     log:
         "logs/human_scores/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:

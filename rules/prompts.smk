@@ -57,6 +57,7 @@ for scenario in STUDY.scenarios:
             shards=expand(f"results/{scenario}/shards/{{shard}}.jsonl", shard=STUDY.shards(scenario)),
         log:
             f"logs/split_prompts/{scenario}.log",
+        localrule: True
         conda:
             "../envs/tables.yaml"
         params:

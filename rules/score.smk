@@ -113,6 +113,7 @@ rule select_seed:
         "results/{scenario}/selections/multi_seed/{shard}.jsonl",
     log:
         "logs/select_seed/{scenario}/{shard}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:

@@ -18,6 +18,7 @@ rule clean_dictionary:
         dropped="results/{scenario}/dropped.tsv",
     log:
         "logs/clean_dictionary/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -44,6 +45,7 @@ rule tabulate_scenario:
         latex="results/{scenario}/tables/main.tex",
     log:
         "logs/tabulate_scenario/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -67,6 +69,7 @@ rule pool_tables:
         latex="results/tables/pooled.tex",
     log:
         "logs/pool_tables.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -84,6 +87,7 @@ rule compare_published:
         "results/{scenario}/tables/published.csv",
     log:
         "logs/compare_published/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -122,6 +126,7 @@ rule plot_scenario:
         ),
     log:
         "logs/plot_scenario/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -154,6 +159,7 @@ rule write_report:
         "results/{scenario}/report/index.html",
     log:
         "logs/write_report/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:

@@ -102,7 +102,8 @@ def weights(parameters: dict) -> list[dict]:
 
 
 def _place(parameters: dict) -> str:
-    return str(local_folder(parameters["model"].removeprefix(LOCAL_DIR)) or parameters["model"])
+    place = located(parameters["model"].removeprefix(LOCAL_DIR), parameters["revision"])
+    return str(local_folder(place) or place)
 
 
 def _tokenizer(parameters: dict):

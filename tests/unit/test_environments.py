@@ -70,3 +70,33 @@ def test_every_rule_names_a_script_and_an_environment_that_exist():
     assert {path.stem for path in (REPOSITORY / "scripts").glob("*.py")} == set().union(*named.values())
     assert all((REPOSITORY / "envs" / f"{env}.yaml").is_file() for env in named)
     assert yaml.safe_load((REPOSITORY / "envs" / "image_reward.yaml").read_text())["dependencies"]
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = (line.strip(" -\n").partition(" ")[0] for line in path.read_text(encoding="utf-8").splitlines())
+    return dict(line.lower().split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_environment_pins_what_the_requirements_pin(path):
+    required = pins(REPOSITORY / "requirements.txt") | pins(REPOSITORY / "requirements-gpu.txt")
+    own = pins(path)
+    packages = next(
+        entry["pip"] for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict)
+    )
+    assert own and len(own) == len(packages), "a package is not pinned"
+    # image-reward needs older libraries, which is why its environment is apart; torch is the study's there too.
+    shared = {"torch", "torchvision"} if path.stem == "image_reward" else own.keys()
+    assert {name: own[name] for name in shared} == {name: required.get(name) for name in shared}
+
+
+def test_the_constraints_pin_what_the_requirements_pin():
+    required, constraints = pins(REPOSITORY / "requirements.txt"), pins(REPOSITORY / "constraints.txt")
+    missing = {name: version for name, version in required.items() if constraints.get(name) != version}
+    assert not missing
+
+
+def test_the_container_is_built_from_the_pinned_requirements():
+    recipe = (REPOSITORY / "Containerfile").read_text(encoding="utf-8")
+    for name in ("requirements.txt", "constraints.txt", "requirements-gpu.txt"):
+        assert re.search(rf"^COPY .*{re.escape(name)}", recipe, re.M) and re.search(rf"-[rc] {re.escape(name)}", recipe)

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from detailscribe.errors import InputError
 from detailscribe.images import Wish, make_images
-from detailscribe.layout import prepare, reshard
+from detailscribe.layout import is_cut_off, prepare, reshard, settle_times
 from detailscribe.locks import at_work, lock, only_looks
 from detailscribe.prompts import shard_names, shard_of
 from detailscribe.records import Ledger, file_sha256, read_rows, write_rows
@@ -163,3 +164,34 @@ def test_a_command_that_only_looks_is_known_by_its_options(line, looks):
 def test_rows_are_json_lines(scenario):
     text = next(scenario.glob("images/original-1/*.jsonl")).read_text()
     assert all(json.loads(line)["status"] == "ok" for line in text.splitlines())
+
+
+def test_times_of_a_future_that_a_clock_was_set_back_from_keep_their_order(scenario, tmp_path):
+    results, day = scenario.parent, 86_400
+    folder = next((scenario / "images").glob("*/*/"))
+    manifest, shard = folder.with_suffix(".jsonl"), scenario / "shards" / f"{folder.name}.jsonl"
+    (tmp_path / "resources" / "interacting").mkdir(parents=True)
+    source = tmp_path / "resources" / "interacting" / "toy.jsonl"
+    source.touch()
+    order = [source, shard, folder, manifest]
+    start = time.time()
+    for number, path in enumerate(order):
+        os.utime(path, (start, start + day + number))
+    settle_times(results, tmp_path / "resources")
+    times = [path.stat().st_mtime for path in order]
+    assert times == sorted(times) and times[-1] <= time.time()
+    assert [round(time - times[0]) for time in times] == [0, 1, 2, 3]
+    settled = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
+    settle_times(results, tmp_path / "resources")
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == settled
+
+
+@pytest.mark.parametrize("bytes_lost", [1, 5, 12])
+def test_a_dictionary_that_lost_its_end_is_noticed(tmp_path, bytes_lost):
+    write_rows(tmp_path / "prompts.jsonl", [{"id": id} for id in ("p", "q", "r")])
+    write_rows(tmp_path / "dictionary.jsonl", [{"id": "p"}, {"id": "r"}])
+    (tmp_path / "dropped.tsv").write_text("id\ttopic\nq\tfence\n")
+    assert not is_cut_off(tmp_path)
+    whole = (tmp_path / "dictionary.jsonl").read_bytes()
+    (tmp_path / "dictionary.jsonl").write_bytes(whole[:-bytes_lost])
+    assert is_cut_off(tmp_path) is (bytes_lost > 1)  # the last line end alone is no loss

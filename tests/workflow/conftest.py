@@ -37,5 +37,8 @@ def fresh(finished, tmp_path) -> Study:
     """An unstarted study; the miniature is there already."""
     shutil.copytree(finished / "resources" / "miniature", tmp_path / "fresh" / "resources" / "miniature")
     study = Study(tmp_path / "fresh")
+    parameters = Path("parameters") / "miniature.json"  # were it written anew, the miniature would be built anew
+    (study.results / parameters).parent.mkdir(parents=True)
+    shutil.copy2(finished / "results" / parameters, study.results / parameters)
     study.prompts(PROMPTS)
     return study

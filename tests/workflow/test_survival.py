@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.workflow.small_study import Study
+from tests.workflow.small_study import PROMPTS, Study
 
 TIMEOUT_S = 120
 
@@ -65,3 +65,24 @@ def test_a_run_beside_jobs_that_outlived_a_killed_one_ends_well(fresh, finished)
     fresh.snakemake("small_generate")
     originals = {file: data for file, data in Study(finished).images().items() if "/original-" in file}
     assert {file: data for file, data in fresh.images().items() if "/original-" in file} == originals
+
+
+def test_a_change_after_the_clock_was_set_back_is_seen(study):
+    for path in study.folder.rglob("*"):
+        stat = path.lstat()
+        os.utime(path, (stat.st_atime, stat.st_mtime + 86_400))
+    assert study.nothing_to_do()
+    assert "generate_images" in study.snakemake("-n", generation={"guidance": 2.0})
+
+
+def test_gc_removes_what_the_last_change_left_and_nothing_that_is_in_use(study):
+    images, before = set(study.images()), study.times()
+    study.prompts(PROMPTS[1:])
+    study.snakemake("small_generate")
+    old = {file for file in images - set(study.images()) if "/original-" in file}
+    assert old and "gc_delete removes them" in study.snakemake("gc")
+    assert study.times() == before
+    assert "removed; each one's name is in" in study.snakemake("gc_delete")
+    assert {file for file in images if not (study.results / file).exists()} >= old
+    assert all((study.results / file).exists() for file in study.images())
+    assert "Nothing to be done" in study.snakemake("small_generate", "-n")
