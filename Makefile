@@ -25,7 +25,7 @@ test: setup
 
 # One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
 bench-%: setup
-	@$(BIN)/python benchmarks/$*.py
+	@PYTHONPATH=. $(BIN)/python benchmarks/$*.py
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ include: "rules/external.smk"
 include: "rules/score.smk"
 include: "rules/tables.smk"
 include: "rules/human.smk"
+include: "rules/report.smk"
 include: "rules/verify.smk"
 
 
@@ -29,6 +30,7 @@ include: "rules/verify.smk"
 rule all:
     input:
         "results/tables/main.csv",
+        "results/report/index.html",
         [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
     message:
         "The study is complete"

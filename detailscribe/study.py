@@ -37,7 +37,8 @@ ALGORITHMS = {
     "plot": 1,
     "pool": 1,
     "sets": 1,
-    "report": 1,
+    "report": 2,
+    "reports": 1,
     "human_sheets": 1,
     "human_scores": 1,
     "miniature": 1,
@@ -159,7 +160,12 @@ class Study:
             "pool": {"scenarios": config["study"]},
             "sets": {"image_sets": self.image_sets()},
             "plot": {"notice": self.image_model["notice"]},
-            "report": {"notice": self.image_model["notice"]},
+            "report": {
+                "notice": self.image_model["notice"],
+                "methods": [vars(method) for method in self.methods()],
+                "critics": [{"name": name, "candidates": list(self.candidates(name))} for name in config["critics"]],
+            },
+            "reports": {"notice": self.image_model["notice"], "scenarios": config["study"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
         drawn = {key: config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}

@@ -47,6 +47,7 @@ wildcard_constraints:
     topics="|".join([*config["topics"], "none"]),
 
 
+CAPTIONS = [str(path) for path in sorted((Path(workflow.basedir) / "rules" / "captions").glob("*.rst"))]
 FIRST = STUDY.originals()[0]
 RATERS = config["human"]["raters"]
 
@@ -67,6 +68,11 @@ def folder_of(image_set):
         return [path] if Path(path).is_dir() else []
 
     return folder
+
+
+def existing(path):
+    """A file that only counts where people have made it."""
+    return [path] if Path(path).exists() else []
 
 
 def folders_of(image_sets):
@@ -117,8 +123,9 @@ def stage_files(scenario, stage):
         "select": ["selections/multi_seed/{shard}.jsonl"] if STUDY.methods_named("multi_seed") else [],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
-            *("figures/main.svg", "report/index.html"),
+            "figures/main.svg",
         ],
+        "report": ["report/index.html"],
         "human_sheets": [f"human/sheets/{file}" for file in ["key.jsonl", *(f"{rater}.xlsx" for rater in RATERS)]],
         "human_scores": ["human/ratings.csv", "human/main.csv"],
     }[stage]
@@ -127,7 +134,7 @@ def stage_files(scenario, stage):
     ]
 
 
-STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables"]
+STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables", "report"]
 # Stages that only their own name asks for: people have to do something in between.
 HUMAN = ["human_sheets", "human_scores"]
 

@@ -1,7 +1,7 @@
-# Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and the report.
+# Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and their figures.
 # Reads   every output of a scenario
-# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/main.csv, tables/published.csv, figures/main.svg,
-#         report/index.html; results/tables/main.csv
+# Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/main.csv, tables/published.csv, figures/main.svg;
+#         results/tables/main.csv
 
 
 rule clean_dictionary:
@@ -9,7 +9,7 @@ rule clean_dictionary:
     input:
         prompts="results/{scenario}/prompts.jsonl",
         outputs=lambda wildcards: [
-            file for stage in STAGES if stage != "tables" for file in stage_files(wildcards.scenario, stage)
+            file for stage in STAGES if stage not in ("tables", "report") for file in stage_files(wildcards.scenario, stage)
         ],
         parameters="results/parameters/clean.json",
     output:
@@ -92,34 +92,3 @@ rule plot_scenario:
         "Plotting {wildcards.scenario}"
     script:
         "../scripts/plot_scenario.py"
-
-
-rule write_report:
-    """One page: tables, what was dropped, and the images of each prompt side by side."""
-    input:
-        prompts="results/{scenario}/prompts.jsonl",
-        dictionary="results/{scenario}/dictionary.jsonl",
-        dropped="results/{scenario}/dropped.tsv",
-        table="results/{scenario}/tables/main.csv",
-        published="results/{scenario}/tables/published.csv",
-        figure="results/{scenario}/figures/main.svg",
-        decompositions=lambda wildcards: stage_files(wildcards.scenario, "decompose"),
-        critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
-        manifests=lambda wildcards: expand(
-            "results/{scenario}/images/{image_set}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            image_set=STUDY.image_sets(),
-            shard=STUDY.shards(wildcards.scenario),
-        ),
-        scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
-        parameters="results/parameters/report.json",
-    output:
-        "results/{scenario}/report/index.html",
-    log:
-        "logs/write_report/{scenario}.log",
-    conda:
-        "../envs/tables.yaml"
-    message:
-        "Reporting {wildcards.scenario}"
-    script:
-        "../scripts/write_report.py"
