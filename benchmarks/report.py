@@ -42,27 +42,7 @@ METHODS = [
     {"name": "detailscribe", "candidates": CRITICS["detailscribe"], "headline": "oracle"},
     {"name": "ablation", "candidates": CRITICS["ablation"], "headline": "oracle"},
 ]
-WORDS = [
-    "an",
-    "otter",
-    "and",
-    "heron",
-    "share",
-    "one",
-    "red",
-    "umbrella",
-    "while",
-    "two",
-    "badgers",
-    "carry",
-    "the",
-    "long",
-    "ladder",
-    "through",
-    "a",
-    "narrow",
-    "doorway",
-]
+TEXT = "an otter and a heron share one red umbrella while two badgers carry the ladder through a narrow door"
 MASTERS = 40  # different pictures; each file adds its own name behind the end of one
 
 
@@ -71,7 +51,11 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
     chance = random.Random(0)
     masters = [_picture(number, side_px) for number in range(MASTERS)]
     prompts = [
-        {"id": f"topic-{n}-{digest(n)[:10]}", "topic": f"topic {n}", "prompt": " ".join(chance.choices(WORDS, k=25))}
+        {
+            "id": f"topic-{n}-{digest(n)[:10]}",
+            "topic": f"topic {n}",
+            "prompt": " ".join(chance.choices(TEXT.split(), k=25)),
+        }
         for n in range(count)
     ]
     base = folder / "results" / "large"

@@ -1,8 +1,8 @@
 """The report: a folder of static pages that opens from disk or lies on any web server.
 
-A scenario's site holds an overview, a page a prompt, small images made once and the full ones as hard links. The site of a
-study holds the sites of its scenarios in folders and one overview over all of them. No page asks any other host for
-anything. What is there already is kept, so that one changed prompt costs its own page.
+A scenario's site holds an overview, a page a prompt, small images made once and the full ones as hard links. A study's
+site holds those of its scenarios in folders, and one overview over all. No page asks another host for anything. What is
+there already is kept, so that one changed prompt costs its own page.
 """
 
 import json
@@ -121,7 +121,7 @@ def _write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) 
 
 
 def _headlines(main: pd.DataFrame) -> list[tuple[str, list[str], dict[str, dict[str, dict]]]]:
-    """(scenario, metrics, {method: {metric: row}}) of the rows that the paper would show; `best` marks a metric's best."""
+    """(scenario, metrics, {method: {metric: row}}) of the rows that the paper would show; `best` marks the highest."""
     tables = []
     for scenario, rows in main[main["headline"]].groupby("scenario", sort=False):
         best = rows.groupby("metric")["mean"].transform("max") == rows["mean"]

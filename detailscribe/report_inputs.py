@@ -1,4 +1,4 @@
-"""What a report job gathers besides the prompts: tables and figures with their captions, run times, versions, settings."""
+"""What a report job gathers: the stages' rows, tables and figures with captions, run times, versions, settings."""
 
 import subprocess
 from collections.abc import Iterable
@@ -127,12 +127,12 @@ def commit(folder: Path) -> str:
 
 
 def judges_words(scores: dict[str, dict], store: Path) -> dict[str, dict[tuple[str, str], list[str]]]:
-    """What judges wrote, by judge, by (id, image set), from the exchanges that their rows name; a missing one is left out."""
+    """What judges wrote, by judge, by (id, image set), from the exchanges that their rows name, where kept."""
     words: dict[str, dict] = {}
     texts: dict[str, str] = {}
     for metric, rows in scores.items():
         for place, row in rows.items():
-            for digest in row.get("exchange") or []:
+            for digest in filter(None, row.get("exchange") or []):
                 if digest not in texts:
                     texts[digest] = _text(store, digest)
                 if texts[digest]:

@@ -1,4 +1,4 @@
-"""Images of a site: small ones made once, full ones as hard links, so that the site's folder is whole and takes no room."""
+"""Images of a site: small ones made once, full ones as hard links, so that its folder is whole and takes no room."""
 
 import contextlib
 import os

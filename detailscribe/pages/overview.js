@@ -93,24 +93,17 @@ const ORDERS = {
   score: (card) => card.value,
   disagreement: (card) => card.disagreement,
 };
-let order = "";
+let order = cards.map((card) => card.index).join(); // as it stands on the page
 
 function find() {
   const words = control("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const [low, high] = ["from", "to"].map((name) => (control(name).value === "" ? null : Number(control(name).value)));
-  let count = 0;
-  for (const card of cards) {
-    const stays = keeps(card, words, low, high);
-    if (card.item.hidden === stays) card.item.hidden = !stays;
-    count += stays;
-  }
-  document.getElementById("count").textContent = `${count} of ${cards.length} prompts`;
+  const found = cards.filter((card) => keeps(card, words, low, high));
+  document.getElementById("count").textContent = `${found.length} of ${cards.length} prompts`;
   const by = ORDERS[control("sort").value];
-  const sorted = by
-    ? [...cards].sort((a, b) => (by(b) ?? -Infinity) - (by(a) ?? -Infinity) || a.index - b.index)
-    : cards;
-  const wanted = sorted.map((card) => card.index).join();
-  if (wanted !== order) list.append(...sorted.map((card) => card.item));
+  if (by) found.sort((a, b) => (by(b) ?? -Infinity) - (by(a) ?? -Infinity) || a.index - b.index);
+  const wanted = found.map((card) => card.index).join();
+  if (wanted !== order) list.replaceChildren(...found.map((card) => card.item));
   order = wanted;
 }
 
@@ -149,7 +142,7 @@ addEventListener("keydown", (event) => {
     control("search").focus();
     event.preventDefault();
   } else if (event.key === "j" || event.key === "k") {
-    const links = [...list.querySelectorAll("li:not([hidden]) > a")];
+    const links = [...list.querySelectorAll("li > a")];
     const here = links.indexOf(document.activeElement);
     const next = links[event.key === "j" ? Math.min(here + 1, links.length - 1) : Math.max(here - 1, 0)];
     next?.focus();
