@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint format clean docs/rulegraph.svg
+.PHONY: setup demo test lint format pictures clean docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -41,6 +41,10 @@ format: setup
 # The README's picture of the rules; needs Graphviz (apt-get install graphviz).
 docs/rulegraph.svg: setup
 	$(SNAKEMAKE) toy_data_001 --rulegraph 2>/dev/null | tred | dot -Tsvg > $@
+
+# All pictures of the README; needs Chromium too (apt-get install chromium).
+pictures: docs/rulegraph.svg demo
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf results logs benchmarks/*/ .snakemake
