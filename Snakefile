@@ -9,6 +9,9 @@ min_version("9.9")
 CONFIG = "config/config.yaml"
 
 
+report: "rules/captions/study.rst"
+
+
 configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir) / CONFIG)
 
 

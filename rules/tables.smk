@@ -9,7 +9,10 @@ rule clean_dictionary:
     input:
         prompts="results/{scenario}/prompts.jsonl",
         outputs=lambda wildcards: [
-            file for stage in STAGES if stage not in ("tables", "report") for file in stage_files(wildcards.scenario, stage)
+            file
+            for stage in STAGES
+            if stage not in ("tables", "report")
+            for file in stage_files(wildcards.scenario, stage)
         ],
         parameters="results/parameters/clean.json",
     output:
@@ -32,7 +35,7 @@ rule tabulate_scenario:
         scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
         parameters="results/parameters/tabulate.json",
     output:
-        "results/{scenario}/tables/main.csv",
+        report("results/{scenario}/tables/main.csv", caption="captions/tables_main.rst", category="{scenario}"),
     log:
         "logs/tabulate_scenario/{scenario}.log",
     conda:
@@ -49,7 +52,7 @@ rule pool_tables:
         tables=expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
         parameters="results/parameters/pool.json",
     output:
-        "results/tables/main.csv",
+        report("results/tables/main.csv", caption="captions/tables_main.rst", category="the study"),
     log:
         "logs/pool_tables.log",
     conda:
@@ -66,7 +69,9 @@ rule compare_published:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/compare.json",
     output:
-        "results/{scenario}/tables/published.csv",
+        report(
+            "results/{scenario}/tables/published.csv", caption="captions/tables_published.rst", category="{scenario}"
+        ),
     log:
         "logs/compare_published/{scenario}.log",
     conda:
@@ -83,7 +88,7 @@ rule plot_scenario:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/plot.json",
     output:
-        "results/{scenario}/figures/main.svg",
+        report("results/{scenario}/figures/main.svg", caption="captions/figures_main.rst", category="{scenario}"),
     log:
         "logs/plot_scenario/{scenario}.log",
     conda:

@@ -1,5 +1,6 @@
 """The small study is run once; each test works on a copy of its folder."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.workflow.small_study import PROMPTS, Study
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """The small study after a whole run, made once for all test processes."""
-    folder = tmp_path_factory.getbasetemp().parent / "finished"
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
     with FileLock(f"{folder}.lock"):
         if not (folder / "done").exists():
             study = Study(folder)
