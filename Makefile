@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slurm faults gc lint format clean exchanges-pack exchanges-unpack docs/rulegraph.svg
+.PHONY: setup demo test test-slurm faults gc lint format pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -37,7 +37,7 @@ gc: setup
 
 # One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
 bench-%: setup
-	@$(BIN)/python benchmarks/$*.py
+	@PYTHONPATH=. $(BIN)/python benchmarks/$*.py
 
 # All exchanges of the study in one file, IMAGES=1 with the drawn images; and such a file put into this folder.
 ARCHIVE ?= study.tar.gz
@@ -61,6 +61,10 @@ format: setup
 # The README's picture of the rules; needs Graphviz (apt-get install graphviz).
 docs/rulegraph.svg: setup
 	$(SNAKEMAKE) toy_data_001 --rulegraph 2>/dev/null | tred | dot -Tsvg > $@
+
+# All pictures of the README; needs Chromium too (apt-get install chromium).
+pictures: docs/rulegraph.svg demo
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf results logs benchmarks/*/ .snakemake

@@ -9,6 +9,9 @@ min_version("9.9")
 CONFIG = "config/config.yaml"
 
 
+report: "rules/captions/study.rst"
+
+
 configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir) / CONFIG)
 
 
@@ -24,6 +27,7 @@ include: "rules/score.smk"
 include: "rules/tables.smk"
 include: "rules/human.smk"
 include: "rules/cost.smk"
+include: "rules/report.smk"
 include: "rules/verify.smk"
 
 
@@ -33,6 +37,7 @@ rule all:
         "results/tables/main.csv",
         "results/tables/published.csv",
         "results/tables/cost.csv",
+        "results/report/index.html",
         [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
     message:
         "The study is complete"

@@ -44,7 +44,8 @@ ALGORITHMS = {
     "pool": 2,
     "cost": 1,
     "sets": 1,
-    "report": 1,
+    "report": 2,
+    "reports": 1,
     "human_sheets": 2,
     "human_scores": 2,
     "human_agreement": 1,
@@ -176,7 +177,12 @@ class Study:
                 "selector": config["seed_selector"],
             },
             "cost": {key: sorted(config[key]) for key in ("critics", "rewriters", "external", "judges")},
-            "report": {"notice": self.image_model["notice"]},
+            "report": {
+                "notice": self.image_model["notice"],
+                "methods": [vars(method) for method in self.methods()],
+                "critics": [{"name": name, "candidates": list(self.candidates(name))} for name in config["critics"]],
+            },
+            "reports": {"notice": self.image_model["notice"], "scenarios": config["study"]},
         }
         human = {"methods": [vars(method) for method in self.rated()], "raters": config["human"]["raters"]}
         drawn = {key: config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}

@@ -81,6 +81,7 @@ def preflight_of(jobs):
         raise WorkflowError("Preflight: " + " ".join(findings.problems))
 
 
+CAPTIONS = [str(path) for path in sorted((Path(workflow.basedir) / "rules" / "captions").glob("*.rst"))]
 FIRST = STUDY.originals()[0]
 RATERS = config["human"]["raters"]
 FIGURES = ["main", "bars", "wins", "compute"]
@@ -102,6 +103,11 @@ def folder_of(image_set):
         return [path] if Path(path).is_dir() else []
 
     return folder
+
+
+def existing(path):
+    """A file that only counts where people have made it."""
+    return [path] if Path(path).exists() else []
 
 
 def folders_of(image_sets):
@@ -175,8 +181,8 @@ def stage_files(scenario, stage):
             *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares", "cost")),
             *("tables/main.md", "tables/main.tex"),
             *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
-            "report/index.html",
         ],
+        "report": ["report/index.html"],
         "human_sheets": ["human/sheets/key.jsonl"]
         + [f"human/sheets/{rater}.{kind}" for rater in RATERS for kind in ("xlsx", "html")],
         "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
@@ -187,7 +193,7 @@ def stage_files(scenario, stage):
     ]
 
 
-STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables"]
+STAGES = ["decompose", "generate", "critique", "refine", "external", "score", "select", "tables", "report"]
 # Stages that only their own name asks for: people have to do something in between.
 HUMAN = ["human_sheets", "human_scores", "human_agreement"]
 

@@ -23,7 +23,7 @@ rule tabulate_cost:
         ),
         parameters="results/parameters/cost.json",
     output:
-        "results/{scenario}/tables/cost.csv",
+        report("results/{scenario}/tables/cost.csv", caption="captions/tables_cost.rst", category="{scenario}"),
     log:
         "logs/tabulate_cost/{scenario}.log",
     conda:
@@ -40,15 +40,16 @@ rule pool_cost:
         tables=expand("results/{scenario}/tables/cost.csv", scenario=config["study"]),
         parameters="results/parameters/pool.json",
     output:
-        "results/tables/cost.csv",
+        report("results/tables/cost.csv", caption="captions/tables_cost.rst", category="the study"),
     log:
         "logs/pool_cost.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
         "Pooling the costs of the study"
     script:
-        "../scripts/pool_tables.py"
+        "../scripts/pool_cost.py"
 
 
 rule preflight:

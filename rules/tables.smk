@@ -1,7 +1,7 @@
-# Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and the report.
+# Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and their figures.
 # Reads   every output of a scenario
 # Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/{scores,main,strata,optimism,judges,published}.csv,
-#         tables/main.{md,tex}, figures/{main,bars,wins,compute}.{svg,png}, report/index.html;
+#         tables/main.{md,tex}, figures/{main,bars,wins,compute}.{svg,png};
 #         results/tables/{main,pooled,optimism,judges,published}.csv and pooled.{md,tex}
 
 
@@ -10,7 +10,10 @@ rule clean_dictionary:
     input:
         prompts="results/{scenario}/prompts.jsonl",
         outputs=lambda wildcards: [
-            file for stage in STAGES if stage != "tables" for file in stage_files(wildcards.scenario, stage)
+            file
+            for stage in STAGES
+            if stage not in ("tables", "report")
+            for file in stage_files(wildcards.scenario, stage)
         ],
         parameters="results/parameters/clean.json",
     output:
@@ -37,10 +40,16 @@ rule tabulate_scenario:
         parameters="results/parameters/tabulate.json",
     output:
         scores="results/{scenario}/tables/scores.csv",
-        main="results/{scenario}/tables/main.csv",
-        strata="results/{scenario}/tables/strata.csv",
-        optimism="results/{scenario}/tables/optimism.csv",
-        judges="results/{scenario}/tables/judges.csv",
+        main=report("results/{scenario}/tables/main.csv", caption="captions/tables_main.rst", category="{scenario}"),
+        strata=report(
+            "results/{scenario}/tables/strata.csv", caption="captions/tables_strata.rst", category="{scenario}"
+        ),
+        optimism=report(
+            "results/{scenario}/tables/optimism.csv", caption="captions/tables_optimism.rst", category="{scenario}"
+        ),
+        judges=report(
+            "results/{scenario}/tables/judges.csv", caption="captions/tables_judges.rst", category="{scenario}"
+        ),
         markdown="results/{scenario}/tables/main.md",
         latex="results/{scenario}/tables/main.tex",
     log:
@@ -61,10 +70,10 @@ rule pool_tables:
         scores=expand("results/{scenario}/tables/scores.csv", scenario=config["study"]),
         parameters="results/parameters/pool.json",
     output:
-        main="results/tables/main.csv",
-        pooled="results/tables/pooled.csv",
-        optimism="results/tables/optimism.csv",
-        judges="results/tables/judges.csv",
+        main=report("results/tables/main.csv", caption="captions/tables_main.rst", category="the study"),
+        pooled=report("results/tables/pooled.csv", caption="captions/tables_main.rst", category="the study"),
+        optimism=report("results/tables/optimism.csv", caption="captions/tables_optimism.rst", category="the study"),
+        judges=report("results/tables/judges.csv", caption="captions/tables_judges.rst", category="the study"),
         markdown="results/tables/pooled.md",
         latex="results/tables/pooled.tex",
     log:
@@ -84,7 +93,9 @@ rule compare_published:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/compare.json",
     output:
-        "results/{scenario}/tables/published.csv",
+        report(
+            "results/{scenario}/tables/published.csv", caption="captions/tables_published.rst", category="{scenario}"
+        ),
     log:
         "logs/compare_published/{scenario}.log",
     localrule: True
@@ -119,11 +130,15 @@ rule plot_scenario:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/plot.json",
     output:
-        expand(
-            "results/{{scenario}}/figures/{figure}.{kind}",
-            figure=FIGURES,
-            kind=["svg", "png"],
-        ),
+        [
+            report(
+                f"results/{{scenario}}/figures/{name}.svg",
+                caption=f"captions/figures_{name}.rst",
+                category="{scenario}",
+            )
+            for name in FIGURES
+        ],
+        expand("results/{{scenario}}/figures/{figure}.png", figure=FIGURES),
     log:
         "logs/plot_scenario/{scenario}.log",
     localrule: True
@@ -133,36 +148,3 @@ rule plot_scenario:
         "Plotting {wildcards.scenario}"
     script:
         "../scripts/plot_scenario.py"
-
-
-rule write_report:
-    """One page: tables, what was dropped, and the images of each prompt side by side."""
-    input:
-        prompts="results/{scenario}/prompts.jsonl",
-        dictionary="results/{scenario}/dictionary.jsonl",
-        dropped="results/{scenario}/dropped.tsv",
-        table="results/{scenario}/tables/main.csv",
-        published="results/{scenario}/tables/published.csv",
-        figure="results/{scenario}/figures/main.svg",
-        decompositions=lambda wildcards: stage_files(wildcards.scenario, "decompose"),
-        critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
-        manifests=lambda wildcards: expand(
-            "results/{scenario}/images/{image_set}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            image_set=STUDY.image_sets(),
-            shard=STUDY.shards(wildcards.scenario),
-        ),
-        scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
-        cost="results/{scenario}/tables/cost.csv",
-        parameters="results/parameters/report.json",
-    output:
-        "results/{scenario}/report/index.html",
-    log:
-        "logs/write_report/{scenario}.log",
-    localrule: True
-    conda:
-        "../envs/tables.yaml"
-    message:
-        "Reporting {wildcards.scenario}"
-    script:
-        "../scripts/write_report.py"

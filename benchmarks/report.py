@@ -1,0 +1,251 @@
+"""How long the report takes: built whole, built again after one prompt changed, and in a browser.
+
+A synthetic study of 1000 prompts with 12 images of 1024 x 1024 each goes through the code that the report's rules
+call. Every image file has bytes of its own, so that every one is read, shrunk and linked. The browser is headless
+Chromium.
+"""
+
+import argparse
+import io
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from detailscribe.records import digest, file_sha256, read_rows, write_rows
+from detailscribe.report import Overview, write_scenario
+from detailscribe.report_inputs import scenario
+
+SETS = [
+    *(f"original-{seed}" for seed in (1, 2)),
+    "gpt_rewrite",
+    *(f"{name}-k{k}" for name in ("detailscribe", "ablation") for k in (0, 1, 2, 4)),
+    "gpt_refine",
+]
+METRICS = ("clip_score", "image_reward", "blip_vqa", "judge-main")
+CRITICS = {
+    name: [item for item in SETS if item.startswith(name)] for name in ("detailscribe", "ablation", "gpt_refine")
+}
+METHODS = [
+    {"name": "sd", "candidates": ["original-1"], "headline": "single"},
+    {"name": "gpt_rewrite", "candidates": ["gpt_rewrite"], "headline": "single"},
+    {"name": "gpt_refine", "candidates": ["gpt_refine"], "headline": "single"},
+    {"name": "multi_seed", "candidates": ["original-1", "original-2"], "headline": "by:clip_score"},
+    {"name": "detailscribe", "candidates": CRITICS["detailscribe"], "headline": "oracle"},
+    {"name": "ablation", "candidates": CRITICS["ablation"], "headline": "oracle"},
+]
+TEXT = "an otter and a heron share one red umbrella while two badgers carry the ladder through a narrow door"
+MASTERS = 40  # different pictures; each file adds its own name behind the end of one
+
+
+def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
+    """Write a study as the stages do; the input files of the report's rule."""
+    chance = random.Random(0)
+    masters = [_picture(number, side_px) for number in range(MASTERS)]
+    prompts = [
+        {
+            "id": f"topic-{n}-{digest(n)[:10]}",
+            "topic": f"topic {n}",
+            "prompt": " ".join(chance.choices(TEXT.split(), k=25)),
+        }
+        for n in range(count)
+    ]
+    base = folder / "results" / "large"
+    write_rows(base / "prompts.jsonl", prompts)
+    ok = {"status": "ok", "reason": ""}
+    parts = [
+        {"id": row["id"], **ok, "concept": "sharing", "components": ["otter holds pole", "heron leans"]}
+        for row in prompts
+    ]
+    write_rows(base / "decompositions" / "a.jsonl", parts)
+    for critic in CRITICS:
+        rows = [
+            {
+                "id": row["id"],
+                **ok,
+                "critique": row["prompt"] * 6,
+                "refined_prompt": f"{row['prompt']} in firm contact, seen from the side",
+            }
+            for row in prompts
+        ]
+        write_rows(base / "critiques" / critic / "a.jsonl", rows)
+    for name in SETS:
+        rows = []
+        for row in prompts:
+            path = base / "images" / name / "a" / f"{row['id']}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(chance.choice(masters) + f"{name}/{row['id']}".encode())
+            rows.append(
+                {"id": row["id"], **ok, "file": str(path.relative_to(folder / "results")), "sha256": file_sha256(path)}
+            )
+            rows[-1] |= {"key": digest([name, row["id"]]), "prompt": row["prompt"], "seed": 1, "k": None}
+        write_rows(base / "images" / name / "a.jsonl", rows)
+    for metric in METRICS:
+        rows = [
+            {"id": row["id"], "image_set": name, **ok, "score": chance.random()}
+            | ({"exchange": [_exchange(folder, row["id"], name)]} if metric == "judge-main" else {})
+            for name in SETS
+            for row in prompts
+        ]
+        write_rows(base / "scores" / metric / "a.jsonl", rows)
+    (base / "dropped.tsv").write_text(
+        "id\ttopic\tstage\timage_set\tstatus\treason\n"
+        + "".join(
+            f"{row['id']}\t{row['topic']}\tscore\tgpt_refine\trefused\tthe model declined\n" for row in prompts[::50]
+        )
+    )
+    return SimpleNamespace(
+        prompts=base / "prompts.jsonl",
+        decompositions=[base / "decompositions" / "a.jsonl"],
+        critiques=[base / "critiques" / name / "a.jsonl" for name in CRITICS],
+        manifests=[base / "images" / name / "a.jsonl" for name in SETS],
+        scores=[base / "scores" / metric / "a.jsonl" for metric in METRICS],
+        dropped=[base / "dropped.tsv"],
+        ratings=[],
+    )
+
+
+def _picture(number: int, side_px: int) -> bytes:
+    """A JPEG with shapes and some noise, about as heavy as a photograph."""
+    noise = np.random.default_rng(number)
+    coarse = Image.fromarray(noise.integers(0, 255, (24, 24, 3), dtype=np.uint8)).resize(
+        (side_px, side_px), Image.BICUBIC
+    )
+    grain = noise.normal(0, 6, (side_px, side_px, 1))
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(np.asarray(coarse) + grain, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=75)
+    return buffer.getvalue()
+
+
+def _exchange(folder: Path, id: str, image_set: str) -> str:
+    """Record a judgement; its digest."""
+    request = {"kind": "chat", "messages": [{"role": "user", "content": f"Grade {image_set} of {id}"}]}
+    reply = {"status": "ok", "reason": "", "text": "Both hold the pole. <4>", "image": None, "image_sha256": None}
+    name = digest(request)
+    path = folder / "exchanges" / name[:2] / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"request": request, "reply": reply, "usage": None, "served_model": "", "date": ""}))
+    return name
+
+
+def build(folder: Path, files: SimpleNamespace, threads: int) -> float:
+    """Seconds for the site, its inputs read from disk."""
+    start = time.perf_counter()
+    critics = [{"name": name, "candidates": sets} for name, sets in CRITICS.items()]
+    told = scenario("large", files, {"methods": METHODS, "critics": critics}, folder / "exchanges")
+    rows = [
+        {
+            "scenario": "large",
+            "method": method["name"],
+            "selection": method["headline"],
+            "metric": metric,
+            "n": 1000,
+            "mean": 0.5,
+            "low95": 0.4,
+            "high95": 0.6,
+            "headline": True,
+        }
+        for method in METHODS
+        for metric in METRICS
+    ]
+    overview = Overview("large", "", pd.DataFrame(rows), dropped=[{"scenario": "large", **row} for row in told.dropped])
+    write_scenario(folder / "results" / "large" / "report", told, overview, folder / "results", threads)
+    return time.perf_counter() - start
+
+
+def change_one(folder: Path, files: SimpleNamespace) -> None:
+    """Give one prompt another text and other images."""
+    side = Image.new("RGB", (1024, 1024), "teal")
+    for manifest in files.manifests:
+        rows = read_rows(manifest)
+        path = folder / "results" / rows[7]["file"]
+        path = path.with_name(f"changed-{path.name}")
+        side.save(path)
+        rows[7] |= {"file": str(path.relative_to(folder / "results")), "sha256": file_sha256(path)}
+        write_rows(manifest, rows)
+    rows = read_rows(files.prompts)
+    rows[7]["prompt"] = "A changed prompt."
+    write_rows(files.prompts, rows)
+
+
+def browse(page: Path, chromium: str) -> tuple[float, dict[str, float]]:
+    """Seconds until the overview answers, and milliseconds until each filter is painted."""
+    from playwright.sync_api import sync_playwright
+
+    actions = {
+        "search": ("search", "heron ladder"),
+        "status": ("status", "refused"),
+        "range": ("from", "0.9"),
+        "method": ("method", "ablation"),
+        "sort by gain": ("sort", "gain"),
+        "sort by disagreement": ("sort", "disagreement"),
+    }
+    act = """async ([name, value]) => {
+        const start = performance.now();
+        const field = document.getElementById(name);
+        field.value = value;
+        field.dispatchEvent(new Event("input", {bubbles: true}));
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        return performance.now() - start;
+    }"""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        window = browser.new_page(viewport={"width": 1280, "height": 900})
+        start = time.perf_counter()
+        window.goto(page.as_uri(), wait_until="commit")
+        window.wait_for_selector("html[data-ready=yes]", state="attached")
+        window.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        interactive = time.perf_counter() - start
+        times = {}
+        for label, action in actions.items():
+            window.wait_for_timeout(300)
+            times[label] = window.evaluate(act, list(action))
+            window.evaluate("document.getElementById('controls').reset()")
+        browser.close()
+    return interactive, times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--side-px", type=int, default=1024)
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    threads = os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(f"writing {arguments.prompts} prompts with {len(SETS)} images of {arguments.side_px} px each")
+        files = synthetic(folder, arguments.prompts, arguments.side_px)
+        whole = build(folder, files, threads)
+        print(f"built whole with {threads} threads: {whole:.1f} s")
+        change_one(folder, files)
+        one = build(folder, files, threads)
+        print(f"built again after one prompt changed: {one:.1f} s")
+        interactive, times = None, {}
+        if chromium:
+            interactive, times = browse(folder / "results" / "large" / "report" / "index.html", chromium)
+            print(f"overview interactive after {interactive:.2f} s")
+            print(*(f"{label}: {value:.0f} ms" for label, value in times.items()), sep="\n")
+        else:
+            print("no Chromium on this machine: the browser was not timed")
+    figures = {
+        "build_s": round(whole, 2),
+        "rebuild_one_s": round(one, 2),
+        "interactive_s": interactive and round(interactive, 3),
+        "filter_ms": max(times.values(), default=None) and round(max(times.values()), 1),
+        "prompts": arguments.prompts,
+        "images": arguments.prompts * len(SETS),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+// The overview's explorer: filters, sorts and compares the prompts of data.js, and keeps its view in the address.
+"use strict";
+const { metrics, prompts, shown } = window.DETAILSCRIBE;
+const form = document.getElementById("controls");
+const list = document.getElementById("cards");
+const control = (name) => form.elements[name];
+const NAMES = ["search", "scenario", "method", "other", "metric", "status", "from", "to", "sort", "second"];
+const number = (value) => (value === null ? "–" : value.toFixed(3));
+
+// 1. One card a prompt, in the order of the file; the page holds them already, the pictures and scores come from here.
+const cards = [...list.children].map((item, index) => {
+  const link = item.querySelector("a");
+  const pair = document.createElement("div");
+  pair.className = "duo";
+  const slots = [0, 1].map(() => {
+    const slot = document.createElement("a");
+    slot.href = link.href;
+    slot.tabIndex = -1;
+    pair.append(slot);
+    return slot;
+  });
+  const scores = document.createElement("p");
+  scores.className = "scores";
+  item.prepend(pair);
+  item.append(scores);
+  const words = `${prompts[index].topic} ${prompts[index].prompt}`.toLowerCase();
+  return { item, link, slots, scores, words, index, value: null, gain: null, shown: ["", ""] };
+});
+
+// 2. What the chosen methods show of each prompt under the chosen metric.
+function compare() {
+  const [left, right] = [shown[control("method").value], shown[control("other").value]];
+  const metric = control("metric").value;
+  for (const card of cards) {
+    const [one, two] = [left[metric][card.index], right[metric][card.index]];
+    card.value = one[0];
+    card.gain = one[0] === null || two[0] === null ? null : one[0] - two[0];
+    const gain = card.gain === null ? "" : ` (${card.gain < 0 ? "−" : "+"}${Math.abs(card.gain).toFixed(3)})`;
+    card.scores.textContent = `${control("method").value} ${number(one[0])} · ${control("other").value} ${number(two[0])}${gain}`;
+    [one[1], two[1]].forEach((name, side) => picture(card, side, name));
+  }
+  const ranks = (name) => rank(cards.map(({ index }) => difference(left[name][index][0], right[name][index][0])));
+  const [here, there] = [ranks(metric), ranks(control("second").value)];
+  for (const card of cards) {
+    const [a, b] = [here[card.index], there[card.index]];
+    card.disagreement = a === null || b === null ? null : Math.abs(a - b);
+  }
+}
+
+const difference = (one, two) => (one === null || two === null ? null : one - two);
+
+// Share of the gains that are smaller, ties counted half, in [0, 1]; null stays null.
+function rank(values) {
+  const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
+  const first = new Map(), last = new Map();
+  sorted.forEach((value, place) => { if (!first.has(value)) first.set(value, place); last.set(value, place); });
+  const span = Math.max(1, sorted.length - 1);
+  return values.map((value) => (value === null ? null : (first.get(value) + last.get(value)) / 2 / span));
+}
+
+function picture(card, side, name) {
+  const slot = card.slots[side];
+  const path = name ? prompts[card.index].images[name] : undefined;
+  const wanted = path ?? `none ${name}`;
+  if (card.shown[side] === wanted) return;
+  card.shown[side] = wanted;
+  if (!path) {
+    slot.replaceChildren(Object.assign(document.createElement("span"), { className: "none", textContent: "no image" }));
+    return;
+  }
+  const image = document.createElement("img");
+  Object.assign(image, { loading: "lazy", width: 256, height: 256, alt: name });
+  image.src = path;
+  slot.replaceChildren(image);
+}
+
+// 3. Which prompts stay, and in what order.
+function keeps(card, words, low, high) {
+  const { scenario, statuses } = prompts[card.index];
+  const status = control("status").value;
+  if (control("scenario").value && scenario !== control("scenario").value) return false;
+  if (status === "complete" && statuses.length) return false;
+  if (status === "incomplete" && !statuses.length) return false;
+  if (status && status !== "complete" && status !== "incomplete" && !statuses.includes(status)) return false;
+  if (low !== null && !(card.value !== null && card.value >= low)) return false;
+  if (high !== null && !(card.value !== null && card.value <= high)) return false;
+  return words.every((word) => card.words.includes(word));
+}
+
+const ORDERS = {
+  gain: (card) => card.gain,
+  loss: (card) => (card.gain === null ? null : -card.gain),
+  score: (card) => card.value,
+  disagreement: (card) => card.disagreement,
+};
+let order = cards.map((card) => card.index).join(); // as it stands on the page
+
+function find() {
+  const words = control("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const [low, high] = ["from", "to"].map((name) => (control(name).value === "" ? null : Number(control(name).value)));
+  const found = cards.filter((card) => keeps(card, words, low, high));
+  document.getElementById("count").textContent = `${found.length} of ${cards.length} prompts`;
+  const by = ORDERS[control("sort").value];
+  if (by) found.sort((a, b) => (by(b) ?? -Infinity) - (by(a) ?? -Infinity) || a.index - b.index);
+  const wanted = found.map((card) => card.index).join();
+  if (wanted !== order) list.replaceChildren(...found.map((card) => card.item));
+  order = wanted;
+}
+
+// 4. The view in the address: what differs from the start.
+const start = Object.fromEntries(NAMES.map((name) => [name, control(name).value]));
+
+function write() {
+  const changed = NAMES.filter((name) => control(name).value !== start[name]);
+  const view = new URLSearchParams(changed.map((name) => [name, control(name).value]));
+  history.replaceState(null, "", changed.length ? `#${view}` : location.pathname + location.search + "#prompts");
+}
+
+function read() {
+  const view = new URLSearchParams(location.hash.slice(1));
+  for (const name of NAMES) {
+    control(name).value = view.get(name) ?? start[name];
+    if (control(name).value === "") control(name).value = start[name]; // a name that this study does not have
+  }
+  compare();
+  find();
+  if (NAMES.some((name) => view.has(name))) document.getElementById("prompts").scrollIntoView();
+}
+
+// 5. Events.
+form.addEventListener("input", ({ target }) => {
+  if (["method", "other", "metric", "second"].includes(target.name || target.id)) compare();
+  find();
+  write();
+});
+form.addEventListener("reset", () => setTimeout(() => { compare(); find(); write(); }));
+form.addEventListener("submit", (event) => event.preventDefault());
+addEventListener("hashchange", read);
+addEventListener("keydown", (event) => {
+  if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/") {
+    control("search").focus();
+    event.preventDefault();
+  } else if (event.key === "j" || event.key === "k") {
+    const links = [...list.querySelectorAll("li > a")];
+    const here = links.indexOf(document.activeElement);
+    const next = links[event.key === "j" ? Math.min(here + 1, links.length - 1) : Math.max(here - 1, 0)];
+    next?.focus();
+    next?.scrollIntoView({ block: "center" });
+  }
+});
+read();
+document.documentElement.dataset.ready = "yes";

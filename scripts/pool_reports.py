@@ -1,0 +1,14 @@
+"""results/report/: the study's site, the sites of its scenarios under one overview."""
+
+from pathlib import Path
+
+from detailscribe.jobs import by_id, job, parameters_of
+from detailscribe.report import write_study
+from detailscribe.report_inputs import overview
+
+with job(snakemake):
+    sites = {Path(file).parent.parent.name: Path(file).parent for file in snakemake.input.sites}
+    images = {file: by_id(file) for file in snakemake.input.manifests}
+    folders = {name: site.parent for name, site in sites.items()}
+    page = overview(snakemake, "The study", folders, parameters_of(snakemake)["notice"], images)
+    write_study(Path(snakemake.output[0]).parent, sites, page)
