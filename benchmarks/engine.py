@@ -9,10 +9,11 @@ refinement, its texts encoded; loading and compiling come before and are told ap
 (b) plain: the same without offload and quantisation.
 (c) this engine, by the profiles of config/config.yaml.
 
-On a CUDA card the model is SD3.5-large at 1024 x 1024 in bf16. On a processor it is a mid-size one at 256 x 256 in fp32
-with the same proportions between its parts: the T5 encoder has 0.6 times the transformer's weights, the two CLIPs 0.1
-times, T5's feed-forward is 2.5 times its width. There, relative to the drawing, encoding a text weighs more than
-at 1024 px and less than in SD3.5-large at 256 px; both shares are printed.
+On a CUDA card the model is SD3.5-large at 1024 x 1024 in bf16. On a processor it is a mid-size one at 128 x 128 in
+fp32 with the same proportions between the weights of its parts: the T5 encoder has 0.6 times the transformer's, the two
+CLIPs 0.1 times, T5's feed-forward is 2.5 times its width. So small a picture has fewer parts than its text, and what
+plain diffusers repeats, encoding texts and reading weights, weighs more than at 1024 px: the ratios of a processor are
+not those of a card. How much a text weighs is printed.
 
     python benchmarks/engine.py [--tiny] [--rounds N]
 
@@ -59,7 +60,7 @@ SIZES = {
         "vae": 128,
     },
     "middle": {
-        "px": 256,
+        "px": 128,
         "tokens": 128,
         "transformer": (320, 6),
         "t5": (320, 11),
