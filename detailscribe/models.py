@@ -7,8 +7,8 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 
-# What may follow the name that was asked: a date (2024-08-06, 20240806, 0806) or the tag of the newest.
-SNAPSHOT = re.compile(r"[-:@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest|\d{3})")
+# What may follow the name that was asked: a date (2024-08-06, 20240806, 0806), a number (001), the tag of the newest.
+SNAPSHOT = re.compile(r"[-:@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|latest|main)")
 
 
 def is_same_model(asked: str, served: str) -> bool:

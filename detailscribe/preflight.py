@@ -81,7 +81,7 @@ def list_models(name: str, endpoint: dict) -> dict[str, str | None]:
     )
     try:
         with client:
-            return {model.id: getattr(model, "shutdown_date", None) for model in client.models.list()}
+            found = {model.id: getattr(model, "shutdown_date", None) for model in client.models.list()}
     except openai.AuthenticationError:
         key_env = endpoint.get("key_env")
         way_out = f"check the key in the environment variable {key_env}" if key_env else "name its `key_env`"
@@ -92,6 +92,9 @@ def list_models(name: str, endpoint: dict) -> dict[str, str | None]:
         raise _Unchecked(f"could not be reached at {address(endpoint)}") from None
     except (openai.APIError, ValueError, TypeError, AttributeError):
         raise _Unchecked("gave no list of models that could be read") from None
+    if not found:
+        raise _Unchecked("gave an empty list of models")
+    return found
 
 
 class _Unchecked(Exception):

@@ -31,6 +31,7 @@ def check(server, *models, mode="live", settings=SETTINGS, **changes):
         ("claude", "claude-20250514", True),
         ("gemini-2.0-flash", "models/gemini-2.0-flash-001", True),
         ("llava", "llava:latest", True),
+        ("/models/tiny", "/models/tiny@main", True),
         ("gpt-4o", "gpt-4o-mini", False),
         ("gpt-4o", "gpt-4o-mini-2024-07-18", False),
         ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20", False),
@@ -72,6 +73,8 @@ def test_a_shutdown_date_warns_ahead_and_counts_before_the_table():
 
 
 def test_a_retired_model_stops_even_where_the_endpoint_says_nothing():
+    with ChatServer(models={}) as server:
+        assert "gave an empty list of models" in check(server, "some-model").notes[0]
     with ChatServer() as server:  # no list of models
         findings = check(server, "dall-e-3", "some-model")
         allowed = check(server, "dall-e-3", settings=SETTINGS | {"allow_models": ["dall-e-3"]})

@@ -27,6 +27,7 @@ def cost(study) -> list[dict]:
     return list(csv.DictReader(io.StringIO((study.results / "tables" / "cost.csv").read_text())))
 
 
+@pytest.mark.slow
 def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(study, fresh, tmp_path):
     said = {"message": f"slow down, {KEY} of {ORGANISATION} at {PASSWORD}", "code": None}
     met = set()
