@@ -87,7 +87,7 @@ def overview(snakemake, title: str, folders: dict[str, Path], notice: str, image
 
 
 def with_scenario(file: Path) -> pd.DataFrame:
-    """The main table of a scenario, or of all together (`results/tables/pooled.csv`), with a scenario column in front."""
+    """The main table of a scenario, or of all together (results/tables/pooled.csv), with a scenario column in front."""
     table = pd.read_csv(file)
     table.insert(0, "scenario", "all prompts" if file.stem == "pooled" else file.parent.parent.name)
     return table
