@@ -1,5 +1,6 @@
 """What a report job gathers: the stages' rows, tables and figures with captions, run times, versions, settings."""
 
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -82,8 +83,14 @@ def overview(snakemake, title: str, folders: dict[str, Path], notice: str, image
         runs=run_times(Path("benchmarks"), folders),
         versions={name: " and ".join(sorted(versions)) for name, versions in sorted(software.items())},
         commit=commit(Path(snakemake.scriptdir)),
-        config=yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True, width=100),
+        config=settings(snakemake.config),
     )
+
+
+def settings(config: dict) -> str:
+    """The configuration as YAML, without a name and password that an address may carry."""
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+    return re.sub(r"(\w://)[^/@\s]+@", r"\1", text)
 
 
 def with_scenario(file: Path) -> pd.DataFrame:

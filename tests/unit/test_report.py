@@ -12,7 +12,7 @@ from PIL import Image
 from detailscribe import thumbnails
 from detailscribe.records import digest, file_sha256
 from detailscribe.report import Overview, write_scenario, write_study
-from detailscribe.report_inputs import commit, judges_words, run_times
+from detailscribe.report_inputs import commit, judges_words, run_times, settings
 from detailscribe.stories import Scenario, changes, choice, favourite
 from tests.browser import browser as chromium
 
@@ -240,6 +240,11 @@ def test_run_times_add_up_the_jobs_of_a_rule(tmp_path):
 def test_words_of_a_judge_whose_exchange_is_gone_are_left_out(tmp_path):
     rows = {("a", "o1"): {"exchange": ["0" * 64]}, ("b", "o1"): {"exchange": [None]}}
     assert judges_words({"judge-main": rows}, tmp_path) == {}
+
+
+def test_the_configuration_is_shown_without_what_opens_an_endpoint():
+    text = settings({"endpoints": {"mine": {"base_url": "https://me:secret@host.example/v1", "key_env": "MY_KEY"}}})
+    assert "secret" not in text and "https://host.example/v1" in text and "MY_KEY" in text
 
 
 def test_a_folder_without_git_has_no_commit(tmp_path):
