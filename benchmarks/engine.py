@@ -15,7 +15,7 @@ CLIPs 0.1 times, T5's feed-forward is 2.5 times its width. So small a picture ha
 plain diffusers repeats, encoding texts and reading weights, weighs more than at 1024 px: the ratios of a processor are
 not those of a card. How much a text weighs is printed.
 
-    python benchmarks/engine.py [--tiny] [--rounds N]
+    python benchmarks/engine.py [--tiny] [--rounds N] [--profiles exact ...]
 
 The last line is JSON. `rows_per_prompt` counts a row of the transformer for each image and step, the second one that
 guidance adds left out; it and `encoder_calls_per_text` are those of this engine. `speedup_vs_plain` and
@@ -49,6 +49,7 @@ GENERATION = {"steps": 28, "guidance": 4.5, "swap_pooled": False}
 PROMPT = "A fox and a parrot perch on a narrow branch, balancing while they exchange glances."
 REFINED = f"{PROMPT} The claws of the parrot hold the branch, the fox stands on four whole legs, and both look up."
 LOSSLESS = ("exact", "fast")
+PROFILES = [*LOSSLESS, "faster", "paper"]
 # Sizes: image and texts, transformer (width, layers), T5 (width, layers), CLIPs (width, layers each), decoder's width.
 SIZES = {
     "large": {
@@ -256,7 +257,7 @@ def release(where: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def ways(folder: Path, size: dict, cuda: bool) -> dict:
+def ways(folder: Path, size: dict, cuda: bool, profiles: list[str]) -> dict:
     """How to make each way, by name; a way that cannot run here raises a sentence when it is made."""
     config = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text(encoding="utf-8"))
     fixed = {"path": str(folder), "revision": "benchmark", "size_px": size["px"], "max_sequence_length": size["tokens"]}
@@ -267,7 +268,7 @@ def ways(folder: Path, size: dict, cuda: bool) -> dict:
 
     made = {"a released": lambda: Plain(load_engine(profile("paper"), GENERATION).pipe, size)}
     made["b plain"] = lambda: Plain(load_engine(profile("exact"), GENERATION).pipe, size)
-    for name in ("exact", "fast", "faster", "paper"):
+    for name in profiles:
         made[f"c {name}"] = lambda name=name: load_engine(profile(name), GENERATION)
     return made
 
@@ -322,6 +323,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the candidates of a prompt in every way.")
     parser.add_argument("--tiny", action="store_true", help="a tiny model, to try the benchmark itself")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--profiles", nargs="+", default=PROFILES, choices=PROFILES, help="exact or fast among them")
     arguments = parser.parse_args()
     where = torch_setup.device()
     cuda = where.type == "cuda"
@@ -342,7 +344,7 @@ def main() -> None:
         pipe.save_pretrained(folder, max_shard_size="10GB")
         del pipe
         release(where)
-        results, skipped = measure(ways(folder, size, cuda), arguments.rounds, where)
+        results, skipped = measure(ways(folder, size, cuda, arguments.profiles), arguments.rounds, where)
 
     best = {name: min(result["seconds"]) for name, result in results.items()}
     print(
