@@ -65,6 +65,7 @@ def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
+        ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare"}),
         ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
         ({"metrics": {"blip_vqa": {"size_px": 96}}}, {"score-blip_vqa", "truncation"}),
         ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate"),
