@@ -45,12 +45,14 @@ WHERE = torch_setup.device()
 def main() -> None:
     """Build, score both ways, print."""
     print(f"{WHERE}, {torch.get_num_threads()} threads, torch {torch.__version__}", flush=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         files = pictures(folder)
-        results = {
-            metric.__name__.strip("_"): metric(folder, files) for metric in (_clip_score, _image_reward, _blip_vqa)
-        }
+        results = {}
+        for metric in (_clip_score, _image_reward, _blip_vqa):
+            name = metric.__name__.strip("_")
+            results[name] = metric(folder, files)
+            print(f"{name}: {results[name]}", flush=True)
     print(f"\n{'metric':14}{'straightforward':>18}{'ours':>10}{'speed-up':>10}   (images a second)")
     for metric, row in results.items():
         print(f"{metric:14}{row['straightforward']:18.3f}{row['images_per_second']:10.3f}{row['speedup']:10.2f}")

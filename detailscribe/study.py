@@ -162,7 +162,12 @@ class Study:
             "tabulate": tabulation.settings(self),
             "compare": {
                 "published": read_published(self._find("config/published.tsv")),
-                "judges": {f"judge-{name}": entry["model"] for name, entry in config["judges"].items()},
+                # The paper's judges grade from 1 to 5; a yes or no cannot be set beside them.
+                "judges": {
+                    f"judge-{name}": entry["model"]
+                    for name, entry in config["judges"].items()
+                    if entry["scale"] == "grade"
+                },
                 "replaced": self._replaced(),
                 "miniature": bool(self.image_model["notice"]),
                 "whole": set(config["study"]) == PAPER_SCENARIOS,

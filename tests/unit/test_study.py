@@ -98,6 +98,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
+        ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare"}),
         ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
         ({"metrics": {"blip_vqa": {"size_px": 96}}}, {"score-blip_vqa", "truncation"}),
         ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement"),
