@@ -5,7 +5,6 @@ requests and keys as a run. What hangs on something that is not made yet is coun
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from detailscribe import exchanges
@@ -13,131 +12,50 @@ from detailscribe.chat import Chat
 from detailscribe.costing import exchanges_of
 from detailscribe.drawing import Drawing, denoising_steps, wishes_from_critiques, wishes_from_text
 from detailscribe.errors import InputError, SetupError
-from detailscribe.exchanges import Reply, Request, cost_usd, prices_of
+from detailscribe.exchanges import Reply, Request
 from detailscribe.external import ask_for_images
 from detailscribe.images import Wish
 from detailscribe.judging import judge
 from detailscribe.language import critique, decompose, rewrite
 from detailscribe.prompt_writing import read_topics
+from detailscribe.reckoning import Reckoning
 from detailscribe.records import Ledger, read_rows
-from detailscribe.speeds import seconds_per_step, speed_key
-from detailscribe.spending import input_tokens, read_spending
+from detailscribe.speeds import speed_key
 from detailscribe.study import Study
 
-REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate")
 OPEN = "not asked yet"  # status of what a run would ask
 
 
-@dataclass
-class Item:
-    """What a stage would do."""
-
-    scenario: str
-    stage: str
-    name: str
-    reasons: Counter = field(default_factory=Counter)
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    gpu_s: float | None = 0.0  # None where nobody knows
-
-
-class Plan:
-    """The plan of a study.
+def plan_study(study: Study, results: Path = Path("results"), store: Path = Path("resources/exchanges")) -> Reckoning:
+    """What a run of the study would take.
 
     Args:
-        study: The study.
+        study: The study; every scenario that it builds by default is looked at.
         results: Its results folder.
         store: Folder of the exchanges.
     """
-
-    def __init__(self, study: Study, results: Path = Path("results"), store: Path = Path("resources/exchanges")):
-        self._study, self._results, self._store = study, results, store
-        self._parameters = study.parameters()
-        self._usage = defaultdict(list)
-        for row in read_spending(store):
-            if "output_tokens" in row:
-                self._usage[row["role"], row["model"]].append((row["input_tokens"], row["output_tokens"]))
-        self.items: list[Item] = []
-        self.notes: list[str] = []
-
-    def scenario(self, scenario: str) -> None:
-        """Add what a scenario would take."""
-        shards = [self._results / scenario / "shards" / f"{name}.jsonl" for name in self._study.shards(scenario)]
+    plan = Reckoning(study, results, store)
+    for name, entry in study.config["topics"].items():
+        if not Path(f"resources/written/{name}.jsonl").is_file():
+            for _ in read_topics(Path(entry["file"])):  # one draw each
+                plan.guess(plan.item("", "write", name), "write_prompts", study.asked("write"))
+    for scenario in study.config["study"]:
+        shards = [results / scenario / "shards" / f"{name}.jsonl" for name in study.shards(scenario)]
         if not all(path.is_file() for path in shards):
-            self.notes.append(
+            plan.notes.append(
                 f"{scenario}: its prompts are not here yet; run `snakemake {scenario}_decompose` for them"
             )
-            return
+            continue
         for path in shards:
-            _ShardPlan(self, scenario, path).add()
-
-    def prompts(self) -> None:
-        """Add the prompt lists that are still to be written; each topic counts as one call."""
-        for name, entry in self._study.config["topics"].items():
-            if not Path(f"resources/written/{name}.jsonl").is_file():
-                item, asked = self.item("", "write", name), self._study.asked("write")
-                for _ in read_topics(Path(entry["file"])):
-                    self.guess(item, "write_prompts", asked)
-
-    def item(self, scenario: str, stage: str, name: str) -> Item:
-        """The line of a stage."""
-        key = scenario, stage, name
-        for item in self.items:
-            if (item.scenario, item.stage, item.name) == key:
-                return item
-        self.items.append(Item(*key))
-        return self.items[-1]
-
-    def call(self, item: Item, request: Request, reason: str) -> None:
-        """Add a call whose request is known."""
-        mean = self._mean(request.role, request.model)
-        limit = request.options.get("max_tokens") or request.options.get("max_completion_tokens")
-        output = mean[1] if mean else min(limit or self._study.config["plan"]["output_tokens"], 10**6)
-        self._add(item, request.endpoint, request.model, mean[0] if mean else input_tokens(request), output, reason)
-
-    def guess(self, item: Item, role: str, asked: tuple[str, str]) -> None:
-        """Add a call whose request hangs on something that is not made yet."""
-        endpoint, model = asked
-        mean = self._mean(role, model) or (0, self._study.config["plan"]["output_tokens"])
-        self._add(item, endpoint, model, *mean, "estimate")
-
-    def draw(self, item: Item, wishes: list[Wish], reason: str, steps: int, key: dict) -> None:
-        """Add images to draw."""
-        item.reasons[reason] += len(wishes)
-        seconds = seconds_per_step(self._results, key) or self._study.config["plan"]["step_s"]
-        self._take(item, seconds, steps)
-
-    def score(self, item: Item, images: int, reason: str, seconds: float | None) -> None:
-        """Add images to score."""
-        if images:
-            item.reasons[reason] += images
-            self._take(item, seconds or self._study.config["plan"]["score_s"], images)
-
-    def _take(self, item: Item, seconds: float | None, times: int) -> None:
-        item.gpu_s = None if seconds is None or item.gpu_s is None else item.gpu_s + seconds * times
-
-    def _mean(self, role: str, model: str) -> tuple[float, float] | None:
-        seen = self._usage.get((role, model))
-        return tuple(sum(side) / len(seen) for side in zip(*seen, strict=True)) if seen else None
-
-    def _add(self, item: Item, endpoint: str, model: str, given: float, made: float, reason: str) -> None:
-        item.reasons[reason] += 1
-        entry = self._study.config["endpoints"][endpoint]
-        if entry["kind"] == "offline":
-            return
-        usage = {"input_tokens": given, "output_tokens": made}
-        item.calls += 1
-        item.input_tokens, item.output_tokens = item.input_tokens + round(given), item.output_tokens + round(made)
-        item.cost_usd += cost_usd(usage, prices_of(entry, model)) or 0.0
+            _ShardPlan(plan, scenario, path).add()
+    return plan
 
 
 class _Noting(Chat):
     """A chat layer that answers from the store and notes what it would ask."""
 
-    def __init__(self, plan: Plan):
-        super().__init__(plan._study.config["endpoints"], plan._store, "live")
+    def __init__(self, plan: Reckoning):
+        super().__init__(plan.study.config["endpoints"], plan.store, "live")
         self.open: list[Request] = []
 
     def ask(self, requests, on_done=None) -> list[Reply]:
@@ -159,9 +77,9 @@ class _Noting(Chat):
 class _ShardPlan:
     """One shard, stage by stage."""
 
-    def __init__(self, plan: Plan, scenario: str, shard: Path):
+    def __init__(self, plan: Reckoning, scenario: str, shard: Path):
         self._plan, self._scenario, self._shard = plan, scenario, shard.stem
-        self._study, self._folder = plan._study, plan._results / scenario
+        self._study, self._folder = plan.study, plan.results / scenario
         self._records = read_rows(shard)
         known = {row["id"] for path in self._folder.glob(f"decompositions/{shard.name}") for row in read_rows(path)}
         known |= {row["id"] for path in self._folder.glob(f"ledgers/images/*/{shard.name}") for row in read_rows(path)}
@@ -176,7 +94,7 @@ class _ShardPlan:
 
     def add(self) -> None:
         """Add every stage."""
-        study, config, parameters = self._study, self._study.config, self._plan._parameters
+        study, config, parameters = self._study, self._study.config, self._plan.parameters
         decompositions = self._ask(
             "decompose", "", "decompositions", lambda role, chat: decompose(self._records, role, chat)
         )
@@ -211,7 +129,7 @@ class _ShardPlan:
     def _ask(self, stage: str, name: str, place: str, run, role_key: str | None = None) -> list[dict]:
         """Run a stage's function on what is recorded; count what it would ask, and what it could not ask yet."""
         asked, item = self._study.asked(stage, name), self._plan.item(self._scenario, stage, name)
-        role = self._plan._parameters["-".join(filter(None, (stage, name)))] | {"endpoint": asked[0]}
+        role = self._plan.parameters["-".join(filter(None, (stage, name)))] | {"endpoint": asked[0]}
         chat = _Noting(self._plan)
         rows = run(role, chat)
         before = self._before(place)
@@ -267,7 +185,7 @@ class _ShardPlan:
             waits = OPEN in wish.reason
             return row, "estimate" if waits else ""
         kept = ledger.get(wish.id, wish.key) if wish.recipe else None
-        if kept and (path := self._plan._results / kept["file"]).is_file():
+        if kept and (path := self._plan.results / kept["file"]).is_file():
             return row | {"path": path, "sha256": kept["sha256"]}, ""
         row |= {"status": "skipped", "reason": OPEN}
         if kept:
@@ -285,7 +203,7 @@ class _ShardPlan:
         rows = {row["id"]: row for row in read_rows(path)} if path.is_file() else {}
         waiting = {"status": "skipped", "reason": OPEN, "path": None, "sha256": None}
         if asked:
-            role = self._plan._parameters[f"external-{name}"] | {"endpoint": asked[0]}
+            role = self._plan.parameters[f"external-{name}"] | {"endpoint": asked[0]}
             chat, before = _Noting(self._plan), self._before(f"images/{name}")
             wishes, _ = ask_for_images(self._records, role, name, chat, None)
             item = self._plan.item(self._scenario, "external", name)
@@ -294,7 +212,7 @@ class _ShardPlan:
             still = {wish.id for wish in wishes if wish.status == OPEN}
             rows = {id: row for id, row in rows.items() if id not in still}
         return {
-            record["id"]: {**row, "path": self._plan._results / row["file"] if row["file"] else None}
+            record["id"]: {**row, "path": self._plan.results / row["file"] if row["file"] else None}
             if (row := rows.get(record["id"]))
             else {"id": record["id"], **waiting}
             for record in self._records
@@ -302,7 +220,7 @@ class _ShardPlan:
 
     def _score(self, metric: str, images: dict[str, dict[str, dict]]) -> None:
         path = self._folder / "scores" / metric / f"{self._shard}.jsonl"
-        parameters = self._plan._results / "parameters" / f"score-{metric}.json"
+        parameters = self._plan.results / "parameters" / f"score-{metric}.json"
         rows = read_rows(path) if path.is_file() else []
         scored = {(row["image_set"], row["id"]) for row in rows if row["status"] == "ok"}
         changed = bool(rows) and parameters.stat().st_mtime_ns > path.stat().st_mtime_ns
@@ -324,42 +242,3 @@ class _ShardPlan:
             return None
         header, values = (line.split("\t") for line in path.read_text().splitlines()[:2])
         return float(dict(zip(header, values, strict=True))["s"]) / max(1, len(Ledger(scores).rows()))
-
-
-def plan_text(plan: Plan) -> list[str]:
-    """A plan as lines of a table, with a total."""
-    header = ["scenario", "stage", "name", "to do", "why", "GPU h", "calls", "tokens in", "tokens out", "dollars"]
-    lines, gpu_unknown = [header], False
-    busy = [item for item in plan.items if item.reasons]
-    for item in busy:
-        why = ", ".join(f"{item.reasons[reason]} {reason}" for reason in REASONS if item.reasons[reason])
-        gpu_unknown |= item.gpu_s is None
-        lines.append(
-            [
-                item.scenario or "-",
-                item.stage,
-                item.name or "-",
-                str(sum(item.reasons.values())),
-                why,
-                _hours(item.gpu_s),
-            ]
-            + [f"{item.calls:,}", f"{item.input_tokens:,}", f"{item.output_tokens:,}", f"{item.cost_usd:.4f}"]
-        )
-    total = [sum(getattr(item, name) for item in busy) for name in ("calls", "input_tokens", "output_tokens")]
-    hours = sum(item.gpu_s or 0.0 for item in busy)
-    lines.append(
-        ["total", "", "", str(sum(sum(item.reasons.values()) for item in busy)), ""]
-        + [("at least " if gpu_unknown else "") + _hours(hours), *(f"{each:,}" for each in total)]
-        + [f"{sum(item.cost_usd for item in busy):.4f}"]
-    )
-    widths = [max(len(line[at]) for line in lines) for at in range(len(header))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    if gpu_unknown:
-        text.append("GPU hours marked ? were not measured here yet; set `plan: {step_s, score_s}`, or draw one image.")
-    if any(item.reasons["estimate"] for item in busy):
-        text.append("An estimate hangs on something that is not made yet; plan again when it is.")
-    return [*text, *plan.notes]
-
-
-def _hours(seconds: float | None) -> str:
-    return "?" if seconds is None else f"{seconds / 3600:.3f}"

@@ -295,28 +295,21 @@ class Study:
         """Candidates of the method of this name; empty if there is none."""
         return [candidate for method in self.methods() if method.name == name for candidate in method.candidates]
 
-    def endpoint(self, stage: str, name: str = "") -> str:
-        """Which endpoint serves a stage: decompose, write, critique, rewrite, external or judge."""
-        config = self.config
-        if stage in ("critique", "rewrite"):
-            entry = config["critics" if stage == "critique" else "rewriters"][name]
-            return config["roles"][entry["role"]]["endpoint"]
-        if stage in ("external", "judge"):
-            return config["external" if stage == "external" else "judges"][name].get("endpoint", "")
-        return config["roles"][stage]["endpoint"]
-
     def asked(self, stage: str, name: str = "") -> tuple[str, str] | None:
-        """Endpoint and model that a stage asks (`endpoint`); None for images from a folder or table."""
-        endpoint, config = self.endpoint(stage, name), self.config
-        if not endpoint:
-            return None
+        """Endpoint and model that a stage asks: decompose, write, critique, rewrite, external or judge; None for images
+        from a folder or table."""
+        config = self.config
         if stage in ("critique", "rewrite"):
             entry = config["roles"][config["critics" if stage == "critique" else "rewriters"][name]["role"]]
         elif stage in ("external", "judge"):
             entry = config["external" if stage == "external" else "judges"][name]
         else:
             entry = config["roles"][stage]
-        return endpoint, entry["model"]
+        return (entry["endpoint"], entry["model"]) if "endpoint" in entry else None
+
+    def endpoint(self, stage: str, name: str = "") -> str:
+        """Which endpoint serves a stage (`asked`); empty for none."""
+        return (self.asked(stage, name) or ("",))[0]
 
     def asking(self) -> list[tuple[str, str]]:
         """Stage and name of everything that asks a model."""

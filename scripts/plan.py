@@ -3,16 +3,14 @@
 from pathlib import Path
 
 from detailscribe.jobs import job
-from detailscribe.planning import Plan, plan_text
+from detailscribe.planning import plan_study
+from detailscribe.reckoning import plan_text
 from detailscribe.spending import read_spending
 from detailscribe.study import Study
 
 with job(snakemake) as running:
     config = snakemake.config
-    plan = Plan(Study(config, Path(snakemake.params.folder)))
-    plan.prompts()
-    for scenario in config["study"]:
-        plan.scenario(scenario)
+    plan = plan_study(Study(config, Path(snakemake.params.folder)))
     spent = sum(row["cost_usd"] or 0 for row in read_spending(Path("resources/exchanges")))
     lines = [*plan_text(plan), f"Spent so far: {spent:.4f} dollars."]
     if config["budget_usd"] is not None:
