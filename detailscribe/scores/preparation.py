@@ -16,7 +16,7 @@ def rgb(image: Image.Image) -> Image.Image:
     """The picture in RGB; transparency is dropped, and 16 bits of grey become 8."""
     if image.mode.startswith("I;16"):  # turned into RGB, every grey above 255 would be white
         image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def cropped(image: Image.Image, side: int) -> np.ndarray:
