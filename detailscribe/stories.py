@@ -108,8 +108,8 @@ def favourite(scenario: Scenario, id: str) -> str | None:
     first metric that can choose; else its first candidate with an image."""
     methods = {method["name"]: method for method in scenario.methods}
     for critic, candidates in scenario.critics.items():
+        drawn = [name for name in candidates if scenario.images[name][id]["file"]]
         chosen = (choice(scenario, methods[critic], metric, id)[1] for metric in scenario.scores)
-        drawn = (name for name in candidates if scenario.images[name][id]["file"])
-        if best := next(filter(None, [*chosen, *drawn]), None):
+        if best := next((name for name in [*chosen, *drawn] if name in drawn), None):
             return best
     return None

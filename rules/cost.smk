@@ -26,6 +26,7 @@ rule tabulate_cost:
         report("results/{scenario}/tables/cost.csv", caption="captions/tables_cost.rst", category="{scenario}"),
     log:
         "logs/tabulate_cost/{scenario}.log",
+    localrule: True
     conda:
         "../envs/chat.yaml"
     message:
@@ -56,6 +57,7 @@ rule preflight:
     """Ask every endpoint of the study whether its models exist, and when they retire."""
     log:
         "logs/preflight.log",
+    localrule: True
     conda:
         "../envs/chat.yaml"
     resources:
@@ -73,6 +75,7 @@ rule plan:
     """Say what a run would make and why, and what it would cost."""
     log:
         "logs/plan.log",
+    localrule: True
     conda:
         "../envs/chat.yaml"
     params:

@@ -61,6 +61,7 @@ rule human_agreement:
         pictures=expand("results/{{scenario}}/human/agreement.{kind}", kind=["svg", "png"]),
     log:
         "logs/human_agreement/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -81,6 +82,7 @@ rule human_released:
         ),
     log:
         "logs/human_released.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     params:

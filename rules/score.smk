@@ -17,6 +17,7 @@ rule find_noun_phrases:
         "results/{scenario}/noun_phrases/{shard}.jsonl",
     log:
         "logs/find_noun_phrases/{scenario}/{shard}.log",
+    localrule: True
     conda:
         "../envs/scores.yaml"
     message:
@@ -136,6 +137,7 @@ rule tabulate_repeats:
         "results/{scenario}/tables/judge_repeats.csv",
     log:
         "logs/tabulate_repeats/{scenario}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:
@@ -167,6 +169,7 @@ rule count_tokens:
         shares="results/{scenario}/tables/truncation_shares.csv",
     log:
         "logs/count_tokens/{scenario}.log",
+    localrule: True
     conda:
         "../envs/scores.yaml"
     message:

@@ -116,6 +116,7 @@ rule compare_pooled:
         "results/tables/published.csv",
     log:
         "logs/compare_pooled.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     message:

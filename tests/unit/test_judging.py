@@ -158,7 +158,7 @@ def test_fingerprints_tell_judges_templates_and_served_models_apart(tmp_path, im
     }
     assert len({first, *others}) == 5
     kept = (tmp_path / "fingerprints" / f"{first}.json").read_text()
-    assert '"served_model": "test-server"' in kept
+    assert '"served_model": "some-model"' in kept
 
 
 def test_repeats_say_how_far_a_judge_agrees_with_itself():

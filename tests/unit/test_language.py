@@ -192,6 +192,8 @@ def test_unknown_reply_form_is_named(tmp_path, images):
 @pytest.mark.parametrize("name", ROLE_OF)
 def test_each_template_renders_and_shows_its_prompt(name):
     values = {"topic": "tie-knot"} if name.startswith("write_") else {"prompt": "A lynx.", "topic": "tie-knot"}
+    if name.startswith("judge_"):
+        values |= {"scale": "grade", "structured": False}
     if name == "critique_detailscribe":
         values |= {"concept": "tie_knot", "components": ["a", "b"]}
     system, user = render(template(name), **values)

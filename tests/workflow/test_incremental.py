@@ -136,14 +136,18 @@ def test_the_first_of_the_seeds_is_the_one_that_is_criticised(study):
 def test_a_dropped_method_that_comes_back_is_scored_by_a_metric_that_came_meanwhile(study):
     second = {"metrics": {"second": {"module": "clip_score", "model": "local-dir:resources/miniature/clip"}}}
     second["metrics"]["second"] |= {"pretrained": "", "revision": ""}
-    table, before = study.table().decode().splitlines(), study.times()
+    table, before = means(study), study.times()
     study.snakemake(critics={"gpt_refine": None}, **second)
     assert b"gpt_refine" not in study.table()
     study.snakemake(**second)
     assert {row["image_set"] for row in study.rows("scores/second/*.jsonl")} == IMAGE_SETS
-    rows = study.table().decode().splitlines()
-    assert set(table) <= set(rows)
+    assert table <= means(study)
     assert study.times() == before
+
+
+def means(study) -> set[tuple[str, ...]]:
+    """Rows of the main table up to their intervals: the tests behind these hang on how many rows there are."""
+    return {tuple(row.split(",")[:8]) for row in study.table().decode().splitlines()}
 
 
 def test_a_new_version_of_an_algorithm_redoes_its_stage(study, tmp_path):
