@@ -27,13 +27,6 @@ METRIC = {"module": "graph_stub", "model": None, "pretrained": None, "revision":
 CONFIG = {
     "study": ["graph"],
     "scenarios": {"graph": {"file": "graph.jsonl", "shards": SHARDS}},
-    "image_model": "stub",
-    "image_models": {
-        "stub": {
-            **{"pipeline": "StableDiffusion3Pipeline", "path": "stub", "revision": "", "precision": "fp32"},
-            **{"offload": "none", "size_px": 16, "max_sequence_length": 16, "notice": "Made without any model."},
-        }
-    },
     "metrics": {name: METRIC for name in ("clip_score", "image_reward", "blip_vqa")},
     "judges": {"main": None},  # 16,000 questions to the stand-in would be work, not orchestration
 }
@@ -67,8 +60,6 @@ def main() -> None:
 
 def measure(folder: Path, records: list[dict]) -> None:
     """Run the study in this folder, change one thing after the other, and print what each costs."""
-    (folder / "stub").mkdir()
-    (folder / "stub" / "weights").write_text("none")
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text("import graph_stub\n\ngraph_stub.replace_engine()\n")
     (folder / "graph.yaml").write_text(yaml.safe_dump(CONFIG))

@@ -1,7 +1,7 @@
 """Work that costs nothing, for the benchmark of the graph: an engine and a metric that read the text and answer.
 
 `graph_stub` is named as a metric's module by the benchmark's configuration; `replace_engine` puts the engine in the
-place of `detailscribe.diffusion` in the processes of a run whose Python path holds a sitecustomize that calls it.
+place of `detailscribe.loading` in the processes of a run whose Python path holds a sitecustomize that calls it.
 """
 
 import hashlib
@@ -17,6 +17,9 @@ SIDE_PX = 16
 
 class Engine:
     """Draws one colour, decided by the text and the seed."""
+
+    def prepare(self, texts: list[str]) -> None:
+        """Nothing to encode."""
 
     def generate(self, prompt: str, seed: int) -> Image.Image:
         """One image."""
@@ -43,8 +46,8 @@ def load(parameters: dict) -> Scorer:
 
 
 def replace_engine() -> None:
-    """Let `from detailscribe.diffusion import load_engine` find the engine above."""
-    module = types.ModuleType("detailscribe.diffusion")
+    """Let `from detailscribe.loading import load_engine` find the engine above."""
+    module = types.ModuleType("detailscribe.loading")
     module.load_engine = lambda model, generation: Engine()
     sys.modules[module.__name__] = module
 

@@ -34,16 +34,18 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
 class Page(html.parser.HTMLParser):
-    """What a browser would act on: elements, addresses and handlers."""
+    """What a browser would act on: elements, addresses, scripts and handlers."""
 
     def __init__(self, text: str):
         super().__init__()
-        self.elements, self.addresses, self.handlers, self.text = set(), [], [], ""
+        self.elements, self.addresses, self.scripts, self.handlers, self.text = set(), [], set(), [], ""
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.elements.add(tag)
         self.addresses += [value for name, value in attributes if name in ("href", "src")]
+        if tag == "script":
+            self.scripts.add(dict(attributes).get("src"))
         self.handlers += [name for name, _ in attributes if name.startswith("on")]
 
     def handle_data(self, data):
@@ -80,10 +82,13 @@ def test_hostile_texts_and_file_names_stay_texts(fresh):
     rows = fresh.rows("prompts.jsonl")
     assert {(row["topic"], row["prompt"]) for row in rows} == set(prompts)
 
-    page = Page((fresh.results / "small" / "report" / "index.html").read_text(encoding="utf-8"))
-    assert "script" not in page.elements and "iframe" not in page.elements and not page.handlers
-    assert all(re.fullmatch(r"[\w./#-]+", address) for address in page.addresses)
-    assert "<script>touch()</script>" in page.text
+    pages = [Page(path.read_text(encoding="utf-8")) for path in fresh.results.rglob("report/**/*.html")]
+    assert len(pages) > len(prompts)
+    for page in pages:
+        assert page.scripts <= {"data.js", "overview.js", "../prompt.js"}
+        assert "iframe" not in page.elements and not page.handlers
+        assert all(re.fullmatch(r"[\w./#-]+", address) for address in page.addresses)
+    assert any("<script>touch()</script>" in page.text for page in pages)
 
     for path in [*fresh.results.rglob("*.csv"), *fresh.results.rglob("*.tsv")]:
         with open(path, encoding="utf-8", newline="") as file:
