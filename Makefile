@@ -35,6 +35,10 @@ faults: setup
 gc: setup
 	@$(SNAKEMAKE) $(if $(filter yes,$(DELETE)),gc_delete,gc) --cores 1 --quiet all
 
+# Named apart: a benchmarks/statistics.py would hide Python's own module from the other benchmarks.
+bench-statistics: setup
+	@PYTHONPATH=. $(BIN)/python benchmarks/planted_truth.py
+
 # One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
 bench-%: setup
 	@PYTHONPATH=. $(BIN)/python benchmarks/$*.py

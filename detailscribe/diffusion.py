@@ -281,7 +281,7 @@ def stumbling(size_px: int) -> Iterator[None]:
             "model, precision to nf4, or size_px lower, or end other programs on the card"
         ) from error
     except torch._dynamo.exc.TorchDynamoException as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = " ".join(str(error).split("\n\n")[0].split())  # the first line names the backend, the second the cause
         raise SetupError(
             f"the transformer could not be compiled ({reason}): install a C++ compiler (and Triton beside a card), or "
             "set compile to none"

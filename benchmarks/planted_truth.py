@@ -11,7 +11,7 @@ Coverage and error rates are shares over studies, with their standard error. The
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).parents[1])  # and not this folder, whose statistics.py would hide Python's own
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import json
 import os
