@@ -7,7 +7,6 @@ that is tried.
 Coverage and error rates are shares over studies, with their standard error. The last line is JSON.
 """
 
-# ruff: noqa: E402 - the path is set before anything is imported
 import sys
 from pathlib import Path
 
