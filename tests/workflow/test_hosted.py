@@ -75,7 +75,7 @@ def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(
     assert float(rows["decompose", ""]["cost_usd"]) == pytest.approx(len(PROMPTS) * (100 * 2 + 20 * 8) / 1e6)
     assert rows["rewrite", "gpt_rewrite"]["unpriced"] == str(len(PROMPTS))
     assert (fresh.results / "tables/cost.csv").read_bytes() == (study.results / "tables/cost.csv").read_bytes()
-    assert "What the answers cost" in (study.results / "small/report/index.html").read_text()
+    assert "Calls, tokens and dollars" in (study.results / "small/report/index.html").read_text()
 
 
 @pytest.mark.slow
