@@ -11,6 +11,7 @@ RESERVED = {
     "all",
     "default",
     "fingerprints",
+    "report",
     "verify",
     "retry",
     "prompts",

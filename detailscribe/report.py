@@ -20,10 +20,8 @@ from detailscribe.stories import Scenario
 
 PAGES = Path(__file__).parent / "pages"
 ASSETS = ("site.css", "overview.js", "prompt.js")
-START, END = (
-    "window.DETAILSCRIBE = ",
-    ";\n",
-)  # around the JSON of data.js: pages on disk may run scripts, not read files
+# Around the JSON of data.js: pages on disk may run scripts, not read files.
+START, END = "window.DETAILSCRIBE = ", ";\n"
 
 
 @dataclass(frozen=True)
