@@ -1,6 +1,8 @@
 """What several test files share: the miniature models, built once a run."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,14 @@ def miniature_texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def miniature(tmp_path_factory, miniature_texts) -> Path:
-    """A folder with the miniature's `sd3` and `clip`; do not write into it."""
-    from detailscribe.miniature import build
+    """A folder with the miniature's `sd3` and `clip`; do not write into it.
 
+    Built by a process of its own, since what other tests did to this one's libraries must not be in it.
+    """
+    code = (
+        "import sys, pathlib; from detailscribe.miniature import build; build(pathlib.Path(sys.argv[1]), sys.argv[2:])"
+    )
     folder = tmp_path_factory.mktemp("models") / "miniature"
-    build(folder, miniature_texts)
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code, folder, *miniature_texts], check=True, cwd=root)
     return folder
