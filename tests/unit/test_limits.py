@@ -109,19 +109,19 @@ def timed(limit: Limit, calls: int, tokens: int = 0) -> list[float]:
 
 def test_requests_are_spread_over_the_minute(tmp_path):
     times = timed(Limit({"in_flight": 8, "requests_per_minute": 1200}, tmp_path), 9)
-    assert times[0] < 0.1
-    assert times[-1] >= 8 * 0.05 - 0.01
-    assert all(later - earlier > 0.02 for earlier, later in zip(times, times[2:], strict=False))
+    assert times[0] < 1
+    # A busy machine may let one go late, never early.
+    assert all(at >= number * 0.05 - 0.01 for number, at in enumerate(times))
 
 
 def test_tokens_are_booked_and_put_right_by_the_answer(tmp_path):
     endpoint = {"in_flight": 8, "tokens_per_minute": 60_000}
     times = timed(Limit(endpoint, tmp_path / "a"), 4, tokens=100)
-    assert 0.29 <= times[-1] < 1
+    assert 0.29 <= times[-1] < 5
     generous = Limit(endpoint, tmp_path / "b")
     timed(generous, 1, tokens=10_000)
     generous.answered(10_000, 0)  # it used none of them
-    assert timed(generous, 1, tokens=1)[0] < 1
+    assert timed(generous, 1, tokens=1)[0] < 5
 
 
 def test_retry_after_closes_the_endpoint_for_every_job(tmp_path):
@@ -136,7 +136,6 @@ def test_retry_after_closes_the_endpoint_for_every_job(tmp_path):
         ({"retry-after": "2"}, 2, 2),
         ({"retry-after": "0.5"}, 0.5, 0.5),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25, 0.25),
-        ({"retry-after": formatdate(time.time() + 3600, usegmt=True)}, 3500, 3600),
         ({"retry-after": formatdate(0, usegmt=True)}, 0, 0),
         ({"retry-after": "soon"}, None, None),
         ({}, None, None),
@@ -145,6 +144,11 @@ def test_retry_after_closes_the_endpoint_for_every_job(tmp_path):
 def test_retry_after_is_read_in_each_of_its_forms(headers, low, high):
     said = retry_after(headers)
     assert said is None if low is None else low <= said <= high
+
+
+def test_retry_after_may_be_a_date():
+    said = retry_after({"retry-after": formatdate(time.time() + 3600, usegmt=True)})
+    assert 3500 <= said <= 3600
 
 
 def test_back_off_doubles_with_jitter_up_to_a_bound():
