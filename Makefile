@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake
 # One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slurm faults gc lint format pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
+.PHONY: setup demo test test-slow test-slurm faults miniature gc lint format pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -23,9 +23,18 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
+# What takes minutes each: real sizes, an isolated environment, a kill at every stage.
+test-slow: setup
+	$(BIN)/python -m pytest -m slow -n 2
+
 # The slurm profile on a Slurm that the test starts itself (apt-get install slurm-wlm munge; as root).
 test-slurm: setup
 	$(BIN)/python -m pytest -m slurm tests/slurm -rs
+
+# Train the miniature anew and pack its weights: minutes on a GPU, half a day on two cores; goes on where it stopped.
+# Needs Noto Color Emoji (apt-get install fonts-noto-color-emoji), and a C++ compiler to be fast.
+miniature: setup
+	OMP_NUM_THREADS=$(CORES) $(BIN)/python -m detailscribe.miniature
 
 # Everything that can go wrong with a machine, done to a small study: about a quarter of an hour.
 faults: setup

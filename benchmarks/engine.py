@@ -72,7 +72,7 @@ SIZES = {
 }
 
 
-def build(size: dict, texts: list[str], device: torch.device, dtype: torch.dtype):
+def build(size: dict, device: torch.device, dtype: torch.dtype):
     """A Stable Diffusion 3.5 of this size with random weights."""
     from diffusers import (
         AutoencoderKL,
@@ -82,9 +82,10 @@ def build(size: dict, texts: list[str], device: torch.device, dtype: torch.dtype
     )
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
-    from detailscribe.miniature import EOS, _clip_tokenizer, _t5_tokenizer
+    from detailscribe.miniature.assembly import clip_tokenizer
+    from detailscribe.miniature.sd3 import t5_tokenizer
 
-    tokenizers = [_clip_tokenizer(texts, EOS), _clip_tokenizer(texts, "!"), _t5_tokenizer(texts)]
+    tokenizers = [clip_tokenizer("<|endoftext|>", 77), clip_tokenizer("!", 77), t5_tokenizer()]
     (width, layers), (t5_width, t5_layers), head = size["transformer"], size["t5"], 64 if size["px"] > 64 else 16
     torch.manual_seed(0)
     default = torch.get_default_dtype()
@@ -335,7 +336,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
-        pipe = build(size, [PROMPT, REFINED], where, torch.bfloat16 if cuda else torch.float32).to(where)
+        pipe = build(size, where, torch.bfloat16 if cuda else torch.float32).to(where)
         share = {
             name: sum(p.numel() for p in getattr(pipe, name).parameters()) for name in ("transformer", "text_encoder_3")
         }

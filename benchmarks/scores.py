@@ -22,7 +22,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from detailscribe import miniature_scores, torch_setup
+from detailscribe import torch_setup
+from detailscribe.miniature import blip as random_blip
 from detailscribe.scores import blip, blip_vqa, clip_score, image_reward
 
 import open_clip  # isort: skip
@@ -136,7 +137,7 @@ def _clip_score(folder: Path, files: dict[str, list[Path]]) -> dict:
 def _image_reward(folder: Path, files: dict[str, list[Path]]) -> dict:
     place = folder / "image_reward"
     place.mkdir()
-    miniature_scores.save_image_reward(place, vocabulary(), miniature_scores.IMAGE_REWARD)
+    random_blip.save_image_reward(place, vocabulary(), random_blip.IMAGE_REWARD)
     name = f"local-dir:{place}"
     scorer = image_reward.load({"model": name, "revision": "", "vocabulary": name})
     # The same network, so that the two do not differ in where their memory lies.
@@ -165,7 +166,7 @@ def _image_reward(folder: Path, files: dict[str, list[Path]]) -> dict:
 def _blip_vqa(folder: Path, files: dict[str, list[Path]]) -> dict:
     place = folder / "blip_vqa"
     place.mkdir()
-    miniature_scores.save_blip_vqa(place, vocabulary(), miniature_scores.BLIP_VQA)
+    random_blip.save_blip_vqa(place, vocabulary(), random_blip.BLIP_VQA)
     parameters = {"model": f"local-dir:{place}", "revision": "", "vocabulary": f"local-dir:{place}", "size_px": 480}
     start = time.perf_counter()
     scorer = blip_vqa.load(parameters)
@@ -217,7 +218,7 @@ def prepared(sizes: list):
 
 def vocabulary() -> list[str]:
     """As many words as BERT's vocabulary has, those of the prompts among them."""
-    words = miniature_scores.vocabulary(list(PROMPTS))
+    words = random_blip.vocabulary(list(PROMPTS))
     return words + [f"[unused{n}]" for n in range(30522 - len(words))]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from detailscribe import checking, tabulation
+from detailscribe import checking, miniature, tabulation
 from detailscribe.errors import InputError
 from detailscribe.fingerprints import versions
 from detailscribe.interacting import SHA256
@@ -50,7 +50,7 @@ ALGORITHMS = {
     "human_scores": 2,
     "human_agreement": 1,
     "human_released": 1,
-    "miniature": 2,
+    "miniature": 3,
     "weights": 1,
 }
 MINIATURE = "resources/miniature"
@@ -155,7 +155,7 @@ class Study:
         config = self.config
         drawing = {"model": self._drawing_model(), "generation": self._generation()}
         files = {
-            "miniature": {"texts": self._find("config/miniature_texts.txt").read_text(encoding="utf-8").splitlines()},
+            "miniature": {"weights": miniature.about()["files"]},
             "decompose": self._role("decompose", config["templates"]["decompose"], "brackets"),
             "select": {"candidates": self.methods_named("multi_seed"), "metric": config["seed_selector"]},
             "clean": {"stage_of": self.stage_of_image_sets(), "metrics": self.metrics},

@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from detailscribe.jobs import job, parameters_of
+from detailscribe.jobs import job
 from detailscribe.records import file_sha256, write_text
 
 with job(snakemake):
-    from detailscribe.miniature import build
+    from detailscribe.miniature.assembly import build
 
     digests = Path(snakemake.output[0])
-    build(digests.parent, parameters_of(snakemake)["texts"])
+    build(digests.parent)
     files = sorted(path for path in digests.parent.rglob("*") if path.is_file() and path != digests)
     table = {str(path.relative_to(digests.parent)): file_sha256(path) for path in files}
     write_text(digests, json.dumps(table, indent=2) + "\n")

@@ -77,10 +77,11 @@ class Blip:
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Attention in heads of 64; the same number of heads in the wide keys' model and here."""
+    """Attention in as many heads as 64 goes into the width; the same number in the wide keys' model and here."""
     heads = query.shape[-1] // 64
-    split = [x.reshape(x.shape[0], heads, 64).transpose(0, 1) for x in (query, key, value)]
-    shares = (split[0] @ split[1].transpose(1, 2) / math.sqrt(64)).softmax(-1)
+    wide = query.shape[-1] // heads
+    split = [x.reshape(x.shape[0], heads, wide).transpose(0, 1) for x in (query, key, value)]
+    shares = (split[0] @ split[1].transpose(1, 2) / math.sqrt(wide)).softmax(-1)
     return (shares @ split[2]).transpose(0, 1).reshape(query.shape[0], -1)
 
 

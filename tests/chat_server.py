@@ -6,7 +6,7 @@ it needs nothing but the HTTP body. In a test: `with ChatServer() as server: ...
 """
 
 import base64
-import hashlib
+import io
 import json
 import re
 import socket
@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # for `python tests/chat_server.py`, which starts without the repository on its path
@@ -215,9 +216,9 @@ class ChatServer:
         return (200, found) if found is not None else (404, {"error": {"message": "not found", "code": "not_found"}})
 
 
-def read_messages(body: dict) -> tuple[str, str, str]:
-    """System text, user text and digest of the images of a request."""
-    texts, images = {"system": "", "user": ""}, []
+def read_messages(body: dict) -> tuple[str, str, object]:
+    """System text, user text and image of a request; None for no image."""
+    texts, image = {"system": "", "user": ""}, None
     for message in body.get("messages", []):
         parts = message["content"]
         for part in [{"type": "text", "text": parts}] if isinstance(parts, str) else parts:
@@ -225,8 +226,8 @@ def read_messages(body: dict) -> tuple[str, str, str]:
                 texts[message["role"]] = part["text"]
             else:
                 data = base64.b64decode(part["image_url"]["url"].partition("base64,")[2], validate=True)
-                images.append(hashlib.sha256(data).hexdigest())
-    return texts["system"], texts["user"], "/".join(images)
+                image = Image.open(io.BytesIO(data)).convert("RGB")
+    return texts["system"], texts["user"], image
 
 
 def role_name(system: str) -> str:
@@ -240,7 +241,7 @@ def read_values(user: str) -> dict:
     return values | {"components": re.findall(r"^- (.+)$", user, re.MULTILINE)}
 
 
-def by_rule(name: str, role: str, values: dict, image: str, draw: int) -> str:
+def by_rule(name: str, role: str, values: dict, image, draw: int) -> str:
     """The offline stand-in's text for what the request shows."""
     if role == "decompose":
         return offline.decompose(values["prompt"], values["topic"])
@@ -251,7 +252,7 @@ def by_rule(name: str, role: str, values: dict, image: str, draw: int) -> str:
     if role == "rewrite":
         return offline.rewrite(values["prompt"])
     if role == "judge":
-        return offline.judge(values["prompt"], f"{image}/{draw}")
+        return offline.judge(values["prompt"], image, draw)
     if role == "write_prompts":
         return offline.write_prompt(values["topic"], name.removeprefix("write_"), draw)
     raise ValueError("the system message is of no template in config/templates")

@@ -7,26 +7,31 @@ import torch
 from torch.nn.functional import layer_norm, linear
 
 
-def picture(state: dict, pixels: np.ndarray, heads: int) -> torch.Tensor:
+def quick_gelu(x: torch.Tensor) -> torch.Tensor:
+    """The activation that OpenAI's weights were trained with."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+def picture(state: dict, pixels: np.ndarray, heads: int, activation=quick_gelu) -> torch.Tensor:
     """(width,), direction of (3, side, side): patches and a class token, which is projected at the end."""
     kernel = state["visual.conv1.weight"].double()
     patches = torch.nn.functional.conv2d(torch.from_numpy(pixels)[None].double(), kernel, stride=kernel.shape[-1])
     x = torch.cat([state["visual.class_embedding"].double()[None], patches[0].flatten(1).T])
     x = norm(state, "visual.ln_pre", x + state["visual.positional_embedding"].double())
-    x = blocks(state, "visual.transformer", x, heads, None)
+    x = blocks(state, "visual.transformer", x, heads, None, activation)
     return norm(state, "visual.ln_post", x[0]) @ state["visual.proj"].double()
 
 
-def text(state: dict, tokens: torch.Tensor, heads: int) -> torch.Tensor:
+def text(state: dict, tokens: torch.Tensor, heads: int, activation=quick_gelu) -> torch.Tensor:
     """(width,), direction of 77 tokens, taken at the end token: the highest number."""
     x = state["token_embedding.weight"].double()[tokens] + state["positional_embedding"].double()
     later = torch.full((len(tokens), len(tokens)), -math.inf, dtype=torch.float64).triu(1)
-    x = norm(state, "ln_final", blocks(state, "transformer", x, heads, later))
+    x = norm(state, "ln_final", blocks(state, "transformer", x, heads, later, activation))
     return x[tokens.argmax()] @ state["text_projection"].double()
 
 
-def blocks(state: dict, part: str, x: torch.Tensor, heads: int, mask: torch.Tensor | None) -> torch.Tensor:
-    """The layers: norm, attention, norm, two linear maps with x sigmoid(1.702 x) between them."""
+def blocks(state: dict, part: str, x: torch.Tensor, heads: int, mask: torch.Tensor | None, activation) -> torch.Tensor:
+    """The layers: norm, attention, norm, two linear maps with the activation between them."""
     n = 0
     while f"{part}.resblocks.{n}.ln_1.weight" in state:
         block = f"{part}.resblocks.{n}"
@@ -37,7 +42,7 @@ def blocks(state: dict, part: str, x: torch.Tensor, heads: int, mask: torch.Tens
         shares = (scores if mask is None else scores + mask).softmax(-1)
         x = x + mapped(state, f"{block}.attn.out_proj", (shares @ value).transpose(0, 1).reshape(x.shape))
         inner = mapped(state, f"{block}.mlp.c_fc", norm(state, f"{block}.ln_2", x))
-        x = x + mapped(state, f"{block}.mlp.c_proj", inner * torch.sigmoid(1.702 * inner))
+        x = x + mapped(state, f"{block}.mlp.c_proj", activation(inner))
         n += 1
     return x
 

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from detailscribe import miniature_scores
 from detailscribe.errors import SetupError
-from detailscribe.miniature_scores import authors_name
+from detailscribe.miniature import blip as random_blip
+from detailscribe.miniature.blip import authors_name
 from detailscribe.scores import blip_vqa
 from tests.blip_by_definition import p_yes
 from tests.pictures import picture
@@ -22,7 +22,7 @@ PHRASES = [
 ]
 
 
-def parameters_of(folder, side=64) -> dict:
+def parameters_of(folder, side=96) -> dict:
     return {"model": f"local-dir:{folder}", "revision": "", "vocabulary": f"local-dir:{folder}", "size_px": side}
 
 
@@ -62,8 +62,8 @@ def test_an_answer_does_not_depend_on_the_other_questions(scorer):
     image = picture(64, 64)
     questions = [blip_vqa.question(phrase) for phrase in PHRASES[2]]
     together = scorer.answers(questions, image)
-    assert scorer.answers(questions[::-1], image)[::-1] == pytest.approx(together, abs=1e-6)
-    assert [scorer.answers([each], image)[0] for each in questions] == pytest.approx(together, abs=1e-6)
+    assert scorer.answers(questions[::-1], image)[::-1] == pytest.approx(together, abs=1e-5)
+    assert [scorer.answers([each], image)[0] for each in questions] == pytest.approx(together, abs=1e-5)
     assert len({round(answer, 4) for answer in together}) > 5
 
 
@@ -76,9 +76,9 @@ def test_each_answer_is_the_share_of_yes(scorer, folder):
 
 @pytest.mark.slow
 def test_score_is_the_published_product_at_full_size(tmp_path):
-    words = miniature_scores.vocabulary([" ".join(sum(PHRASES, []))])
+    words = random_blip.vocabulary([" ".join(sum(PHRASES, []))])
     words += [f"[unused{n}]" for n in range(30522 - len(words))]
-    miniature_scores.save_blip_vqa(tmp_path, words, miniature_scores.BLIP_VQA)
+    random_blip.save_blip_vqa(tmp_path, words, random_blip.BLIP_VQA)
     state = authors_state(tmp_path)
     image = picture(500, 431)
     scorer = blip_vqa.load(parameters_of(tmp_path, side=480))

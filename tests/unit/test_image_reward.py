@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from detailscribe import miniature_scores
 from detailscribe.errors import SetupError
+from detailscribe.miniature import blip as random_blip
 from detailscribe.scores import image_reward
 from tests.blip_by_definition import image_reward as by_definition
 from tests.pictures import picture
@@ -52,7 +52,7 @@ def test_score_is_the_published_formula(scorer, folder):
 @pytest.mark.slow
 def test_score_is_the_published_formula_at_full_size(tmp_path):
     words = full_vocabulary()
-    miniature_scores.save_image_reward(tmp_path, words, miniature_scores.IMAGE_REWARD)
+    random_blip.save_image_reward(tmp_path, words, random_blip.IMAGE_REWARD)
     state = torch.load(tmp_path / "ImageReward.pt", weights_only=True)
     assert sum(tensor.numel() for tensor in state.values()) > 420e6
     image = picture(300, 431)
@@ -62,7 +62,7 @@ def test_score_is_the_published_formula_at_full_size(tmp_path):
 
 def full_vocabulary() -> list[str]:
     """As many words as BERT's vocabulary has."""
-    words = miniature_scores.vocabulary(PROMPTS)
+    words = random_blip.vocabulary(PROMPTS)
     return words + [f"[unused{n}]" for n in range(30522 - len(words))]
 
 
@@ -147,7 +147,7 @@ def test_the_package_gives_the_same_scores_at_full_size(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "--quiet", *pins], check=True)
     weights = tmp_path / "weights"
     weights.mkdir()
-    miniature_scores.save_image_reward(weights, full_vocabulary(), miniature_scores.IMAGE_REWARD)
+    random_blip.save_image_reward(weights, full_vocabulary(), random_blip.IMAGE_REWARD)
     pictures = []
     for n, size in enumerate([(512, 512), (300, 431), (431, 300), (224, 224), (640, 480)]):
         picture(*size, seed=n).save(tmp_path / f"{n}.png")

@@ -100,7 +100,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
         ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare", "tabulate", "pool"}),
         ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
-        ({"metrics": {"blip_vqa": {"size_px": 96}}}, {"score-blip_vqa", "truncation"}),
+        ({"metrics": {"blip_vqa": {"size_px": 64}}}, {"score-blip_vqa", "truncation"}),
         ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement"),
         ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
         ({"refresh": {"judge-main": 1}}, {"judge-main"}),

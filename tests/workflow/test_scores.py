@@ -10,6 +10,12 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY
 
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 SETS = 7  # image sets of the small study
+SEEN = [  # what the miniature can draw, so that its judge does not see the same in every image
+    PROMPTS[0],
+    ("hold ball", "A fox holding a ball on the beach."),
+    ("row of cakes", "A row of cakes under a monkey on the grass."),
+    ("facing", "A dog facing a frog in the snow. There is a frog on the right."),
+]
 
 
 def table(study, name: str) -> list[dict]:
@@ -24,6 +30,8 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     (study.folder / "my_metrics" / "sharpness.py").write_text(code)
     judge = CONFIG["judges"]["main"]
     changes = {
+        "generation": {"steps": 10},
+        "image_models": {"miniature": {"size_px": 96}},
         "metrics": {name: CONFIG["metrics"][name] for name in ("image_reward", "blip_vqa")}
         | yaml.safe_load(entry)["metrics"],
         "judges": {
@@ -31,16 +39,17 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
             "sure": judge | {"template": "judge_yes_no", "scale": "yes_no"},
         },
     }
+    study.prompts(SEEN)
     study.snakemake(**changes)
     names = ["clip_score", "image_reward", "blip_vqa", "sharpness", "judge-main", "judge-twice", "judge-sure"]
     for name in names:
         rows = study.rows(f"scores/{name}/*.jsonl")
-        assert {row["status"] for row in rows} == {"ok"} and len(rows) == SETS * len(PROMPTS), name
+        assert {row["status"] for row in rows} == {"ok"} and len(rows) == SETS * len(SEEN), name
         assert len({row["score"] for row in rows}) > 1 and len({row["fingerprint"] for row in rows}) == 1, name
     assert {row["score"] for row in study.rows("scores/judge-sure/*.jsonl")} == {0.0, 1.0}
     assert {row["metric"] for row in table(study, "main")} == {*names}
     repeats = {row["judge"]: row for row in table(study, "judge_repeats") if row["image_set"] == "all"}
-    images = SETS * len(PROMPTS)
+    images = SETS * len(SEEN)
     assert repeats["judge-twice"]["draws"] == str(2 * images) and float(repeats["judge-twice"]["mean_sd"]) > 0
     assert (repeats["judge-sure"]["draws"], repeats["judge-sure"]["mean_sd"]) == (str(images), "")
     readers = {row["reader"] for row in table(study, "truncation")}

@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.workflow.small_study import PROMPTS, Study
 
 TIMEOUT_S = 120
@@ -31,6 +33,7 @@ def wait_for(process: subprocess.Popen, study: Study, pattern: str, count: int) 
         time.sleep(0.02)
 
 
+@pytest.mark.slow  # make faults kills at random moments of every stage
 def test_a_run_killed_at_every_stage_ends_with_the_same_bytes(fresh, finished):
     reference = Study(finished)
     for pattern, count in [

@@ -1,4 +1,4 @@
-"""Tiny ImageReward and BLIP-VQA with random weights, in the files of the real ones; or of the real ones' sizes."""
+"""ImageReward and BLIP-VQA of any size, in the files of the real ones; with random weights for tests and benchmarks."""
 
 import json
 import math
@@ -14,8 +14,8 @@ from detailscribe import torch_setup  # noqa: F401 - before transformers
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SEEDS = {"image_reward": 7, "blip_vqa": 8}
-# Factors on the spread of some weights, and what BLIP says yes by, so that scores differ between pictures and lie about
-# where real ones do.
+# Factors on the spread of random weights, and what BLIP says yes by, so that scores differ between pictures and lie
+# about where real ones do.
 GAIN, GAINS, YES = 1.5, {r"^mlp\.": 1.0, r"word_embeddings": 1.2}, 2.5
 
 
@@ -30,7 +30,7 @@ class Sizes:
     text_layers: int
     positions: int
     patch_px: int = 16
-    growth: int = 4  # of the width inside a layer
+    growth: int = 4  # of the width inside a layer of the text encoder
 
     def text(self, words: int) -> dict:
         """Keywords of BlipTextConfig for a vocabulary of this size, [DEC] and [ENC] the last two of it."""
@@ -52,7 +52,7 @@ class Sizes:
         """Keywords of BlipVisionConfig."""
         return {
             "hidden_size": self.vision_width,
-            "intermediate_size": self.growth * self.vision_width,
+            "intermediate_size": 4 * self.vision_width,
             "num_hidden_layers": self.vision_layers,
             "num_attention_heads": self.vision_width // 64,
             "image_size": self.side_px,
@@ -61,17 +61,8 @@ class Sizes:
         }
 
 
-TINY = Sizes(64, 2, 64, 64, 2, 64, growth=1)
 IMAGE_REWARD = Sizes(1024, 24, 224, 768, 12, 512)
 BLIP_VQA = Sizes(768, 12, 480, 768, 12, 512)
-
-
-def save(folder: Path, texts: list[str]) -> None:
-    """Make `folder`/image_reward and `folder`/blip_vqa; the texts decide the vocabulary."""
-    words = vocabulary(texts)
-    for name, build in (("image_reward", save_image_reward), ("blip_vqa", save_blip_vqa)):
-        (folder / name).mkdir()
-        build(folder / name, words, TINY)
 
 
 def vocabulary(texts: list[str]) -> list[str]:
@@ -84,8 +75,8 @@ def vocabulary(texts: list[str]) -> list[str]:
     return list(pieces)
 
 
-def save_image_reward(folder: Path, words: list[str], sizes: Sizes) -> None:
-    """Write ImageReward.pt under the authors' names, med_config.json and vocab.txt into a folder."""
+def image_reward(words: list[str], sizes: Sizes):
+    """ImageReward's network as a ModuleDict of `vision`, `text` and `mlp`, untrained."""
     from torch import nn
     from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisionConfig
     from transformers.models.blip.modeling_blip import BlipVisionModel
@@ -96,31 +87,53 @@ def save_image_reward(folder: Path, words: list[str], sizes: Sizes) -> None:
     widths = [sizes.text_width, 1024, 128, 64, 16, 1]
     numbers = ["0", "2", "4", "6", "7"]  # the authors' of the layers, among which the dropouts count
     linear = [nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)]
-    model = nn.ModuleDict(
+    return nn.ModuleDict(
         {
             "vision": BlipVisionModel(BlipVisionConfig(**sizes.vision())),
             "text": BlipTextModel(text, add_pooling_layer=False),
             "mlp": nn.ModuleDict(dict(zip(numbers, linear, strict=True))),
         }
     )
-    _fill(model, SEEDS["image_reward"])
-    torch.save({authors_name(name): tensor for name, tensor in model.state_dict().items()}, folder / "ImageReward.pt")
-    told["add_cross_attention"] = True  # without it the authors' package builds a text model that sees no picture
-    (folder / "med_config.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    _save_words(folder, words)
 
 
-def save_blip_vqa(folder: Path, words: list[str], sizes: Sizes) -> None:
-    """Write a model in transformers' form and vocab.txt into a folder."""
+def blip_vqa(words: list[str], sizes: Sizes):
+    """BLIP-VQA in transformers' form, untrained."""
     from transformers import BlipConfig, BlipForQuestionAnswering
 
     text = {**sizes.text(len(words) + 2), "encoder_hidden_size": sizes.vision_width, "is_decoder": True}
-    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=sizes.vision()))
+    return BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=sizes.vision()))
+
+
+def write_image_reward(folder: Path, state: dict, words: list[str], sizes: Sizes) -> None:
+    """Write ImageReward.pt under the authors' names, med_config.json and vocab.txt into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({authors_name(name): tensor for name, tensor in state.items()}, folder / "ImageReward.pt")
+    told = sizes.text(len(words) + 2)
+    told["add_cross_attention"] = True  # without it the authors' package builds a text model that sees no picture
+    (folder / "med_config.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    write_words(folder, words)
+
+
+def write_blip_vqa(folder: Path, model, words: list[str]) -> None:
+    """Write a model in transformers' form and vocab.txt into a folder."""
+    model.save_pretrained(folder)
+    write_words(folder, words)
+
+
+def save_image_reward(folder: Path, words: list[str], sizes: Sizes) -> None:
+    """Write an ImageReward with random weights into a folder."""
+    model = image_reward(words, sizes)
+    _fill(model, SEEDS["image_reward"])
+    write_image_reward(folder, model.state_dict(), words, sizes)
+
+
+def save_blip_vqa(folder: Path, words: list[str], sizes: Sizes) -> None:
+    """Write a BLIP-VQA with random weights into a folder."""
+    model = blip_vqa(words, sizes)
     _fill(model, SEEDS["blip_vqa"])
     with torch.no_grad():
         model.text_decoder.cls.predictions.bias[words.index("yes")] = YES
-    model.save_pretrained(folder)
-    _save_words(folder, words)
+    write_blip_vqa(folder, model, words)
 
 
 def authors_name(name: str) -> str:
@@ -146,7 +159,7 @@ def authors_name(name: str) -> str:
     return name
 
 
-def _save_words(folder: Path, words: list[str]) -> None:
+def write_words(folder: Path, words: list[str]) -> None:
     (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
 
 
