@@ -167,19 +167,25 @@ def compare(pipe, clip: clip_score.Scorer, scenes: list, prompts: list[str], see
             draw(pipe, prompts, [each + 100_000 * other for each in numbers]) for other in range(1, SEEDS_OF_FIVE)
         ]
         keep("best_of_5", picked([first, *others]))
-        corrected = [
-            replies.last_brackets(offline.critique(prompt, world.components(scene), image))
-            for scene, prompt, image in zip(scenes, prompts, first, strict=True)
-        ]
-        candidates = [draw(pipe, prompts, numbers, corrected, k) for k in KS]
+
+        def redrawn(components: list, ks: tuple[int, ...], numbers=numbers, first=first) -> list[list[Image.Image]]:
+            """Images by k after a critique of the first; what the critic leaves as it is stays that image."""
+            corrected = [
+                replies.last_brackets(offline.critique(*each)) for each in zip(prompts, components, first, strict=True)
+            ]
+            changed = [at for at, prompt in enumerate(prompts) if corrected[at] != prompt]
+            texts, after, seeds = ([each[at] for at in changed] for each in (prompts, corrected, numbers))
+            sets = []
+            for k in ks:
+                made = dict(zip(changed, draw(pipe, texts, seeds, after, k), strict=True))
+                sets.append([made.get(at, image) for at, image in enumerate(first)])
+            return sets
+
+        candidates = redrawn([world.components(scene) for scene in scenes], KS)
         for k, images in zip(KS, candidates, strict=True):
             keep(f"k{k}", images)
         keep("detailscribe", picked(candidates))
-        plain = [
-            replies.last_brackets(offline.critique(each, None, image))
-            for each, image in zip(prompts, first, strict=True)
-        ]
-        keep("ablation_k0", draw(pipe, plain, numbers))
+        keep("ablation_k0", redrawn([None] * len(scenes), (0,))[0])
         print(f"seed {number + 1} of {seeds} drawn", flush=True)
     return {way: np.array(rows, float).T for way, rows in right.items()}, samples
 

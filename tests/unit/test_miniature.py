@@ -151,6 +151,34 @@ def test_questions_are_read_as_berts_tokenizer_reads_them():
     assert list(vqa.ids(text, 12))[:8] == vqa.tokenizer()(text).input_ids
 
 
+def test_patches_show_what_lies_over_their_centres():
+    there = vqa.covered([("cat", 24, 24, 48), ("guitar", 80, 8, 24)]).reshape(6, 6, -1)
+    cat, guitar = (world.ENTITIES.index(entity) for entity in ("cat", "guitar"))
+    assert there[:3, :3, cat].all()
+    assert there[0, 4:, guitar].all()
+    assert there.sum() == 9 + 2
+
+
+def test_blip_begins_with_what_clip_sees():
+    """Its patches, before the first layer, are CLIP's there up to the spread that CLIP takes out of each."""
+    model, seeing = vqa.build(), assembly.trained("clip").visual
+    vqa.begin(model, assembly.trained("clip"))
+    images = training.pixels([(255 * world.background(name)).astype(np.uint8) for name in world.BACKGROUNDS], "cpu")
+    with torch.no_grad():
+        patches = seeing.conv1(images).flatten(2).transpose(1, 2) + seeing.positional_embedding[1:]
+        expected = seeing.ln_pre(patches)
+        found = model.model.vision_model.embeddings(training.normalised(images))[:, 1:]
+    assert torch.nn.functional.cosine_similarity(found, expected, dim=-1).min() > 0.99
+    first = model.model.vision_model.encoder.layers[0].mlp.fc1.weight
+    assert torch.equal(first, seeing.transformer.resblocks[0].mlp.c_fc.weight)
+
+
+def test_image_reward_sees_with_blips_eyes():
+    ours, theirs = assembly.trained("reward").model["vision"], assembly.trained("vqa").model.vision_model
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], tensor)
+
+
 def test_the_judges_numpy_is_its_training_network():
     torch.manual_seed(0)
     network = detector.build().train()
