@@ -24,6 +24,8 @@ CONFIG = {
     "vision_cfg": {"image_size": world.SIDE_PX, "layers": 3, "width": 128, "patch_size": 16, "head_width": 32},
     "text_cfg": {"context_length": 77, "vocab_size": VOCABULARY, "width": 64, "heads": 4, "layers": 3},
 }
+# Parts of a layer, as open_clip and as transformers name them.
+PARTS = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
 PREFIX = "A photo depicts "  # of CLIPScore
 FORMS = ("", PREFIX)
 

@@ -137,8 +137,7 @@ def transformers_names(state: dict) -> dict:
         "text_model.final_layer_norm.bias": state["ln_final.bias"],
         "text_projection.weight": state["text_projection"].T.contiguous(),
     }
-    parts = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    parts["attn.out_proj"] = "self_attn.out_proj"
+    parts = clip.PARTS | {"attn.out_proj": "self_attn.out_proj"}
     for name, tensor in state.items():
         if not name.startswith("transformer.resblocks."):
             continue

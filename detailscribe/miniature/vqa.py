@@ -80,8 +80,7 @@ def begin(model: Asked, trained_clip: nn.Module) -> None:
     patches = (places[1:] - places[1:].mean(1, keepdim=True)) * scale
     found["embeddings.class_embedding"] = start[None, None]
     found["embeddings.position_embedding"] = torch.cat([torch.zeros_like(start)[None], patches])[None]
-    parts = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    parts |= {"attn.in_proj": "self_attn.qkv", "attn.out_proj": "self_attn.projection"}
+    parts = clip.PARTS | {"attn.in_proj": "self_attn.qkv", "attn.out_proj": "self_attn.projection"}
     for name, tensor in state.items():
         if name.startswith("visual.transformer.resblocks."):
             layer, rest = name.removeprefix("visual.transformer.resblocks.").split(".", 1)
