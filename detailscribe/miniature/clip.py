@@ -166,8 +166,8 @@ def normalising(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
     With x = 2 (mean + deviation n) - 1, the factor goes into the patches' kernel and the rest into their places.
     """
-    mean, deviation = (torch.from_numpy(each) for each in (MEAN, STD))
     kernel, places = state["visual.conv1.weight"], state["visual.positional_embedding"].clone()
+    mean, deviation = (torch.from_numpy(each).to(kernel.device) for each in (MEAN, STD))
     places[1:] += (kernel.sum((2, 3)) @ (2 * mean - 1))[None]
     return state | {
         "visual.conv1.weight": kernel * (2 * deviation)[None, :, None, None],

@@ -18,7 +18,7 @@ QUESTIONS = 8  # of a picture, half of them true
 TOKENS = 12
 SHOWN = ((True, True), (True, False), (True, True), (False, True))
 PATCH_SPREAD = 1.3  # standard deviation of the trained CLIP's patches before its first normalisation
-POSITIVE = torch.tensor(4.0)  # weight of an entity that is there, when patches are learnt
+POSITIVE = 4.0  # weight of an entity that is there, when patches are learnt
 THINGS = len(world.ENTITIES) + len(world.PLURALS)  # the first of `world.phrases`, which name no place
 PLACES = world.places()
 
@@ -120,7 +120,8 @@ class Loss:
         logits, found = model(pictures, torch.tensor(asked, device=self._device))
         answered = functional.cross_entropy(logits.float(), torch.tensor(answers, device=self._device))
         there = torch.from_numpy(np.stack(shown)).to(self._device)
-        return answered + functional.binary_cross_entropy_with_logits(found.float(), there, pos_weight=POSITIVE)
+        weight = torch.tensor(POSITIVE, device=self._device)
+        return answered + functional.binary_cross_entropy_with_logits(found.float(), there, pos_weight=weight)
 
 
 def covered(boxes: list) -> np.ndarray:
