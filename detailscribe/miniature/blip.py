@@ -160,6 +160,7 @@ def authors_name(name: str) -> str:
 
 
 def write_words(folder: Path, words: list[str]) -> None:
+    """Write BERT's vocab.txt into a folder."""
     (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ def test_each_reader_of_the_miniature_cuts_where_its_model_does(miniature):
     found = {(row["id"], row["text"], row["reader"]): (row["tokens"], row["read"]) for row in rows}
     assert len(found) == len(rows) == 12
     # Words and what each reader adds: start and end, an end, "a photo depicts" and both; of a question its mark too.
-    assert found["a", "prompt", "sd_clip"] == (102, 32)
+    assert found["a", "prompt", "sd_clip"] == (102, 16)
     assert found["a", "prompt", "sd_t5"] == (101, 24)
     assert found["a", "prompt", "clip_score"] == (105, 77)
     assert found["a", "prompt", "image_reward"] == (102, 35)
