@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
-    torch.set_num_threads(os.cpu_count() or 1)  # one process draws it all
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # one process draws it all
     pipe = assembly.pipeline().to(torch_setup.device())
     pipe.set_progress_bar_config(disable=True)
     with tempfile.TemporaryDirectory() as folder:

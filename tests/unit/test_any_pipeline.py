@@ -103,6 +103,11 @@ def plain(pipe, prompt, seed, max_sequence_length=96, **more):
     return pipe(prompt, generator=torch.Generator("cpu").manual_seed(seed), **size, **more).images[0]
 
 
+def share_apart(one, other) -> float:
+    """Share of values that differ: rounding moves one in thousands by a level, another k many."""
+    return float((np.asarray(one) != np.asarray(other)).mean())
+
+
 def test_flux_by_config_alone_is_its_own_pipeline_with_a_callback(flux):
     folder, pipe = flux
     engine = load_engine(entry(folder, pipeline="FluxPipeline", batch="image"), SETTINGS)
@@ -111,13 +116,13 @@ def test_flux_by_config_alone_is_its_own_pipeline_with_a_callback(flux):
         embeds = pipe.encode_prompt(P1, max_sequence_length=96)[0]
     for k in KS[1:]:
         swap = {"callback_on_step_end": lambda _, i, t, tensors, k=k: {"prompt_embeds": embeds} if i == k else {}}
-        assert levels_apart(images[k], plain(pipe, P0, 7, guidance_scale=3.5, **swap)) == 0
-    assert levels_apart(images[0], plain(pipe, P1, 7, guidance_scale=3.5)) == 0
+        assert share_apart(images[k], plain(pipe, P0, 7, guidance_scale=3.5, **swap)) < 0.001
+    assert share_apart(images[0], plain(pipe, P1, 7, guidance_scale=3.5)) < 0.001
     first = engine.generate(P0, 7)
     assert (first.size, first.mode) == ((64, 64), "RGB")
-    assert levels_apart(first, plain(pipe, P0, 7, guidance_scale=3.5)) == 0
+    assert share_apart(first, plain(pipe, P0, 7, guidance_scale=3.5)) < 0.001
     different = [first, *images.values()]
-    assert all(levels_apart(a, b) > 0 for i, a in enumerate(different) for b in different[:i])
+    assert all(share_apart(a, b) > 0.01 for i, a in enumerate(different) for b in different[:i])
 
 
 def test_flux_draws_a_stage_of_the_workflow(flux, tmp_path, monkeypatch):

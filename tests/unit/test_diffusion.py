@@ -106,7 +106,7 @@ def test_refining_is_the_callback_of_the_released_code(model, pipe, guidance):
         assert levels_apart(first, Reference(pipe, prompt, seed, guidance).image) <= 1
         # Else the comparison above would say nothing about k.
         different = [first, *images.values()]
-        assert all(levels_apart(a, b) > 4 for i, a in enumerate(different) for b in different[:i])
+        assert all(levels_apart(a, b) > 2 for i, a in enumerate(different) for b in different[:i])
 
 
 @pytest.mark.parametrize("batch", BATCHES)

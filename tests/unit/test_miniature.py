@@ -86,25 +86,26 @@ def test_weights_of_other_code_are_refused(tmp_path, monkeypatch):
         assembly.trained.__wrapped__("reward")
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        "A fox holding a balloon on the beach. There is a fox on the left. There is a balloon on the right.",
-        "A panda riding a ball in the desert. There is a panda at the top. There is a ball at the bottom.",
-        "A row of cakes under a monkey at night. There is a monkey at the top. There are cakes at the bottom.",
-        "A dog facing a frog on the grass. There is a dog on the left. There is a frog on the right.",
-    ],
-)
-def test_pictures_show_what_a_full_prompt_says(engine, prompt):
-    images = [engine.generate(prompt, seed) for seed in range(3)]
-    seen = [judge.holds(world.parse(prompt), found) for found in judge.look(images)]
-    assert sum(all(each) for each in seen) >= 2
+FULL_PROMPTS = [
+    "A fox holding a balloon on the beach. There is a fox on the left. There is a balloon on the right.",
+    "A circle of stars around a dog on the beach. There is a dog in the middle. There are stars all around.",
+    "A row of cakes under a monkey at night. There is a monkey at the top. There are cakes at the bottom.",
+    "A dog facing a frog on the grass. There is a dog on the left. There is a frog on the right.",
+]
+
+
+def test_pictures_show_what_a_full_prompt_says(engine):
+    seen = []
+    for prompt in FULL_PROMPTS:
+        images = [engine.generate(prompt, seed) for seed in range(3)]
+        seen += [all(judge.holds(world.parse(prompt), found)) for found in judge.look(images)]
+    assert sum(seen) >= 9, seen
 
 
 def test_pictures_follow_the_seed_and_any_text_gives_one(engine):
-    first, other = (np.asarray(engine.generate("Quizzical zebras, 42: ¿qué?", seed), float) for seed in (1, 2))
-    assert first.shape == (96, 96, 3)
+    first, other = (np.asarray(engine.generate(FULL_PROMPTS[0], seed), float) for seed in (1, 2))
     assert np.abs(first - other).mean() > 2
+    assert engine.generate("Quizzical zebras, 42: ¿qué?", 1).size == (96, 96)
 
 
 def test_any_text_can_be_read(engine):

@@ -43,7 +43,9 @@ def test_intervals_are_seeded_and_a_column_does_not_depend_on_the_others():
     values = skewed(20)
     first = statistics.intervals(values, 500, 7)
     assert np.array_equal(first, statistics.intervals(values, 500, 7))
-    assert np.array_equal(np.array(first)[:, :1], statistics.intervals(values[:, :1], 500, 7))
+    # To rounding: a processor may sum a product of matrices in another order where there are more columns.
+    alone = statistics.intervals(values[:, :1], 500, 7)
+    assert np.allclose(np.array(first)[:, :1], alone, rtol=1e-12, atol=0)
     assert not np.array_equal(first, statistics.intervals(values, 500, 8))
 
 
