@@ -88,8 +88,11 @@ def critique(prompt: str, components: list[str] | None, image) -> str:
     With components each is looked for in its place; without, only things are looked for, wherever they are.
     """
     parts = components or things(prompt)
-    missing = [part for part, there in zip(parts, looked_for(parts, image), strict=True) if there is False]
-    lines = [f"{n}. {part}: it cannot be seen; show it clearly." for n, part in enumerate(missing, 1)]
+    seen = looked_for(parts, image)
+    missing = [part for part, there in zip(parts, seen, strict=True) if there is False]
+    lines = [f"{n}. {part}: not in the image; to be shown clearly." for n, part in enumerate(missing, 1)]
+    if not any(there is not None for there in seen):
+        lines = ["1. This critic knows nothing of what the prompt names; the prompt stays as it is."]
     lines = lines or ["1. Everything that the prompt names can be seen; keep it."]
     if components:
         lines.append("Completeness: every thing is looked for in its place. The first issue weighs most.")

@@ -15,7 +15,7 @@ with sync_playwright() as play:
     window.wait_for_selector("html[data-ready=yes]", state="attached")
     window.wait_for_load_state("networkidle")
     window.screenshot(path="docs/overview.png")
-    window.locator("#cards > li > a").first.click()
+    window.locator("#cards a[href*=circle-of-trumpets]").first.click()
     window.wait_for_load_state("networkidle")
     window.screenshot(path="docs/prompt.png")
     browser.close()
