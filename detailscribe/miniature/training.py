@@ -1,7 +1,8 @@
 """The loop that trains every part of the miniature: seeded, resumable, and compiled where there is a compiler.
 
 A run can be stopped at any time and goes on from its last checkpoint with the batches it would have seen. The rate is
-flat and falls to zero over the last part, so a longer run begins as a shorter one does.
+flat and falls to zero over the last part, so a longer run begins as a shorter one does; a run of several rounds does
+so in each of them, so what a round ends with can be shipped, and trained on.
 """
 
 import copy
@@ -29,8 +30,9 @@ class Plan:
 
     Args:
         steps: Batches seen in all.
+        rounds: Equal parts of the steps, each of which begins with the kept weights and a new optimiser.
         rate: AdamW's learning rate while flat.
-        falls: Share of the steps at the end over which the rate falls to zero.
+        falls: Share of a round's steps, at its end, over which the rate falls to zero.
         compiled: Whether compiling pays; not where shapes change from step to step.
         half: Whether bfloat16 pays where there is any; on a processor only wide layers gain.
         average: Decay of the exponential moving average that is kept as the result; 0 keeps the last weights.
@@ -39,6 +41,7 @@ class Plan:
     steps: int
     batch: int
     rate: float
+    rounds: int = 1
     falls: float = 0.5
     warm_up: int = 100
     weight_decay: float = 0.01
@@ -70,9 +73,7 @@ def train(
     model.to(device).train()
     kept = copy.deepcopy(model).requires_grad_(False) if plan.average else model
     weights = [each for each in model.parameters() if each.requires_grad]
-    optimiser = torch.optim.AdamW(
-        weights, plan.rate, betas=plan.betas, weight_decay=plan.weight_decay, fused=device.type != "mps"
-    )
+    optimiser = _optimiser(weights, plan, device)
     step = 0
     if place.is_file():
         saved = torch.load(place, map_location=device, weights_only=True)
@@ -85,6 +86,9 @@ def train(
     run = torch.compile(model) if plan.compiled and shutil.which("g++") else model
     began, checked, total = time.monotonic(), time.monotonic(), 0.0
     while step < plan.steps:
+        if step and step % (plan.steps // plan.rounds) == 0:
+            model.load_state_dict(kept.state_dict())
+            optimiser = _optimiser(weights, plan, device)
         for group in optimiser.param_groups:
             group["lr"] = rate(plan, step)
         rng = np.random.default_rng([plan.seed, step])
@@ -114,9 +118,16 @@ def train(
 
 def rate(plan: Plan, step: int) -> float:
     """The learning rate of a step, counted from 0."""
-    flat = plan.steps * (1 - plan.falls)
-    falling = 1.0 if step < flat else (plan.steps - step) / (plan.steps - flat)
+    steps = plan.steps // plan.rounds
+    flat, step = steps * (1 - plan.falls), step % steps
+    falling = 1.0 if step < flat else (steps - step) / (steps - flat)
     return plan.rate * min(1.0, (step + 1) / plan.warm_up) * falling
+
+
+def _optimiser(weights: list[torch.nn.Parameter], plan: Plan, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        weights, plan.rate, betas=plan.betas, weight_decay=plan.weight_decay, fused=device.type != "mps"
+    )
 
 
 def pixels(images: list[np.ndarray], device: torch.device) -> torch.Tensor:

@@ -182,10 +182,14 @@ def held_out(scene: Scene) -> bool:
     return _eighth(pairing) or (movable and _eighth(place))
 
 
-def random_scene(rng: np.random.Generator, held: bool = False) -> Scene:
-    """A whole scene of the training part, or of the held-out one."""
+def random_scene(
+    rng: np.random.Generator, held: bool = False, arrangements: tuple[str, ...] = tuple(ARRANGEMENTS)
+) -> Scene:
+    """A whole scene of the training part, or of the held-out one; what `arrangements` names twice is drawn twice as
+    often.
+    """
     while True:
-        name = _one(rng, tuple(ARRANGEMENTS))
+        name = _one(rng, arrangements)
         plan = ARRANGEMENTS[name]
         first, second = _one(rng, _pairings(name))
         scene = Scene(name, first, second, _one(rng, tuple(BACKGROUNDS)), _one(rng, plan.dx), _one(rng, plan.dy))

@@ -210,8 +210,8 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
         def __call__(self, model, rng, batch):
             return ((model(torch.from_numpy(rng.normal(size=(batch, 3))).float()) - 1) ** 2).mean()
 
-    def run(folder, *stops):
-        plan = training.Plan(steps=12, batch=4, rate=0.1, warm_up=2, falls=0.25, average=0.9)
+    def run(folder, *stops, steps=12, rounds=2):
+        plan = training.Plan(steps=steps, rounds=rounds, batch=4, rate=0.1, warm_up=2, falls=0.25, average=0.9)
         for stop in (*stops, None):
             torch.manual_seed(1)
             model = torch.nn.Linear(3, 1)
@@ -232,7 +232,10 @@ def test_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
                     raise KeyboardInterrupt
             return super().__call__(model, rng, batch)
 
-    assert torch.equal(run(tmp_path / "a", 5, 3), run(tmp_path / "b"))
+    whole = run(tmp_path / "a")
+    assert torch.equal(run(tmp_path / "b", 5, 3), whole)
+    assert not torch.equal(run(tmp_path / "c", steps=6, rounds=1), whole)
+    assert torch.equal(run(tmp_path / "c"), whole)
 
 
 def test_a_longer_plan_begins_as_a_shorter_one():
