@@ -31,7 +31,7 @@ test-slow: setup
 test-slurm: setup
 	$(BIN)/python -m pytest -m slurm tests/slurm -rs
 
-# Train the miniature anew and pack its weights: about five core hours, or a GPU; goes on where it stopped.
+# Train the miniature anew and pack its weights: about six core hours, or a GPU; goes on where it stopped.
 # Needs Noto Color Emoji (apt-get install fonts-noto-color-emoji), and a C++ compiler to be fast.
 miniature: setup
 	OMP_NUM_THREADS=$(CORES) $(BIN)/python -m detailscribe.miniature

@@ -29,8 +29,10 @@ import tempfile
 import time
 from datetime import date
 
+import diffusers
 import numpy as np
 import torch
+import transformers
 from PIL import Image, ImageDraw, ImageFont
 
 from detailscribe import offline, replies, statistics, torch_setup
@@ -54,6 +56,8 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=512, help="held-out scenes that the parts are tried on")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()  # that CLIP's encoders cut long prompts is meant
     began = time.monotonic()
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # one process draws it all
     pipe = assembly.pipeline().to(torch_setup.device())
