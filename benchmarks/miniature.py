@@ -29,10 +29,8 @@ import tempfile
 import time
 from datetime import date
 
-import diffusers
 import numpy as np
 import torch
-import transformers
 from PIL import Image, ImageDraw, ImageFont
 
 from detailscribe import offline, replies, statistics, torch_setup
@@ -56,8 +54,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=512, help="held-out scenes that the parts are tried on")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()  # that CLIP's encoders cut long prompts is meant
+    quiet()
     began = time.monotonic()
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # one process draws it all
     pipe = assembly.pipeline().to(torch_setup.device())
@@ -91,6 +88,15 @@ def main() -> None:
         titles = [prompts[at] if name == "sd" else name for at in worst for name in names]
         sheet(rows, titles, columns=len(names)).save(HERE / "miniature_refined.png")
     print(json.dumps(figures))
+
+
+def quiet() -> None:
+    """No warnings that CLIP's encoders cut long prompts: they are meant to."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
 
 
 def load_scorers(folder: Path) -> dict:
