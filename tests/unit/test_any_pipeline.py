@@ -159,8 +159,8 @@ def test_a_text_of_another_length_takes_over_in_qwen_image(qwen):
             **call,
         )
         put = {"callback_on_step_end": lambda _, i, t, all, k=k, kept=kept: {"latents": kept[k]} if i == k else {}}
-        assert levels_apart(images[k], plain(pipe, P1, 7, **put, **call)) == 0
-    assert levels_apart(images[1], images[4]) > 0
+        reference = np.asarray(plain(pipe, P1, 7, **put, **call))
+        assert np.mean(np.asarray(images[k]) != reference) < 1e-3 < np.mean(np.asarray(images[5 - k]) != reference)
 
 
 def test_the_engine_of_sd3_and_the_callback_agree(miniature):
