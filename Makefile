@@ -55,10 +55,10 @@ bench-%: setup
 # All exchanges of the study in one file, IMAGES=1 with the drawn images; and such a file put into this folder.
 ARCHIVE ?= study.tar.gz
 exchanges-pack: setup
-	@$(BIN)/python -m detailscribe.packing pack "$(ARCHIVE)" $(if $(IMAGES),--images)
+	@$(BIN)/python -m detailscribe.operations.archive pack "$(ARCHIVE)" $(if $(IMAGES),--images)
 
 exchanges-unpack: setup
-	@$(BIN)/python -m detailscribe.packing unpack "$(ARCHIVE)"
+	@$(BIN)/python -m detailscribe.operations.archive unpack "$(ARCHIVE)"
 
 lint: setup
 	$(BIN)/ruff format --check .

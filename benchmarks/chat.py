@@ -62,8 +62,8 @@ def role() -> dict:
 
 def seconds(url: str, store: Path, mode: str, of: list[dict]) -> float:
     """Seconds to decompose some prompts through the chat layer."""
-    from detailscribe.chat import Chat
-    from detailscribe.language import decompose
+    from detailscribe.llm.client import Chat
+    from detailscribe.methods.decompose import decompose
 
     endpoint = {"kind": "openai", "base_url": url, "key_env": "", "in_flight": IN_FLIGHT, "timeout_s": 60}
     endpoint |= {"max_retries": 2, "input_usd_per_million": 2.5, "output_usd_per_million": 10}
@@ -78,7 +78,7 @@ def one_by_one(url: str) -> float:
     """Seconds a call, one after the other, nothing kept."""
     from openai import OpenAI
 
-    from detailscribe.language import request_for, with_topic
+    from detailscribe.methods.roles import request_for, with_topic
 
     messages = [request_for("decompose", role(), record, with_topic(record)).messages for record in records()[:SAMPLE]]
     with OpenAI(api_key="none", base_url=url) as client:

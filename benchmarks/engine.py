@@ -40,9 +40,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 import yaml
 
-from detailscribe import torch_setup
+from detailscribe.engines import torch_setup
+from detailscribe.engines.load import load_engine
 from detailscribe.errors import SetupError
-from detailscribe.loading import load_engine
 
 KS = [0, 1, 2, 4]
 GENERATION = {"steps": 28, "guidance": 4.5, "swap_pooled": False}

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from detailscribe.images import is_intact
-from detailscribe.records import Ledger
+from detailscribe.files.ledger import Ledger
+from detailscribe.images.image_set import is_intact
 from tests.workflow.small_study import PROMPTS, Study
 
 KILLS, CHAINS = 30, 3

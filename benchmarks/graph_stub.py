@@ -1,7 +1,7 @@
 """Work that costs nothing, for the benchmark of the graph: an engine and a metric that read the text and answer.
 
 `graph_stub` is named as a metric's module by the benchmark's configuration; `replace_engine` puts the engine in the
-place of `detailscribe.loading` in the processes of a run whose Python path holds a sitecustomize that calls it.
+place of `detailscribe.engines.load` in the processes of a run whose Python path holds a sitecustomize that calls it.
 """
 
 import hashlib
@@ -46,8 +46,8 @@ def load(parameters: dict) -> Scorer:
 
 
 def replace_engine() -> None:
-    """Let `from detailscribe.loading import load_engine` find the engine above."""
-    module = types.ModuleType("detailscribe.loading")
+    """Let `from detailscribe.engines.load import load_engine` find the engine above."""
+    module = types.ModuleType("detailscribe.engines.load")
     module.load_engine = lambda model, generation: Engine()
     sys.modules[module.__name__] = module
 

@@ -33,10 +33,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from detailscribe import offline, replies, statistics, torch_setup
-from detailscribe.miniature import about, assembly, autoencoder, judge, sprites, world
-from detailscribe.noun_phrases import by_rules
+from detailscribe.engines import torch_setup
+from detailscribe.methods import reply_parsing
+from detailscribe.miniature import about, assembly, autoencoder, judge, sprites, stand_in, world
+from detailscribe.prompts.noun_phrases import by_rules
 from detailscribe.scores import blip_vqa, clip_score, image_reward
+from detailscribe.tables import significance
 
 HERE = Path(__file__).parent
 STEPS, GUIDANCE, KS = 28, 4.5, (0, 1, 2, 4)
@@ -168,7 +170,10 @@ def compare(pipe, clip: clip_score.Scorer, scenes: list, prompts: list[str], see
         numbers = [1000 * number + at for at in range(len(prompts))]
         first = draw(pipe, prompts, numbers)
         keep("sd", first)
-        keep("gpt_rewrite", draw(pipe, [replies.last_brackets(offline.rewrite(each)) for each in prompts], numbers))
+        keep(
+            "gpt_rewrite",
+            draw(pipe, [reply_parsing.last_brackets(stand_in.rewrite(each)) for each in prompts], numbers),
+        )
         whole = [
             " ".join([prompt, *(world.sentence(scene, which, True) for which in range(2))])
             for scene, prompt in zip(scenes, prompts, strict=True)
@@ -182,7 +187,8 @@ def compare(pipe, clip: clip_score.Scorer, scenes: list, prompts: list[str], see
         def redrawn(components: list, ks: tuple[int, ...], numbers=numbers, first=first) -> list[list[Image.Image]]:
             """Images by k after a critique of the first; what the critic leaves as it is stays that image."""
             corrected = [
-                replies.last_brackets(offline.critique(*each)) for each in zip(prompts, components, first, strict=True)
+                reply_parsing.last_brackets(stand_in.critique(*each))
+                for each in zip(prompts, components, first, strict=True)
             ]
             changed = [at for at, prompt in enumerate(prompts) if corrected[at] != prompt]
             texts, after, seeds = ([each[at] for at in changed] for each in (prompts, corrected, numbers))
@@ -244,7 +250,7 @@ def encoded(pipe, prompts: list[str]) -> dict[str, torch.Tensor]:
 
 def shares(right: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Share of right images by way, with 95 % intervals over prompts."""
-    low, high = statistics.intervals(np.stack([rows.mean(1) for rows in right.values()], 1), RESAMPLES, 0)
+    low, high = significance.intervals(np.stack([rows.mean(1) for rows in right.values()], 1), RESAMPLES, 0)
     return {
         way: {"share": float(rows.mean()), "low95": float(low[at]), "high95": float(high[at])}
         for at, (way, rows) in enumerate(right.items())

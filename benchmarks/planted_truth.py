@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from detailscribe import score_table
-from detailscribe.optimism import optimism
-from detailscribe.tables import tabulate
+from detailscribe.tables import score_table
+from detailscribe.tables.main_table import tabulate
+from detailscribe.tables.selection_bias import optimism
 
 STUDIES = {12: 500, 50: 2000, 200: 500}  # by prompts of a study; most of the size that people rate
 REPORTED = 50

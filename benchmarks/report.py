@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from detailscribe.records import digest, file_sha256, read_rows, write_rows
-from detailscribe.report import Overview, write_scenario
-from detailscribe.report_inputs import scenario
+from detailscribe.files.digests import digest, file_sha256
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.report.inputs import scenario
+from detailscribe.report.site import Overview, write_scenario
 
 SETS = [
     *(f"original-{seed}" for seed in (1, 2)),

@@ -22,7 +22,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from detailscribe import torch_setup
+from detailscribe.engines import torch_setup
 from detailscribe.miniature import blip as random_blip
 from detailscribe.scores import blip, blip_vqa, clip_score, image_reward
 

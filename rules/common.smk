@@ -9,9 +9,9 @@ from snakemake.utils import validate
 sys.path.insert(0, workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
-from detailscribe import layout, locks
+from detailscribe.workflow import prepare, run_lock
 from detailscribe.errors import InputError, SetupError
-from detailscribe.study import MINIATURE, Study
+from detailscribe.study.study import MINIATURE, Study
 
 # An entry that a second config file sets to null is dropped.
 for group in ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges"):
@@ -19,12 +19,12 @@ for group in ("scenarios", "topics", "critics", "rewriters", "external", "metric
         config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 validate(config, str(Path(workflow.basedir) / "config" / "config.schema.yaml"), set_default=False)
 # Only the process that plans may write what the graph starts from, and only a real run may move finished work.
-PLANS, LOOKS = workflow.is_main_process, locks.only_looks(sys.argv[1:])
+PLANS, LOOKS = workflow.is_main_process, run_lock.is_dry_run(sys.argv[1:])
 try:
     STUDY = Study(config, Path(workflow.basedir))
-    LOCK = locks.lock(wait_for_jobs=not LOOKS) if PLANS else None
+    LOCK = run_lock.lock(wait_for_jobs=not LOOKS) if PLANS else None
     if LOCK:
-        layout.prepare(STUDY, move=not LOOKS)
+        prepare.prepare(STUDY, move=not LOOKS)
 except (InputError, SetupError) as error:
     raise WorkflowError(str(error))
 except OSError as error:
@@ -70,8 +70,8 @@ def preflight_of(jobs):
         return
     from datetime import date
 
-    from detailscribe.models import read_retirements
-    from detailscribe.preflight import check_models
+    from detailscribe.llm.model_names import read_retirements
+    from detailscribe.operations.preflight import check_models
 
     where = config["endpoints"], config["exchanges"], config["preflight"]
     findings = check_models(asked, *where, read_retirements(Path(KNOWN_MODELS)), date.today())
@@ -91,7 +91,7 @@ def source_of(scenario):
     """A scenario's prompt file. The user's own is watched through the shards; only a file that a rule makes counts
     by its time."""
     source = str(STUDY.source(scenario))
-    return source if STUDY.is_made(scenario) else ancient(source)
+    return source if STUDY.is_generated(scenario) else ancient(source)
 
 
 def folder_of(image_set):

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from detailscribe.jobs import job
-from detailscribe.records import file_sha256, write_text
+from detailscribe.files.atomic import write_text
+from detailscribe.files.digests import file_sha256
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     from detailscribe.miniature.assembly import build

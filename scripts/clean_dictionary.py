@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
-from detailscribe.cleaning import clean, dropped_text
-from detailscribe.jobs import gather, job, parameters_of
-from detailscribe.records import read_rows, write_rows, write_text
+from detailscribe.files.atomic import write_text
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.tables.complete_cases import clean, dropped_text
+from detailscribe.workflow.inputs import collect_stage_outputs, parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
-    stages, manifests, picked = gather([Path(file) for file in snakemake.input.outputs], parameters["stage_of"])
+    stages, manifests, picked = collect_stage_outputs(
+        [Path(file) for file in snakemake.input.outputs], parameters["stage_of"]
+    )
     dictionary, dropped = clean(read_rows(Path(snakemake.input.prompts)), stages, manifests, picked)
     write_rows(Path(snakemake.output.dictionary), dictionary)
     write_text(Path(snakemake.output.dropped), dropped_text(dropped))

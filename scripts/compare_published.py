@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from detailscribe.jobs import job, parameters_of
-from detailscribe.published import COLUMNS, compare
-from detailscribe.records import write_frame
+from detailscribe.files.rows import write_frame
+from detailscribe.tables.published import COLUMNS, compare
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)

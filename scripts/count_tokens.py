@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import by_id, job, parameters_of
-from detailscribe.records import read_rows, write_csv
-from detailscribe.truncation import COLUMNS, SHARES_COLUMNS, image_readers, metric_readers, shares, truncation
+from detailscribe.files.rows import read_rows, write_csv
+from detailscribe.scores.truncation import COLUMNS, SHARES_COLUMNS, image_readers, metric_readers, shares, truncation
+from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
     records = read_rows(Path(snakemake.input.prompts))
     phrases, texts = {}, {name: {} for name in parameters["texts"]}
     for file in snakemake.input.phrases:
-        phrases.update({id: row["phrases"] for id, row in by_id(file).items()})
+        phrases.update({id: row["phrases"] for id, row in rows_by_id(file).items()})
     for file in map(Path, snakemake.input.texts):
         found = {row["id"]: row["refined_prompt"] for row in read_rows(file) if row["status"] == "ok"}
         texts[file.parent.name].update(found)

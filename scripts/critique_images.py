@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import by_id, chat_of, job, parameters_of, pictures
-from detailscribe.language import critique
-from detailscribe.records import read_rows, write_rows
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.methods.critique import critique
+from detailscribe.workflow.inputs import parameters_of, rows_by_id, verified_images
+from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:
     records = read_rows(Path(snakemake.input.prompts))
-    parts = by_id(snakemake.input.decompositions) if snakemake.input.decompositions else None
+    parts = rows_by_id(snakemake.input.decompositions) if snakemake.input.decompositions else None
     role = parameters_of(snakemake) | {"endpoint": snakemake.params.endpoint}
     step = running.progress(len(records), "image")
-    rows = critique(records, pictures(snakemake.input.images), parts, role, chat_of(snakemake), step)
+    rows = critique(records, verified_images(snakemake.input.images), parts, role, chat_of(snakemake), step)
     write_rows(Path(snakemake.output[0]), rows)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import chat_of, job, parameters_of
-from detailscribe.language import decompose
-from detailscribe.records import read_rows, write_rows
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.methods.decompose import decompose
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:
     records = read_rows(Path(snakemake.input.prompts))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from detailscribe.interacting import fetch
-from detailscribe.jobs import job
+from detailscribe.prompts.interacting import fetch
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     fetch(snakemake.wildcards.file, Path(snakemake.output[0]), snakemake.params.folder)

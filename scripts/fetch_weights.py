@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from detailscribe.fetching import PIPELINE_FILES, fetch_address, fetch_repository
-from detailscribe.jobs import job, parameters_of
-from detailscribe.records import write_text
+from detailscribe.engines.download import PIPELINE_FILES, fetch_address, fetch_repository
+from detailscribe.files.atomic import write_text
 from detailscribe.scores import load_metric
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     needs = parameters_of(snakemake)

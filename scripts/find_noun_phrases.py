@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import job, parameters_of
-from detailscribe.noun_phrases import noun_phrases
-from detailscribe.records import read_rows, write_rows
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.prompts.noun_phrases import noun_phrases
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)

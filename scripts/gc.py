@@ -4,8 +4,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from detailscribe.collecting import remove, unnamed
-from detailscribe.jobs import job
+from detailscribe.operations.garbage import remove, unnamed
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     files = unnamed(Path("results"), Path("resources/exchanges"))

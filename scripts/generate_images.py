@@ -1,12 +1,16 @@
 """results/{scenario}/images/{image_set}/{shard}.jsonl (manifest) and the images in {shard}/ beside it."""
 
-from detailscribe.drawing import Drawing, wishes_from_text
-from detailscribe.jobs import by_id, job, parameters_of
-from detailscribe.records import read_rows
+from detailscribe.files.rows import read_rows
+from detailscribe.images.generate import ImageGenerator
+from detailscribe.methods.generate import requests_from_text
+from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
-    drawing = Drawing(parameters_of(snakemake), snakemake.params.offload)
+    image_generator = ImageGenerator(parameters_of(snakemake), snakemake.params.offload)
     records = read_rows(snakemake.input.prompts)
-    texts = by_id(snakemake.input.texts) if snakemake.input.texts else None
-    wishes = wishes_from_text(records, texts, snakemake.wildcards.image_set, drawing)
-    drawing.make(snakemake.wildcards, [snakemake.wildcards.image_set], wishes, running.progress(len(wishes), "image"))
+    texts = rows_by_id(snakemake.input.texts) if snakemake.input.texts else None
+    requests = requests_from_text(records, texts, snakemake.wildcards.image_set, image_generator)
+    image_generator.make(
+        snakemake.wildcards, [snakemake.wildcards.image_set], requests, running.progress(len(requests), "image")
+    )

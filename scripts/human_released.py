@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from detailscribe import human_tables
 from detailscribe.errors import InputError
-from detailscribe.jobs import job, parameters_of
-from detailscribe.records import write_frame
-from detailscribe.released_ratings import KEPT, compare_exactly, methods_of, read_released
+from detailscribe.files.rows import write_frame
+from detailscribe.human import tables
+from detailscribe.human.released import KEPT, compare_exactly, methods_of, read_released
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
@@ -25,16 +26,13 @@ with job(snakemake) as running:
     running.say([f"human_released: {len(ratings)} ratings, {len(missing)} missing"])
     parts = {name: [row for row in ratings if row["scenario"] == name] for name in {r["scenario"]: 0 for r in ratings}}
     counted = parameters["bootstrap"], parameters["ties_win"]
-    main = {
-        name: human_tables.average(rows, methods_of(rows), *counted)
-        for name, rows in (*parts.items(), ("all", ratings))
-    }
+    main = {name: tables.average(rows, methods_of(rows), *counted) for name, rows in (*parts.items(), ("all", ratings))}
     main = pd.concat(main, names=["scenario"]).reset_index("scenario")
     tables = {
         "ratings": pd.DataFrame(ratings, columns=KEPT),
         "main": main,
-        "raters": human_tables.raters(ratings, Counter(row["rater"] for row in ratings)),
-        "reliability": human_tables.reliability(ratings, parameters["bootstrap"]),
+        "raters": tables.raters(ratings, Counter(row["rater"] for row in ratings)),
+        "reliability": tables.reliability(ratings, parameters["bootstrap"]),
         "published": pd.DataFrame(compare_exactly(main, parameters["published"])),
     }
     for path in map(Path, snakemake.output):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from detailscribe import human_tables, workbooks
 from detailscribe.errors import InputError
-from detailscribe.jobs import job, parameters_of
-from detailscribe.records import read_rows, write_frame
+from detailscribe.files.rows import read_rows, write_frame
+from detailscribe.human import tables, workbook
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 
 def key_of(code: str) -> list[dict]:
@@ -21,7 +22,7 @@ def key_of(code: str) -> list[dict]:
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
     filled = dict(zip(parameters["raters"], map(Path, snakemake.input.filled), strict=True))
-    found = workbooks.read_folder(filled, key_of)
+    found = workbook.read_folder(filled, key_of)
     ratings, missing, defects = ([entry for parts in found.values() for entry in parts[part]] for part in range(3))
     if defects:
         raise InputError("\n".join([f"{len(defects)} defects in the workbooks; mend them and run again", *defects]))
@@ -30,9 +31,9 @@ with job(snakemake) as running:
     shown = {rater: len(found[rater][0]) + len(found[rater][1]) for rater in filled}
     tables = {
         "ratings": pd.DataFrame(ratings, columns=["rater", "id", "image_set", "rating", "file"]),
-        "main": human_tables.average(ratings, parameters["methods"], parameters["bootstrap"], parameters["ties_win"]),
-        "raters": human_tables.raters(ratings, shown),
-        "reliability": human_tables.reliability(ratings, parameters["bootstrap"]),
+        "main": tables.average(ratings, parameters["methods"], parameters["bootstrap"], parameters["ties_win"]),
+        "raters": tables.raters(ratings, shown),
+        "reliability": tables.reliability(ratings, parameters["bootstrap"]),
     }
     for name, table in tables.items():
         write_frame(Path(snakemake.output[name]), table)

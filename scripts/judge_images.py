@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import chat_of, image_set_of, job, parameters_of, pictures
-from detailscribe.judging import judge
-from detailscribe.records import read_rows, write_rows
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.scores.judge import judge
+from detailscribe.workflow.inputs import image_set_of, parameters_of, verified_images
+from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:
     parameters = parameters_of(snakemake)
     records = read_rows(Path(snakemake.input.prompts))
-    image_sets = {image_set_of(path): pictures(path) for path in snakemake.input.manifests}
+    image_sets = {image_set_of(path): verified_images(path) for path in snakemake.input.manifests}
     step = running.progress(len(records) * len(image_sets), "image")
     role = parameters | {"endpoint": snakemake.params.endpoint}
     rows = judge(records, image_sets, role, chat_of(snakemake), step, snakemake.wildcards.scenario)

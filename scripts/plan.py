@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import job
-from detailscribe.planning import plan_study
-from detailscribe.reckoning import plan_text
-from detailscribe.spending import read_spending
-from detailscribe.study import Study
+from detailscribe.llm.budget import read_spending
+from detailscribe.operations.estimate import plan_text
+from detailscribe.operations.plan import plan_study
+from detailscribe.study.study import Study
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     config = snakemake.config

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from detailscribe import figures
-from detailscribe.jobs import job, parameters_of
-from detailscribe.records import replacing
+from detailscribe.files.atomic import atomic_write
+from detailscribe.tables import figures
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
@@ -18,5 +19,5 @@ with job(snakemake):
         "compute": (figures.compute, *values, parameters["steps"], parameters["selector"]),
     }
     for path in map(Path, snakemake.output):
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             figures.plot(temporary, *drawings[path.stem], kind=path.suffix[1:])

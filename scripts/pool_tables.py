@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from detailscribe import score_table
-from detailscribe.fingerprints import one_fingerprint
-from detailscribe.jobs import job, parameters_of
-from detailscribe.judge_bridge import bridge
-from detailscribe.optimism import optimism
-from detailscribe.paper_tables import latex, markdown
-from detailscribe.records import replacing, write_frame, write_text
-from detailscribe.tables import tabulate
+from detailscribe.files.atomic import atomic_write, write_text
+from detailscribe.files.rows import write_frame
+from detailscribe.scores.fingerprints import one_fingerprint
+from detailscribe.tables import score_table
+from detailscribe.tables.judge_agreement import bridge
+from detailscribe.tables.main_table import tabulate
+from detailscribe.tables.markdown_latex import latex, markdown
+from detailscribe.tables.selection_bias import optimism
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     settings = parameters_of(snakemake)
@@ -21,7 +23,7 @@ with job(snakemake):
     joined = pd.concat(tables, names=["scenario"]).reset_index("scenario")
     for metric, rows in joined.rename(columns={"mean": "score"}).dropna(subset="fingerprint").groupby("metric"):
         one_fingerprint(metric, rows.to_dict("records"))
-    with replacing(Path(snakemake.output.main)) as temporary:
+    with atomic_write(Path(snakemake.output.main)) as temporary:
         joined.to_csv(temporary, index=False)
     frames = []
     for file in map(Path, snakemake.input.scores):

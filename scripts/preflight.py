@@ -4,9 +4,9 @@ from datetime import date
 from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.jobs import job
-from detailscribe.models import read_retirements
-from detailscribe.preflight import check_models
+from detailscribe.llm.model_names import read_retirements
+from detailscribe.operations.preflight import check_models
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     config, asked = snakemake.config, [tuple(each) for each in snakemake.params.asked]

@@ -1,13 +1,18 @@
 """Manifest and images of every candidate of one critic: results/{scenario}/images/{critic}-k{k}/{shard}."""
 
-from detailscribe.drawing import Drawing, wishes_from_critiques
-from detailscribe.jobs import by_id, job, parameters_of
-from detailscribe.records import read_rows
+from detailscribe.files.rows import read_rows
+from detailscribe.images.generate import ImageGenerator
+from detailscribe.methods.refine import requests_from_critiques
+from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
-    drawing = Drawing(parameters_of(snakemake), snakemake.params.offload)
+    image_generator = ImageGenerator(parameters_of(snakemake), snakemake.params.offload)
     records = read_rows(snakemake.input.prompts)
-    wishes = wishes_from_critiques(records, by_id(snakemake.input.critiques), drawing)
-    drawing.make(
-        snakemake.wildcards, list(drawing.parameters["candidates"]), wishes, running.progress(len(wishes), "image")
+    requests = requests_from_critiques(records, rows_by_id(snakemake.input.critiques), image_generator)
+    image_generator.make(
+        snakemake.wildcards,
+        list(image_generator.parameters["candidates"]),
+        requests,
+        running.progress(len(requests), "image"),
     )

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from detailscribe.fingerprints import one_fingerprint
-from detailscribe.jobs import job, parameters_of
-from detailscribe.records import read_rows, write_rows
-from detailscribe.scoring import select_image
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.methods.select import select_image
+from detailscribe.scores.fingerprints import one_fingerprint
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)

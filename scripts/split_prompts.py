@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import job
-from detailscribe.layout import write_prompts
-from detailscribe.study import Study
+from detailscribe.study.study import Study
+from detailscribe.workflow.job import job
+from detailscribe.workflow.prepare import write_prompts
 
 with job(snakemake):
     study = Study(snakemake.config, Path(snakemake.scriptdir).parent)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from detailscribe.costing import cost_rows, cost_text
-from detailscribe.jobs import job
-from detailscribe.records import write_text
+from detailscribe.files.atomic import write_text
+from detailscribe.operations.costs import cost_rows, cost_text
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     stages = ("decompositions", "critiques", "rewrites", "external", "judges")

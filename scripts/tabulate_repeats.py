@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import job, parameters_of
-from detailscribe.judging import REPEATS_COLUMNS, repeats
-from detailscribe.records import read_rows, write_csv
+from detailscribe.files.rows import read_rows, write_csv
+from detailscribe.tables.judge_repeats import REPEATS_COLUMNS, repeats
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     judges = {name: [] for name in parameters_of(snakemake)["judges"]}

@@ -4,14 +4,16 @@
 import csv
 from pathlib import Path
 
-from detailscribe import score_table
-from detailscribe.fingerprints import one_fingerprint
-from detailscribe.jobs import by_id, job, parameters_of
-from detailscribe.judge_bridge import bridge
-from detailscribe.optimism import optimism
-from detailscribe.paper_tables import latex, markdown
-from detailscribe.records import read_rows, write_frame, write_text
-from detailscribe.tables import by_stratum, tabulate
+from detailscribe.files.atomic import write_text
+from detailscribe.files.rows import read_rows, write_frame
+from detailscribe.scores.fingerprints import one_fingerprint
+from detailscribe.tables import score_table
+from detailscribe.tables.judge_agreement import bridge
+from detailscribe.tables.main_table import by_stratum, tabulate
+from detailscribe.tables.markdown_latex import latex, markdown
+from detailscribe.tables.selection_bias import optimism
+from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     settings = parameters_of(snakemake)
@@ -23,7 +25,7 @@ with job(snakemake):
     with open(snakemake.input.dropped, encoding="utf-8", newline="") as file:
         dropped = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     prompts = read_rows(Path(snakemake.input.prompts))
-    frame = score_table.gather(prompts, set(by_id(snakemake.input.dictionary)), dropped, found)
+    frame = score_table.gather(prompts, set(rows_by_id(snakemake.input.dictionary)), dropped, found)
     scores = score_table.Scores(frame, metrics)
     table = tabulate(scores, methods, settings)
     judges = [metric for metric in metrics if metric.startswith("judge-")]

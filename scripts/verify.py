@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from detailscribe.exchanges import check
-from detailscribe.jobs import job
-from detailscribe.verifying import drop_outputs, made_from, verify_images, verify_resources, verify_rows
+from detailscribe.llm.exchange_store import check
+from detailscribe.operations.verify import (
+    made_from_exchange,
+    remove_outputs_if,
+    verify_images,
+    verify_resources,
+    verify_rows,
+)
+from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     results = Path("results")
@@ -18,7 +24,7 @@ with job(snakemake) as running:
         checked, problems = verify_images(results, scenario)
         files += checked
         sentences += problems
-        removed = drop_outputs(results, scenario, made_from({path.stem for path, _ in broken}))
+        removed = remove_outputs_if(results, scenario, made_from_exchange({path.stem for path, _ in broken}))
         sentences += [f"{path}: made from a broken exchange; removed" for path in removed]
     sentences.append(
         f"{files} files and every exchange checked, {len(sentences)} problems"

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import chat_of, job, parameters_of
-from detailscribe.prompt_writing import read_topics, write_prompts
-from detailscribe.records import write_rows, write_text
+from detailscribe.files.atomic import write_text
+from detailscribe.files.rows import write_rows
+from detailscribe.prompts.writing import read_topics, write_prompts
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:
     role = parameters_of(snakemake) | {"endpoint": snakemake.config["roles"]["write"]["endpoint"]}

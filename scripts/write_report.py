@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from detailscribe.jobs import job, parameters_of
-from detailscribe.report import write_scenario
-from detailscribe.report_inputs import overview, scenario
+from detailscribe.report.inputs import overview, scenario
+from detailscribe.report.site import write_scenario
+from detailscribe.workflow.inputs import parameters_of
+from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters, name = parameters_of(snakemake), snakemake.wildcards.scenario

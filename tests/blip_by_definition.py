@@ -102,7 +102,7 @@ def word_ids(words: list[str], text: str, first: str, limit: int) -> list[int]:
 
 def prepared(image: Image.Image, side: int, crop: bool) -> np.ndarray:
     """The authors' own torchvision transforms of an RGB picture."""
-    from detailscribe import torch_setup  # noqa: F401 - before torchvision
+    from detailscribe.engines import torch_setup  # noqa: F401 - before torchvision
 
     from torchvision import transforms  # isort: skip
 

@@ -26,7 +26,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # for `python tests/chat_server.py`, which starts without the repository on its path
 
-from detailscribe import offline  # noqa: E402
+from detailscribe.miniature import stand_in  # noqa: E402
 
 ROLE_OF = {  # template file -> role
     "decompose": "decompose",
@@ -244,17 +244,17 @@ def read_values(user: str) -> dict:
 def by_rule(name: str, role: str, values: dict, image, draw: int) -> str:
     """The offline stand-in's text for what the request shows."""
     if role == "decompose":
-        return offline.decompose(values["prompt"], values["topic"])
+        return stand_in.decompose(values["prompt"], values["topic"])
     if role == "critique":
-        return offline.critique(values["prompt"], values["components"] or None, image)
+        return stand_in.critique(values["prompt"], values["components"] or None, image)
     if role == "refine":
-        return offline.refine(values["prompt"], image)
+        return stand_in.refine(values["prompt"], image)
     if role == "rewrite":
-        return offline.rewrite(values["prompt"])
+        return stand_in.rewrite(values["prompt"])
     if role == "judge":
-        return offline.judge(values["prompt"], image, draw)
+        return stand_in.judge(values["prompt"], image, draw)
     if role == "write_prompts":
-        return offline.write_prompt(values["topic"], name.removeprefix("write_"), draw)
+        return stand_in.write_prompt(values["topic"], name.removeprefix("write_"), draw)
     raise ValueError("the system message is of no template in config/templates")
 
 
@@ -277,7 +277,7 @@ def image_body(body: dict, prompt: str, refused: bool) -> tuple[int, dict]:
     """An image generation, or the error that a provider gives for a prompt against its rules."""
     if refused:
         return faulty((400, {"message": "against the rules", "code": "content_policy_violation", "type": "x"}))
-    picture = base64.b64encode(offline.picture(prompt)).decode()
+    picture = base64.b64encode(stand_in.picture(prompt)).decode()
     usage = {"input_tokens": 10, "output_tokens": 1000, "total_tokens": 1010}
     return 200, {"created": 0, "data": [{"b64_json": picture}], "usage": usage}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detailscribe import torch_setup
+from detailscribe.engines import torch_setup
 from detailscribe.errors import SetupError
 from detailscribe.miniature import WEIGHTS, about, assembly, autoencoder, judge, sd3, sprites, training, world
 

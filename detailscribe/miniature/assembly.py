@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
-from detailscribe import torch_setup  # noqa: F401 - before transformers, diffusers and open_clip
+from detailscribe.engines import torch_setup  # noqa: F401 - before transformers, diffusers and open_clip
+from detailscribe.files.atomic import write_text
+from detailscribe.files.digests import file_sha256
 from detailscribe.miniature import ABOUT, WEIGHTS, about, autoencoder, blip, clip, detector, reward, sd3, vqa
-from detailscribe.records import file_sha256, write_text
 
 LIMIT_BYTES = 16_000_000
 MODULES = {"autoencoder": autoencoder, "clip": clip, "sd3": sd3, "vqa": vqa, "reward": reward, "detector": detector}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detailscribe import torch_setup  # noqa: F401 - before transformers
+from detailscribe.engines import torch_setup  # noqa: F401 - before transformers
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SEEDS = {"image_reward": 7, "blip_vqa": 8}

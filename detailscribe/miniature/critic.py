@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from detailscribe import torch_setup
+from detailscribe.engines import torch_setup
 from detailscribe.miniature import assembly, vqa, world
 from detailscribe.scores import blip_vqa
 

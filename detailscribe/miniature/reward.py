@@ -19,7 +19,7 @@ TOKENS = 24  # as long as captions get; the metric reads 35
 CENTRE = 0.003  # weight that keeps rewards near 0
 
 
-class Rewarded(nn.Module):
+class RewardModel(nn.Module):
     """ImageReward with several captions a picture: rewards, n x captions."""
 
     def __init__(self):
@@ -38,12 +38,12 @@ class Rewarded(nn.Module):
         return read.view(ids.shape[:2])
 
 
-def build() -> Rewarded:
+def build() -> RewardModel:
     """The model, untrained."""
-    return Rewarded()
+    return RewardModel()
 
 
-def begin(model: Rewarded, answering: vqa.Asked) -> None:
+def begin(model: RewardModel, answering: vqa.VqaModel) -> None:
     """Take over the encoders of a trained BLIP-VQA; that of pictures learns no more."""
     model.model["vision"].load_state_dict(answering.model.vision_model.state_dict())
     model.model["vision"].requires_grad_(False)

@@ -28,7 +28,7 @@ UNCONDITIONAL = 0.1  # share of captions left out, for guidance
 BOS, EOS = 49406, 49407
 
 
-class Drawer(nn.Module):
+class Denoiser(nn.Module):
     """Everything that learns together: velocity of noisy latents under a caption."""
 
     def __init__(self):
@@ -53,16 +53,16 @@ class Drawer(nn.Module):
         )[0]
 
 
-def build() -> Drawer:
+def build() -> Denoiser:
     """The model, untrained; layers that gate start at zero."""
-    model = Drawer()
+    model = Denoiser()
     for name, weights in model.transformer.named_parameters():
         if "norm1.linear" in name or "norm1_context.linear" in name or name.startswith(("norm_out.linear", "proj_out")):
             nn.init.zeros_(weights)
     return model
 
 
-def begin(model: Drawer, trained_clip: nn.Module) -> None:
+def begin(model: Denoiser, trained_clip: nn.Module) -> None:
     """Take over the text tower of a trained CLIP."""
     model.first.load_state_dict(transformers_names(trained_clip.state_dict()), strict=False)
 

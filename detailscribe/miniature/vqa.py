@@ -23,7 +23,7 @@ THINGS = len(world.ENTITIES) + len(world.PLURALS)  # the first of `world.phrases
 PLACES = world.places()
 
 
-class Asked(nn.Module):
+class VqaModel(nn.Module):
     """BLIP with several questions a picture: logits over all words for the first word of each answer.
 
     While it learns it also says which entities each patch shows, so that its picture encoder need not find out from
@@ -58,13 +58,13 @@ class Asked(nn.Module):
         return torch.cat(parts)[torch.cat(rows).argsort()], self.entity_there(patches[:, 1:])
 
 
-def build() -> Asked:
+def build() -> VqaModel:
     """The model, untrained."""
-    return Asked()
+    return VqaModel()
 
 
 @torch.no_grad()
-def begin(model: Asked, trained_clip: nn.Module) -> None:
+def begin(model: VqaModel, trained_clip: nn.Module) -> None:
     """Take over the picture encoder of a trained CLIP, as BLIP began with one that knew pictures.
 
     It is only a beginning: CLIP has more heads, and normalises once more before its first layer, which is done here

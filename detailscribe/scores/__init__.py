@@ -39,7 +39,7 @@ ENVIRONMENT: str
 reader(parameters: dict) -> Callable[[dict], tuple[int, int]]
     A function of a prompt record that counts tokens, those there and those that the metric reads, for truncation.csv.
 
-Importing the module should be cheap: import torch and models inside `load`, and `detailscribe.torch_setup` before
+Importing the module should be cheap: import torch and models inside `load`, and `detailscribe.engines.torch_setup` before
 torchvision, transformers, diffusers or open_clip. Say formula, range and direction in the docstring.
 """
 

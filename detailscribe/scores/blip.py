@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from detailscribe.engines.weights import LOCAL_DIR, fetch
 from detailscribe.errors import SetupError
-from detailscribe.weights import LOCAL_DIR, fetch
 
 HEAD_WIDTH = 64  # of every attention head in BLIP, the small and the large one
 # The authors' names of the parts of the picture encoder, and those of transformers.

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from detailscribe.engines.weights import LOCAL_DIR, local_folder
 from detailscribe.errors import SetupError
 from detailscribe.scores import blip
 from detailscribe.scores.preparation import squeezed
-from detailscribe.weights import LOCAL_DIR, local_folder
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
@@ -96,8 +96,8 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.records import digest
-        from detailscribe.weights import state_digest
+        from detailscribe.engines.weights import state_digest
+        from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._tokenizer.get_vocab(), self._side])
 
@@ -123,7 +123,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: a file cannot be found, fetched or read, or is not such a model.
     """
-    from detailscribe.torch_setup import device  # before transformers
+    from detailscribe.engines.torch_setup import device  # before transformers
 
     tokenizer = blip.word_pieces(parameters["vocabulary"])
     model, revision = parameters["model"], parameters["revision"]

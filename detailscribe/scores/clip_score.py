@@ -12,9 +12,9 @@ from functools import cached_property, lru_cache
 
 from PIL import Image
 
+from detailscribe.engines.weights import fetch, record_of
 from detailscribe.errors import SetupError
 from detailscribe.scores.preparation import cropped
-from detailscribe.weights import fetch, record_of
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "open_clip_torch", "pillow")
@@ -56,7 +56,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights loaded."""
-        from detailscribe.weights import state_digest
+        from detailscribe.engines.weights import state_digest
 
         return state_digest(self._model.state_dict())
 
@@ -68,7 +68,7 @@ class Scorer:
 
 def weights(parameters: dict) -> list[dict]:
     """What `load` fetches from the hub: repository, revision, files."""
-    from detailscribe import torch_setup  # noqa: F401 - before open_clip
+    from detailscribe.engines import torch_setup  # noqa: F401 - before open_clip
 
     import open_clip  # isort: skip
 
@@ -90,7 +90,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: the model cannot be found, fetched or loaded.
     """
-    from detailscribe.torch_setup import device  # before open_clip, which imports torchvision
+    from detailscribe.engines.torch_setup import device  # before open_clip, which imports torchvision
 
     import open_clip  # isort: skip
 
@@ -116,7 +116,7 @@ def load(parameters: dict) -> Scorer:
 
 def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
     """A function of a record that counts the tokens of its prompt with prefix, start and end: (there, read)."""
-    from detailscribe import torch_setup  # noqa: F401 - before open_clip, which imports torchvision
+    from detailscribe.engines import torch_setup  # noqa: F401 - before open_clip, which imports torchvision
 
     import open_clip  # isort: skip
 

@@ -37,8 +37,8 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.records import digest
-        from detailscribe.weights import state_digest
+        from detailscribe.engines.weights import state_digest
+        from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._model.blip.tokenizer.get_vocab()])
 
@@ -52,7 +52,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: a file cannot be found or fetched.
     """
-    from detailscribe.torch_setup import device  # before torchvision
+    from detailscribe.engines.torch_setup import device  # before torchvision
 
     # A second metric of the package wants OpenAI's CLIP, which is not on PyPI; this one does without.
     sys.modules.setdefault("clip", ModuleType("clip"))

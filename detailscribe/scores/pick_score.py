@@ -12,9 +12,9 @@ from functools import cached_property, lru_cache
 
 from PIL import Image
 
+from detailscribe.engines.weights import LOCAL_DIR, local_folder, located
 from detailscribe.errors import SetupError
 from detailscribe.scores.preparation import cropped
-from detailscribe.weights import LOCAL_DIR, local_folder, located
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
@@ -51,8 +51,8 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.records import digest
-        from detailscribe.weights import state_digest
+        from detailscribe.engines.weights import state_digest
+        from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._tokenizer.get_vocab()])
 
@@ -67,7 +67,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: the model cannot be found, fetched or loaded.
     """
-    from detailscribe.torch_setup import device  # before transformers
+    from detailscribe.engines.torch_setup import device  # before transformers
 
     from transformers import CLIPModel  # isort: skip
 

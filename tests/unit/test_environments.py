@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.paths import REPOSITORY
+
 IMPORT_NAMES = {"open_clip_torch": "open_clip", "pillow": "PIL", "pyyaml": "yaml"}
 # What Snakemake brings into every environment that its scripts run in is not counted on here.
 CODE = """

@@ -1,13 +1,13 @@
 """The profiles hold machine facts alone, and the slurm profile knows what each rule needs."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 import yte
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.paths import REPOSITORY
+
 PROFILES = sorted((REPOSITORY / "profiles").glob("*/config.yaml"))
 
 

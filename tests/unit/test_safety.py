@@ -1,11 +1,11 @@
 """Nothing that comes from outside is run: no pickle, no shell, no evaluated text, no archive that leaves its folder."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.paths import REPOSITORY
+
 SOURCES = sorted([*(REPOSITORY / "detailscribe").rglob("*.py"), *(REPOSITORY / "scripts").glob("*.py")])
 # Calls that run what they read, by the end of their name.
 FORBIDDEN = {

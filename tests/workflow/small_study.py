@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from detailscribe.records import read_rows
+from detailscribe.files.rows import read_rows
+from tests.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 PROMPTS = [
     ("carry-log", "Two beavers carry a log together, one at each end."),
     ("paint fence", "A goat paints a fence with a brush tied to its horn."),

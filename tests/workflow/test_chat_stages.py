@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from detailscribe.records import read_rows
+from detailscribe.files.rows import read_rows
 from tests.chat_server import ChatServer
 from tests.workflow.small_study import PROMPTS, merged
 

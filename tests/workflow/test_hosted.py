@@ -5,8 +5,7 @@ import io
 
 import pytest
 
-from detailscribe import packing
-from detailscribe.spending import read_spending
+from detailscribe.llm.budget import read_spending
 from tests.chat_server import ChatServer
 from tests.workflow.small_study import PROMPTS, merged
 from tests.workflow.test_chat_stages import on
@@ -48,8 +47,8 @@ def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(
         study.snakemake(env=env, **config)
         assert len(server.gets) == 1, "a run without work asks nothing"
     archive = tmp_path / "study.tar.gz"
-    packing.pack(archive, study.folder, images=True)
-    packing.unpack(archive, fresh.folder)
+    archive.pack(archive, study.folder, images=True)
+    archive.unpack(archive, fresh.folder)
     fresh.snakemake(**merged(config, {"exchanges": "replay"}))
 
     for secret in (KEY, ORGANISATION, PASSWORD):

@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from detailscribe.prompts import prompt_id
+from detailscribe.prompts.prompt_file import prompt_id
 from tests.workflow.small_study import PROMPTS
 
 FORMULAS = ['=HYPERLINK("http://example.org","x")', "+1+1", "-2+3", "@SUM(A1)", "\t=1+1"]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from detailscribe.prompts import prompt_id
+from detailscribe.prompts.prompt_file import prompt_id
 from tests.workflow.small_study import PROMPTS, REPOSITORY
 
 IMAGE_SETS = {
@@ -183,7 +183,7 @@ def test_two_runs_at_once_are_refused(study):
         [
             sys.executable,
             "-c",
-            "import sys; from detailscribe.locks import lock; kept = lock(); print(1, flush=True); sys.stdin.read()",
+            "import sys; from detailscribe.workflow.run_lock import lock; kept = lock(); print(1, flush=True); sys.stdin.read()",
         ],
         cwd=study.folder,
         env={**study.env(), "PYTHONPATH": str(REPOSITORY)},

@@ -71,12 +71,12 @@ def test_sheets_go_out_and_marks_come_back_as_means_and_agreement(study):
     scores, images = {}, {row["id"]: row["images"] for row in study.rows("dictionary.jsonl")}
     for row in study.rows("scores/clip_score/*.jsonl"):
         scores[row["id"], row["image_set"]] = row["score"]
-    rated = {(row["id"], row["file"]) for row in keys}
+    rated_methods = {(row["id"], row["file"]) for row in keys}
     hits = [  # people prefer the hosted image to every other one
         0.5 if scores[id, "hosted"] == scores[id, name] else float(scores[id, "hosted"] > scores[id, name])
         for id, sets in images.items()
         for name in {file: name for name, file in sets.items() if name not in ("hosted", "multi_seed")}.values()
-        if (id, sets[name]) in rated
+        if (id, sets[name]) in rated_methods
     ]
     assert agreement.loc["clip_score", "pairs"] == len(hits) > 0
     assert float(agreement.loc["clip_score", "agreement"]) == round(sum(hits) / len(hits), 6)

@@ -1,0 +1,103 @@
+"""Bringing weights to this machine once, and a record of their commit and digests that is checked after.
+
+A record is a file in `resources/weights`: repository, revision, commit, asked (the files asked for so far), folder, and
+files {name: SHA-256}. While it is there, the commit stays the same.
+"""
+
+import fnmatch
+import json
+import urllib.parse
+from pathlib import Path
+
+from detailscribe.engines.weights import changed, fetch, friendly_hub_errors, located, record_file, record_of
+from detailscribe.errors import SetupError
+from detailscribe.files.atomic import write_text
+from detailscribe.files.digests import file_sha256
+
+PIPELINE_FILES = ["model_index.json"]  # in place of a list: all that diffusers reads of a pipeline's repository
+
+
+def fetch_repository(repository: str, revision: str, files: list[str]) -> dict:
+    """Bring files of a hub repository here, or check those that were brought.
+
+    Args:
+        repository: As OWNER/NAME.
+        revision: Of the repository; "" for the newest.
+        files: Names or patterns of the files, or `PIPELINE_FILES`.
+
+    Returns:
+        The record.
+
+    Raises:
+        SetupError: the hub refuses or is not reached, or a file is not as it was recorded.
+    """
+    record = record_of(repository, revision)
+    asked = record["asked"] if record else []
+    try:
+        folder = located(repository, revision) if set(files) <= set(asked) else ""
+    except SetupError:
+        folder = ""
+    commit = record["commit"] if record else ""
+    if not folder:
+        commit, folder = _download(repository, revision, commit, files)
+    names = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
+    names = [name for name in sorted(names) if _is_asked_for(name, files)]
+    about = {"repository": repository, "revision": revision, "commit": commit, "asked": sorted({*asked, *files})}
+    return _record(repository, revision, about, Path(folder), names)
+
+
+def fetch_address(address: str) -> dict:
+    """Bring the file at an address into torch's cache, where `torch.hub` looks for it, or check it; as
+    `fetch_repository`."""
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / Path(urllib.parse.urlparse(address).path).name
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(address, str(file), progress=False)
+        except OSError as error:
+            raise SetupError(
+                f"{address} could not be fetched ({error}): connect to the network, or correct it"
+            ) from error
+    about = {"repository": address, "revision": "", "commit": "", "asked": [file.name]}
+    return _record(address, "", about, folder, [file.name])
+
+
+def _record(path: str, revision: str, about: dict, folder: Path, names: list[str]) -> dict:
+    """Compare what is in the folder with the record, if there is one, and write it."""
+    known = (record_of(path, revision) or {"files": {}})["files"]
+    found = {name: file_sha256(folder / name) for name in sorted({*names, *known})}
+    if not found:
+        raise SetupError(f"{path} has none of the files {', '.join(about['asked'])}: correct the config")
+    if other := [name for name, sha256 in known.items() if found[name] != sha256]:
+        raise SetupError(changed(folder / other[0]))
+    record = about | {"folder": str(folder), "files": found}
+    write_text(record_file(path, revision), json.dumps(record, indent=2, sort_keys=True) + "\n")
+    return record
+
+
+def _download(repository: str, revision: str, commit: str, files: list[str]) -> tuple[str, str]:
+    """The commit, resolved unless it is given, and the folder that the files are in now."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    with friendly_hub_errors(repository, revision, ", ".join(files)):
+        # By its own name the first time, so that libraries find the revision in the cache by that name.
+        wanted = commit or revision or None
+        commit = commit or HfApi().model_info(repository, revision=wanted).sha
+        if files != PIPELINE_FILES:
+            return commit, snapshot_download(repository, revision=wanted, allow_patterns=files)
+        fetch(repository, PIPELINE_FILES[0], commit)  # a gated repository says so here
+        from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
+
+        from diffusers import DiffusionPipeline  # isort: skip
+
+        return commit, str(DiffusionPipeline.download(repository, revision=wanted))
+
+
+def _is_asked_for(name: str, files: list[str]) -> bool:
+    """Whether a file of a snapshot, which may hold more, is one of those that were asked for."""
+    if files == PIPELINE_FILES:
+        return "/" in name or name.endswith(".json")
+    return any(fnmatch.fnmatch(name, pattern) for pattern in files)

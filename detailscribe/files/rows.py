@@ -1,0 +1,53 @@
+"""Rows on disk: JSON lines, content digests, atomic files and the ledger of what was already made."""
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detailscribe.files.atomic import atomic_write, write_text
+
+if TYPE_CHECKING:  # planning writes no table
+    import pandas as pd
+
+
+def to_jsonl(rows: Iterable[dict]) -> str:
+    """Rows as JSON lines, keys in the order given."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def write_rows(path: Path, rows: Iterable[dict]) -> None:
+    """Write JSON lines, whole or not at all."""
+    write_text(path, to_jsonl(rows))
+
+
+def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
+    """Write a table, whole or not at all; numbers to six decimals, nothing for None."""
+    with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        for row in rows:
+            table.writerow([f"{row[name]:.6f}" if isinstance(row[name], float) else row[name] for name in columns])
+
+
+def read_rows(path: Path) -> list[dict]:
+    """Read JSON lines that this project wrote.
+
+    Raises:
+        ValueError: a line is not JSON; the message names file and line.
+    """
+    rows = []
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}, line {number}: not JSON ({error}); delete the file and run again") from error
+    return rows
+
+
+def write_frame(path: Path, frame: "pd.DataFrame", exact: bool = False) -> None:
+    """Write a table as CSV, fractions with six decimals or `exact`, nothing where there is no number."""
+    with atomic_write(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format=None if exact else "%.6f")

@@ -1,0 +1,18 @@
+"""Image requests of the generate stage."""
+
+from detailscribe.images.generate import ImageGenerator, skipped_request
+from detailscribe.images.image_set import ImageRequest
+
+
+def requests_from_text(
+    records: list[dict], texts: dict[str, dict] | None, image_set: str, image_generator: ImageGenerator
+) -> list[ImageRequest]:
+    """One image a prompt, from the prompt itself or from the text that a rewriter made of it."""
+    if texts is None:
+        return [image_generator.from_noise(record["id"], image_set, record["prompt"]) for record in records]
+    return [
+        image_generator.from_noise(id, image_set, texts[id]["refined_prompt"])
+        if texts[id]["status"] == "ok"
+        else skipped_request(id, image_set, "rewrite", texts[id])
+        for id in (record["id"] for record in records)
+    ]

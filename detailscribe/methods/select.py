@@ -1,0 +1,28 @@
+"""Selection of one image set per prompt by a metric."""
+
+
+def select_image(scores: list[dict], candidates: list[str], metric: str) -> list[dict]:
+    """For each prompt the candidate image set with the highest score; the first one listed wins a tie.
+
+    Returns:
+        Rows id, status, reason, image_set, metric, score; `skipped` where a candidate has no score.
+    """
+    by_prompt: dict[str, dict[str, float | None]] = {}
+    for row in scores:
+        if row["image_set"] in candidates:
+            by_prompt.setdefault(row["id"], {})[row["image_set"]] = row["score"]
+    rows = []
+    for id, values in by_prompt.items():
+        missing = [name for name in candidates if values.get(name) is None]
+        best = None if missing else max(candidates, key=values.__getitem__)
+        rows.append(
+            {
+                "id": id,
+                "status": "skipped" if missing else "ok",
+                "reason": f"no {metric} of {missing[0]}" if missing else "",
+                "image_set": best,
+                "metric": metric,
+                "score": values[best] if best else None,
+            }
+        )
+    return rows

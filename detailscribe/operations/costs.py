@@ -1,0 +1,72 @@
+"""What the answers behind a scenario's results cost, from the exchanges that its rows name."""
+
+import csv
+import io
+from collections import defaultdict
+from pathlib import Path
+
+from detailscribe.files.rows import read_rows
+from detailscribe.llm.exchange_store import exchange_path, load
+
+STAGES = {
+    "decompositions": "decompose",
+    "critiques": "critique",
+    "rewrites": "rewrite",
+    "images": "external",
+    "scores": "judge",
+}
+COLUMNS = (
+    *("stage", "name", "model", "served_model", "batch"),
+    *("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced"),
+)
+
+
+def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
+    """Calls, tokens and dollars by stage, name and model; an exchange counts once in each.
+
+    Args:
+        outputs: Outputs of a scenario, `.../{folder}/{shard}.jsonl` or `.../{folder}/{name}/{shard}.jsonl`.
+        store: Folder of the exchanges.
+
+    Returns:
+        Rows of `COLUMNS`; `unpriced` counts calls whose tokens or price nobody knows, which add nothing to the rest.
+    """
+    digests: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for path in outputs:
+        folder, name = path.parent.name, ""
+        if folder not in STAGES:
+            folder, name = path.parent.parent.name, folder
+        for digest in exchanges_of(read_rows(path)):
+            digests[STAGES[folder], name][digest] = None
+    rows: dict[tuple, dict] = {}
+    for (stage, name), found in digests.items():
+        for digest in found:
+            try:
+                exchange = load(exchange_path(store, digest))
+            except (OSError, ValueError):  # deleted since; that it was asked is all that is known
+                exchange = {"request": {"model": ""}, "served_model": "", "usage": None, "cost_usd": None}
+            key = stage, name, exchange["request"]["model"], exchange["served_model"], exchange.get("batch", False)
+            row = rows.setdefault(key, dict(zip(COLUMNS, (*key, 0, 0, 0, 0.0, 0), strict=True)))
+            row["calls"] += 1
+            for side in ("input_tokens", "output_tokens"):
+                row[side] += (exchange["usage"] or {}).get(side, 0)
+            row["cost_usd"] += exchange["cost_usd"] or 0.0
+            row["unpriced"] += exchange["cost_usd"] is None
+    for row in rows.values():
+        row["cost_usd"] = round(row["cost_usd"], 6)
+    return list(rows.values())
+
+
+def exchanges_of(rows: list[dict]) -> list[str]:
+    """Digests of the exchanges that rows name."""
+    named = [row.get("exchange") or [] for row in rows]
+    return [digest for each in named for digest in ([each] if isinstance(each, str) else each) if digest]
+
+
+def cost_text(rows: list[dict]) -> str:
+    """Rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,99 @@
+"""Prompt files: reading with every defect named, ids that survive editing, and shards."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from detailscribe.errors import InputError
+
+SLUG_LENGTH = 40  # characters of the topic that an id shows
+ID_DIGEST_LENGTH = 10  # hex characters of the prompt's digest in an id: 40 bits
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt record: `id` names it in every file, `topic` and `prompt` are the user's own text.
+
+    `stratum` groups prompts in the tables and decides nothing else; empty for none.
+    """
+
+    id: str
+    topic: str
+    prompt: str
+    stratum: str = ""
+
+    def row(self) -> dict:
+        """As `prompts.jsonl` holds it: with the stratum only where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "stratum" or value}
+
+
+def prompt_id(topic: str, prompt: str) -> str:
+    """Readable id from content alone: slug of the topic, then a digest of the prompt text.
+
+    Only `a-z`, `0-9` and `-` come out, so an id is safe as a file name, a URL and a table cell.
+    """
+    ascii_topic = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_topic.lower()).strip("-")[:SLUG_LENGTH].strip("-") or "prompt"
+    return f"{slug}-{hashlib.sha256(prompt.encode()).hexdigest()[:ID_DIGEST_LENGTH]}"
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """Read a scenario: JSON lines, each an object with the text keys `topic` and `prompt`.
+
+    The text `stratum` is read where it is there; other keys are ignored.
+
+    Returns:
+        Records sorted by id, so that the order of lines decides nothing.
+
+    Raises:
+        InputError: not UTF-8, not JSON, a key missing or empty, a record twice, no record; names file and line.
+    """
+    lines: dict[str, tuple[int, str]] = {}
+    records = []
+    for number, line in enumerate(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        if not line.strip():
+            continue
+        record = _parse(line, f"{path}, line {number}")
+        if record.id in lines:
+            first, topic = lines[record.id]
+            if topic == record.topic:
+                raise InputError(
+                    f"{path}, line {number}: the same topic and prompt as line {first}; remove one of the two"
+                )
+            raise InputError(
+                f"{path}, line {number}: the same prompt as line {first} under a topic that makes the same id "
+                f"({topic!r}, {record.topic!r}); word one of the two topics differently"
+            )
+        lines[record.id] = number, record.topic
+        records.append(record)
+    if not records:
+        raise InputError(f'{path}: no prompt in it; give one JSON object a line: {{"topic": ..., "prompt": ...}}')
+    return sorted(records, key=lambda record: record.id)
+
+
+def _parse(line: bytes, place: str) -> Prompt:
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{place}: not UTF-8 (byte 0x{line[error.start]:02x} at column {error.start + 1}); save the file as UTF-8"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: needs a JSON object with topic and prompt, got {type(value).__name__}")
+    for key in ("topic", "prompt", "stratum"):
+        if key == "stratum" and value.get(key) is None:
+            value[key] = ""
+        if key not in value:
+            raise InputError(f"{place}: key {key!r} is missing; the keys are {sorted(value)}")
+        if not isinstance(value[key], str) or not (value[key].strip() or key == "stratum"):
+            raise InputError(f"{place}: {key} must be a text that is not empty, got {value[key]!r}")
+        try:
+            value[key].encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(f"{place}: {key} holds half a character ({value[key]!r}); write it as UTF-8") from error
+    return Prompt(prompt_id(value["topic"], value["prompt"]), value["topic"], value["prompt"], value["stratum"])

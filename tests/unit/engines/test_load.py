@@ -1,0 +1,144 @@
+"""Every way in which loading an image model can fail, and what the precisions are."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from tests.unit.test_diffusion import GENERATION, P0, P1, entry, levels_apart
+
+from detailscribe.engines import load
+from detailscribe.engines.load import load_engine
+from detailscribe.errors import InputError, SetupError
+
+HUB = "no-such-owner/no-such-model"
+
+
+@pytest.fixture
+def model(miniature):
+    return entry(miniature / "sd3")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a card")
+@pytest.mark.parametrize("precision", ["nf4", "fp16", "fp8"])
+def test_some_precisions_need_a_card(model, precision):
+    with pytest.raises(SetupError, match=f"{precision} needs a CUDA card"):
+        load_engine(model | {"precision": precision}, GENERATION)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"path": "resources/models/nothing"}, "no model folder at 'resources/models/nothing'"),
+        ({"path": HUB}, "not on this machine and the hub was not reached"),
+        ({"pipeline": "FluxPipeline", "batch": "image"}, "holds a StableDiffusion3Pipeline, not a FluxPipeline"),
+    ],
+)
+def test_models_that_cannot_be_had(model, changes, sentence):
+    with pytest.raises(SetupError, match=sentence) as caught:
+        load_engine(model | changes, GENERATION)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"precision": "int8"}, "precision must be one of fp32, bf16, fp16, nf4, fp8, got 'int8'"),
+        ({"size_px": 72}, "size_px must be a multiple of 16 for this model, got 72"),
+        ({"size_px": 0}, "size_px must be a multiple of 16"),
+        ({"max_sequence_length": 513}, "max_sequence_length must be from 1 to 512, got 513"),
+        ({"call": {"prompt_3": "a"}}, "call is for other pipelines"),
+        ({"pipeline": "FluxPipeline"}, "FluxPipeline runs as it is, each image on its own: set batch to image"),
+    ],
+)
+def test_values_outside_their_range(model, changes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        load_engine(model | changes, GENERATION)
+
+
+def test_damaged_folders(miniature, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SetupError, match=r"has no file model_index\.json"):
+        load_engine(entry(tmp_path / "empty"), GENERATION)
+
+    folder = shutil.copytree(miniature / "sd3", tmp_path / "sd3")
+    index = folder / "model_index.json"
+    right = index.read_text()
+    index.write_text(json.dumps(json.loads(right) | {"_class_name": "FluxPipeline"}))
+    with pytest.raises(SetupError, match="holds a FluxPipeline"):
+        load_engine(entry(folder), GENERATION)
+    index.write_text(right[:20])
+    with pytest.raises(SetupError, match="cannot be read"):
+        load_engine(entry(folder), GENERATION)
+    index.write_text(right)
+
+    torn = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    torn.write_bytes(torn.read_bytes()[:5000])
+    with pytest.raises(SetupError, match="could not be loaded") as caught:
+        load_engine(entry(folder), GENERATION)
+    torn.unlink()
+    with pytest.raises(SetupError, match="could not be loaded"):
+        load_engine(entry(folder), GENERATION)
+    assert "\n" not in str(caught.value)
+
+
+def test_fp8_says_what_it_needs(model, monkeypatch):
+    monkeypatch.setattr(load, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
+    with pytest.raises(SetupError, match=r"compute capability 8\.9, this one has 8\.0: set precision to bf16"):
+        load_engine(model | {"precision": "fp8"}, GENERATION)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SetupError, match=r"needs the package torchao: install requirements-gpu\.txt"):
+        load_engine(model | {"precision": "fp8"}, GENERATION)
+
+
+def test_fp8_quantises_the_large_layers_alone(model, miniature):
+    """With weights alone in 8 bits, which a processor can do; the layers are those of the full thing."""
+    torchao = pytest.importorskip("torchao.quantization", reason="torchao is of requirements-gpu.txt")
+    from diffusers import SD3Transformer2DModel
+
+    kind = load.quantization("fp8")
+    kind.quant_type = torchao.Float8WeightOnlyConfig()
+    folder = miniature / "sd3" / "transformer"
+    small = SD3Transformer2DModel.from_pretrained(folder, dtype=torch.bfloat16, quantization_config=kind)
+    changed = {name for name, p in small.named_parameters() if type(p.data) not in (torch.Tensor, torch.nn.Parameter)}
+    layers = [name for name in changed if name.startswith("transformer_blocks.0.")]
+    assert {"transformer_blocks.0.attn.to_q.weight", "transformer_blocks.0.ff.net.2.weight"} <= set(layers)
+    assert not [name for name in changed if "norm" in name or "embed" in name or "proj_out" in name]
+
+    engine = load_engine(model | {"precision": "bf16"}, GENERATION)
+    before = engine.refine(P0, P1, 7, [1])[1]
+    engine.pipe.transformer = small
+    assert 0 < levels_apart(engine.refine(P0, P1, 7, [1])[1], before) < 64
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_compiled_blocks_draw_the_same_pictures_whatever_was_drawn_before(model):
+    plain = load_engine(model, GENERATION).refine(P0, P1, 7, [0, 1])
+    torch._dynamo.reset()
+    engine = load_engine(model | {"compile": "regions"}, GENERATION)
+    compiled = engine.refine(P0, P1, 7, [0, 1])
+    for k, image in compiled.items():
+        assert levels_apart(image, plain[k]) <= 2
+    # Another engine, whose first work is another number of rows.
+    torch._dynamo.reset()
+    other = load_engine(model | {"compile": "regions"}, GENERATION)
+    other.generate(P0, 8)
+    assert {k: i.tobytes() for k, i in other.refine(P0, P1, 7, [0, 1]).items()} == {
+        k: image.tobytes() for k, image in compiled.items()
+    }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="beside a card another compiler is asked")
+def test_a_compiler_that_is_not_there_is_a_sentence(model, monkeypatch):
+    from torch._inductor import config
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(config, "force_disable_caches", True)
+    engine = load_engine(model | {"compile": "regions"}, GENERATION)
+    with pytest.raises(SetupError, match="could not be compiled .*set compile to none") as caught:
+        engine.generate(P0, 7)
+    assert "\n" not in str(caught.value)

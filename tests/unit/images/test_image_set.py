@@ -1,0 +1,165 @@
+import json
+
+import pytest
+from PIL import Image
+
+from detailscribe.errors import SetupError
+from detailscribe.files.rows import read_rows
+from detailscribe.images import image_set
+from detailscribe.images.image_set import ImageRequest, make_images, save
+
+SAVING = {"format": "jpeg", "quality": 75}
+
+
+def request(id, image_set="original-1", **recipe):
+    return ImageRequest(id, image_set, prompt=f"prompt of {id}", seed=1, recipe={"id": id, "set": image_set, **recipe})
+
+
+class Painter:
+    """Draws one colour a request and remembers what it was asked for."""
+
+    def __init__(self, fail=()):
+        self.asked, self.fail = [], fail
+
+    def __call__(self, requests):
+        self.asked += [(request.id, request.image_set) for request in requests]
+        for request in requests:
+            if request.id in self.fail:
+                raise ValueError("cannot draw this")
+        return [Image.new("RGB", (8, 8), (len(request.id) * 20, 0, 0)) for request in requests]
+
+
+def make(folder, requests, painter, saving=SAVING, **more):
+    sets = sorted({request.image_set for request in requests})
+    make_images(folder, "s", "000-of-001", sets, requests, saving, painter, {"torch": "0"}, **more)
+    return {path.parent.name: read_rows(path) for path in folder.glob("s/images/*/*.jsonl")}
+
+
+def test_what_is_there_is_not_drawn_again(tmp_path):
+    requests = [request("a"), request("bb"), request("a", "x-k1")]
+    first = make(tmp_path, requests, Painter())
+    again = Painter()
+    assert make(tmp_path, requests, again) == first
+    assert again.asked == []
+    assert [row["status"] for row in first["original-1"]] == ["ok", "ok"]
+
+
+def test_missing_and_changed_files_are_drawn_again_and_alone(tmp_path):
+    requests = [request("a"), request("bb"), request("ccc")]
+    rows = make(tmp_path, requests, Painter())["original-1"]
+    (tmp_path / rows[0]["file"]).unlink()
+    (tmp_path / rows[1]["file"]).write_bytes(b"other")
+    painter = Painter()
+    assert make(tmp_path, requests, painter)["original-1"] == rows
+    assert painter.asked == [("a", "original-1"), ("bb", "original-1")]
+
+
+def test_another_recipe_is_another_file_and_going_back_is_free(tmp_path):
+    make(tmp_path, [request("a", guidance=4)], Painter())
+    make(tmp_path, [request("a", guidance=5)], Painter())
+    painter = Painter()
+    make(tmp_path, [request("a", guidance=4)], painter)
+    assert painter.asked == []
+    assert len(list(tmp_path.glob("s/images/original-1/000-of-001/*"))) == 2
+
+
+def test_two_prompts_with_one_recipe_get_a_row_each(tmp_path):
+    requests = [ImageRequest(id, "gpt_refine", prompt="the same", recipe={"prompt": "the same"}) for id in ("a", "bb")]
+    for _ in range(2):
+        assert [row["id"] for row in make(tmp_path, requests, Painter())["gpt_refine"]] == ["a", "bb"]
+
+
+def test_one_failure_is_a_row_and_the_others_are_made(tmp_path):
+    rows = make(tmp_path, [request("a"), request("bb")], Painter(fail=["a"]))["original-1"]
+    assert [(row["status"], row["file"] is None) for row in rows] == [("failed", True), ("ok", False)]
+    assert "cannot draw this" in rows[0]["reason"]
+
+
+def test_a_wish_that_cannot_be_is_a_row_with_its_reason(tmp_path):
+    skipped = ImageRequest("a", "original-1", "skipped", "critique refused: no")
+    rows = make(tmp_path, [skipped, request("bb")], Painter())["original-1"]
+    assert (rows[0]["status"], rows[0]["reason"], rows[0]["file"]) == ("skipped", "critique refused: no", None)
+
+
+def test_a_broken_set_up_stops_and_keeps_what_was_drawn(tmp_path):
+    def draw(requests):
+        if requests[0].id == "bb":
+            raise SetupError("no memory")
+        return Painter()(requests)
+
+    with pytest.raises(SetupError):
+        make(tmp_path, [request("a"), request("bb")], draw)
+    painter = Painter()
+    make(tmp_path, [request("a"), request("bb")], painter)
+    assert painter.asked == [("bb", "original-1")]
+
+
+def test_failing_at_every_prompt_is_an_error_and_not_a_table_of_losses(tmp_path):
+    with pytest.raises(SetupError, match="not one image could be drawn.*cannot draw this"):
+        make(tmp_path, [request("a"), request("bb")], Painter(fail=["a", "bb"]))
+
+
+def test_failures_beside_one_image_that_is_there_are_rows(tmp_path):
+    make(tmp_path, [request("a")], Painter())
+    rows = make(tmp_path, [request("a"), request("bb"), request("ccc")], Painter(fail=["bb", "ccc"]))["original-1"]
+    assert [row["status"] for row in rows] == ["ok", "failed", "failed"]
+
+
+def test_an_empty_shard_gets_its_manifests(tmp_path):
+    make_images(tmp_path, "s", "000-of-001", ["x-k0", "x-k1"], [], SAVING, Painter(), {})
+    assert [read_rows(path) for path in tmp_path.glob("s/images/*/*.jsonl")] == [[], []]
+
+
+def test_a_prompt_of_any_length_fits_its_file(tmp_path):
+    text = "狐" * 60_000
+    [row] = make(tmp_path, [ImageRequest("a", "x", prompt=text, recipe={"prompt": text})], Painter())["x"]
+    assert row["status"] == "ok" and row["prompt"] == text
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        ("lab/model@c0ffee", {"model": "lab/model", "revision": "c0ffee"}),
+        ("sha256:1", {"model": "sha256:1", "revision": ""}),
+    ],
+)
+def test_files_say_where_they_came_from_and_open_anywhere(tmp_path, format, model, names):
+    drawn = ImageRequest(
+        "a", "x", prompt="a baker’s dozen, 狐", seed=2628670643, k=2, recipe={"steps": 28}, model=model
+    )
+    [row] = make(tmp_path, [drawn], Painter(), {"format": format, "quality": 75})["x"]
+    with Image.open(tmp_path / row["file"]) as image:
+        image.load()
+        text = image.getexif()[0x010E] if format == "jpeg" else image.text["detailscribe"]
+    assert text.isascii()
+    origin = {"key": drawn.key, "prompt": "a baker’s dozen, 狐", "seed": 2628670643, "k": 2}
+    assert json.loads(text) == origin | names
+
+
+def test_the_default_file_is_pillows_default_jpeg(tmp_path):
+    picture = Image.effect_noise((64, 64), 60).convert("RGB")
+    save(picture, tmp_path / "ours.jpg", SAVING, {})
+    picture.save(tmp_path / "pillow.jpg")
+    with Image.open(tmp_path / "ours.jpg") as ours, Image.open(tmp_path / "pillow.jpg") as pillow:
+        assert ours.tobytes() == pillow.tobytes()
+        assert ours.quantization == pillow.quantization
+
+
+def test_texts_are_prepared_some_prompts_ahead_and_only_for_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_set, "AHEAD", 2)
+    make(tmp_path, [request("a")], Painter())
+    events = []
+
+    def draw(requests):
+        events.append(("draw", *(request.id for request in requests)))
+        return Painter()(requests)
+
+    requests = [request(id) for id in ("a", "b", "c", "d")] + [request("c", "x-k1")]
+    make(
+        tmp_path,
+        requests,
+        draw,
+        prepare=lambda requests: events.append(("prepare", *(request.id for request in requests))),
+    )
+    assert events == [("prepare", "b", "c", "c"), ("draw", "b"), ("draw", "c", "c"), ("prepare", "d"), ("draw", "d")]

@@ -1,0 +1,143 @@
+"""The stand-in answers in the form that the parsers read, always the same, and never outside its rules."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from detailscribe.errors import SetupError
+from detailscribe.llm.request import Request, image_kind
+from detailscribe.methods import reply_parsing
+from detailscribe.miniature import stand_in, world
+
+PROMPTS = [
+    "An anime of a beaver assembling a chair with wooden sticks and leaves.",
+    "A fox and a parrot perch on a narrow branch, balancing perfectly while exchanging curious glances.",
+    "circle",
+    "Who is there?",
+    "word " * 62 + "end.",
+]
+
+
+def question(role, image=None, draw=0, **fields) -> Request:
+    images = (image,) if image else ()
+    return Request(role, "offline", "m", [{"role": "user", "content": "x"}], images=images, draw=draw, fields=fields)
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(stand_in.picture("a fox"))
+    return path
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_decomposition_has_a_concept_and_two_to_four_parts(prompt):
+    reply = stand_in.reply(question("decompose", prompt=prompt, topic="assemble chair_2"))
+    concept, parts = reply_parsing.components(reply)
+    assert concept == "assemble_chair_2"
+    assert 2 <= len(parts) <= 4
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("parts", [None, ["paw holds stick", "stick on chair"]])
+def test_critique_keeps_the_prompt_as_first_sentence(prompt, parts, image):
+    fields = {"prompt": prompt, "topic": "t"} | ({"components": parts} if parts else {})
+    reply = stand_in.reply(question("critique", image, **fields))
+    refined = reply_parsing.last_brackets(reply)
+    assert reply.startswith("1. ")
+    assert refined.startswith(prompt)
+    assert len(refined.split()) <= 70
+
+
+def test_a_scene_is_taken_apart_into_things_and_places():
+    reply = stand_in.decompose("A cat holding a guitar on the beach.", "hold guitar")
+    assert reply_parsing.components(reply) == ("hold_guitar", ["a cat on the left", "a guitar on the right"])
+
+
+def test_the_critic_asks_for_what_it_cannot_see(sprites):
+    scene = world.parse("A cat holding a guitar on the beach.")
+    parts = world.components(scene)
+    whole = Image.fromarray(world.draw(scene, sprites))
+    partial = Image.fromarray(world.draw(replace(scene, shown=(True, False)), sprites))
+    prompt = "A cat holding a guitar on the beach."
+    assert reply_parsing.last_brackets(stand_in.critique(prompt, parts, whole)) == prompt
+    mended = reply_parsing.last_brackets(stand_in.critique(prompt, parts, partial))
+    assert mended == f"{prompt} There is a guitar on the right."
+    assert reply_parsing.last_brackets(stand_in.critique(prompt, None, partial)) == f"{prompt} There is a guitar."
+    assert stand_in.refine(prompt, partial) == f"{prompt} There is a guitar."
+
+
+def test_without_the_decomposition_a_wrong_place_is_not_noticed(sprites):
+    prompt = "A cat holding a guitar on the beach."
+    scene = replace(world.parse(prompt), arrangement="balancing")
+    image = Image.fromarray(world.draw(scene, sprites))
+    assert reply_parsing.last_brackets(stand_in.critique(prompt, None, image)) == prompt
+    assert "on the left" in reply_parsing.last_brackets(
+        stand_in.critique(prompt, world.components(world.parse(prompt)), image)
+    )
+
+
+def test_a_critic_without_its_packages_says_what_to_do(sprites, monkeypatch):
+    monkeypatch.setitem(sys.modules, "detailscribe.miniature.critic", None)
+    with pytest.raises(SetupError, match="--software-deployment-method"):
+        stand_in.critique("A cat.", ["a cat at the top"], Image.new("RGB", (96, 96)))
+
+
+def test_refine_and_rewrite_give_prompts(image):
+    refined = stand_in.reply(question("refine", image, prompt=PROMPTS[0]))
+    assert refined.startswith(PROMPTS[0])
+    assert "<" not in refined
+    rewritten = reply_parsing.last_brackets(stand_in.reply(question("rewrite", prompt=PROMPTS[0])))
+    assert rewritten not in (None, PROMPTS[0], refined)
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "shown", "grade"),
+    [("holding", (True, True), 5), ("balancing", (True, True), 4), ("holding", (True, False), 2),
+     ("holding", (False, False), 1)],
+)  # fmt: skip
+def test_the_judge_grades_what_it_sees(sprites, arrangement, shown, grade):
+    prompt = "A panda holding a balloon in the desert."
+    scene = replace(world.parse(prompt), arrangement=arrangement, shown=shown)
+    image = Image.fromarray(world.draw(scene, sprites))
+    assert reply_parsing.judge_score(stand_in.judge(prompt, image)) == grade
+    said = json.loads(stand_in.judge(prompt, image, scale="yes_no", structured=True))
+    assert said["score"] == ("yes" if grade == 5 else "no")
+
+
+def test_the_judge_grades_other_prompts_by_the_things_they_name(sprites):
+    scene = world.parse("A panda holding a balloon in the desert.")
+    image = Image.fromarray(world.draw(scene, sprites))
+    grades = {"A panda and two owls.": 5, "Pandas near a guitar.": 1, "A panda with a guitar.": 3, "Fog over hills.": 1}
+    for prompt, grade in grades.items():
+        assert reply_parsing.judge_score(stand_in.judge(prompt, image)) == grade
+
+
+def test_unreadable_image_is_not_judged(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
+    with pytest.raises(OSError):
+        stand_in.reply(question("judge", tmp_path / "a.png", prompt="a"))
+
+
+@pytest.mark.parametrize("kind", ["functional", "compositional", "multi_subject"])
+def test_written_prompts_differ_between_draws(kind):
+    texts = {stand_in.reply(question("write_prompts", topic="tie-knot", kind=kind, draw=draw)) for draw in range(5)}
+    assert len(texts) > 1
+    assert all("tie knot" in reply_parsing.last_brackets(text) for text in texts)
+
+
+def test_picture_is_a_png_that_depends_on_its_prompt(tmp_path):
+    pictures = {stand_in.picture("a fox"), stand_in.picture("an owl"), stand_in.picture("a fox", 1)}
+    assert len(pictures) == 3
+    assert stand_in.picture("a fox") in pictures
+    (tmp_path / "x").write_bytes(stand_in.picture("a fox"))
+    assert image_kind((tmp_path / "x").read_bytes()) == "png"
+    assert Image.open(tmp_path / "x").size == (256, 256)
+
+
+def test_unknown_role_is_named():
+    with pytest.raises(ValueError, match="translate"):
+        stand_in.reply(question("translate"))

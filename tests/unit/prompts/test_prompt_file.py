@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+from detailscribe.errors import InputError
+from detailscribe.prompts.prompt_file import prompt_id, read_prompts
+from detailscribe.study.shards import shard_names, shard_of, split
+
+
+def write(path, records, encoding="utf-8"):
+    path.write_bytes("\n".join(json.dumps(record, ensure_ascii=False) for record in records).encode(encoding))
+    return path
+
+
+def test_ids_are_safe_readable_and_made_of_the_content(tmp_path):
+    assert prompt_id("baker’s dozen", "x").startswith("bakers-dozen-")
+    assert prompt_id("../../etc/passwd", "x").startswith("etc-passwd-")
+    assert prompt_id("狐", "x").startswith("prompt-")
+    assert prompt_id("a", "x") != prompt_id("a", "y")
+    assert len(prompt_id("long " * 50, "x")) < 60
+
+
+def test_records_are_the_same_in_any_order_of_lines(tmp_path):
+    records = [{"topic": f"t{number}", "prompt": f"p{number}"} for number in range(9)]
+    one = read_prompts(write(tmp_path / "a.jsonl", records))
+    assert one == read_prompts(write(tmp_path / "b.jsonl", records[::-1]))
+
+
+def test_two_records_with_one_topic_get_two_ids(tmp_path):
+    records = [{"topic": "one", "prompt": "a"}, {"topic": "one", "prompt": "b"}]
+    assert len({record.id for record in read_prompts(write(tmp_path / "a.jsonl", records))}) == 2
+
+
+def test_byte_order_mark_blank_lines_and_other_keys_are_taken(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"topic": "a", "prompt": "b", "more": 1}\r\n\r\n')
+    assert [record.prompt for record in read_prompts(path)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"[1]", "line 1: needs a JSON object"),
+        (b'{"topic": "a", "prompt": 3}', "line 1: prompt must be a text"),
+        (b'{"topic": "", "prompt": "b"}', "line 1: topic must be a text"),
+        (b'{"topic": "a", "prompt": "\\ud800"}', "line 1: prompt holds half a character"),
+        (b"\n\n", "no prompt in it"),
+        (
+            b'{"topic":"a b","prompt":"p"}\n{"topic":"a-b","prompt":"p"}',
+            "line 2: the same prompt as line 1 under a topic",
+        ),
+    ],
+)
+def test_bad_lines_are_refused_with_file_and_line(tmp_path, text, sentence):
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=sentence) as caught:
+        read_prompts(path)
+    assert "bad.jsonl" in str(caught.value)
+
+
+def test_a_new_record_touches_one_shard(tmp_path):
+    records = [{"topic": f"t{number}", "prompt": f"p{number}"} for number in range(40)]
+    before = split(read_prompts(write(tmp_path / "a.jsonl", records[:-1])), 4)
+    after = split(read_prompts(write(tmp_path / "b.jsonl", records)), 4)
+    assert sum(before[name] != after[name] for name in before) == 1
+    assert all(5 <= len(rows) <= 15 for rows in after.values())
+
+
+def test_layouts_share_no_file_name():
+    assert not set(shard_names(4)) & set(shard_names(8))
+    assert shard_of("a", 1) == "000-of-001"
+
+
+def test_a_stratum_is_read_kept_with_the_prompt_and_out_of_the_shards(tmp_path):
+    records = [{"topic": "one", "prompt": "a", "stratum": "tools"}, {"topic": "two", "prompt": "b"}]
+    one, two = sorted(read_prompts(write(tmp_path / "a.jsonl", records)), key=lambda record: record.topic)
+    assert (one.stratum, two.stratum) == ("tools", "")
+    assert one.row() == {"id": one.id, "topic": "one", "prompt": "a", "stratum": "tools"}
+    assert "stratum" not in two.row()
+    plain = read_prompts(write(tmp_path / "b.jsonl", [{"topic": "one", "prompt": "a"}, records[1]]))
+    assert split([one, two], 1) == split(plain, 1) or split([two, one], 1) == split(plain, 1)
+    with pytest.raises(InputError, match="stratum must be a text"):
+        read_prompts(write(tmp_path / "c.jsonl", [{"topic": "one", "prompt": "a", "stratum": 3}]))

@@ -1,0 +1,138 @@
+"""Prompts from topics: what is accepted, asked again, or given up."""
+
+import pytest
+
+from detailscribe.errors import InputError
+from detailscribe.llm.client import Chat
+from detailscribe.prompts.writing import missing_words, read_topics, write_prompts
+from tests.chat_server import ChatServer, read_values, role
+
+ROLE = role("write_functional")
+
+
+def topic_of(body):
+    return read_values(body["messages"][-1]["content"])["topic"]
+
+
+def writing(server, store, topics, attempts=2, **changes):
+    chat = Chat({"server": server.endpoint(in_flight=1)}, store, "live")
+    return write_prompts(topics, "functional", ROLE | changes, chat, attempts)
+
+
+def test_each_topic_gets_its_prompt_in_order(tmp_path):
+    done = []
+    chat = Chat({"offline": {"kind": "offline", "in_flight": 4}}, tmp_path, "live")
+    topics = ["tie-knot", "crack_coconut", "peel banana"]
+    for kind in ("functional", "compositional", "multi_subject"):
+        answer = role(f"write_{kind}", endpoint="offline")
+        written, rejected = write_prompts(topics, kind, answer, chat, 3, lambda: done.append(1))
+        assert [record["topic"] for record in written] == topics
+        assert len({record["prompt"] for record in written}) == 3
+        assert rejected == []
+    assert len(done) == 9
+
+
+def test_prompt_without_the_topic_is_asked_for_again(tmp_path):
+    replies = iter(["<A lynx eats soup.>", "<A lynx is tying a knot.>"])
+    with ChatServer(answer=lambda body: next(replies)) as server:
+        written, rejected = writing(server, tmp_path, ["tie-knot"])
+    assert written == [{"topic": "tie-knot", "prompt": "A lynx is tying a knot."}]
+    assert rejected == []
+
+
+def test_topic_is_given_up_after_all_attempts(tmp_path):
+    with ChatServer(answer=lambda body: "<A lynx ties a bow.>") as server:
+        written, rejected = writing(server, tmp_path, ["tie-knot"], attempts=3)
+        assert len(server.calls) == 3
+    assert written == []
+    assert rejected == [
+        {"topic": "tie-knot", "prompt": "A lynx ties a bow.", "reason": "the prompt does not mention knot"}
+    ]
+
+
+def test_repeated_prompt_is_rejected(tmp_path):
+    same = {"tie-knot": "<A lynx ties a knot.>", "knot-tie": "<a lynx, ties a KNOT>"}
+    with ChatServer(answer=lambda body: same[topic_of(body)]) as server:
+        written, rejected = writing(server, tmp_path, ["tie-knot", "knot-tie"])
+    assert [record["topic"] for record in written] == ["tie-knot"]
+    assert rejected[0]["reason"] == "the same prompt as for the topic 'tie-knot'"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [("I'm sorry, but I can't do that.", "refused: "), ("A lynx ties a knot.", "unparsed: no <...> in the reply")],
+)
+def test_unusable_reply_is_a_reason(tmp_path, reply, reason):
+    with ChatServer(answer=lambda body: reply) as server:
+        written, [rejected] = writing(server, tmp_path, ["tie-knot"])
+    assert written == []
+    assert rejected["prompt"] is None
+    assert rejected["reason"].startswith(reason)
+
+
+def test_second_run_asks_nothing(tmp_path):
+    with ChatServer() as server:
+        first = writing(server, tmp_path, ["tie-knot", "peel-banana"])
+        count = len(server.calls)
+        assert writing(server, tmp_path, ["tie-knot", "peel-banana"]) == first
+        assert len(server.calls) == count
+
+
+def test_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(InputError, match="functional, compositional, multi_subject, got 'spatial'"):
+        write_prompts(["a"], "spatial", ROLE, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("topic", "prompt"),
+    [
+        ("assemble-chair", "A beaver assembling a chair."),
+        ("cut-cake", "An otter is cutting cakes."),
+        ("tie_knot", "A lynx ties knots."),
+        ("ride bike", "A gecko riding a Bike!"),
+        ("tie-wood", "A lynx tied wooden sticks."),
+        ("carry-knife", "Two knives, carried by owls."),
+        ("sharing-food", "Two bears share food."),
+        ("jumping-rope_2", "Two foxes jump over ropes."),
+        ("steam-power", "A steam-powered organ."),
+        ("huddling-for-warmth", "Birds huddle, sharing warmth."),
+        ("баланс", "Лиса держит баланс."),
+    ],
+)
+def test_inflected_topic_is_found(topic, prompt):
+    assert missing_words(topic, prompt) == ""
+
+
+@pytest.mark.parametrize(
+    ("topic", "prompt", "missing"),
+    [
+        ("burn-wood", "A beaver igniting wood.", "burn"),
+        ("cat-nap", "A category of naps.", "cat"),
+        ("tie-knot", "", "tie, knot"),
+        ("car-wash", "An otter carries a wash tub.", "car"),
+    ],
+)
+def test_missing_topic_is_named(topic, prompt, missing):
+    assert missing_words(topic, prompt) == f"the prompt does not mention {missing}"
+
+
+def test_topics_are_read_without_comments(tmp_path):
+    path = tmp_path / "topics.txt"
+    path.write_bytes("\ufeff# tools\ntie-knot\n\n  зашить носок \r\nc# code\n".encode())
+    assert read_topics(path) == ["tie-knot", "зашить носок", "c# code"]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"tie-knot\n# x\nTie knot\n", "line 3: topic 'Tie knot' is already on line 1"),
+        (b"ok\n\xff\xfe\n", "line 2: not UTF-8"),
+        (b"# nothing\n", "no topic"),
+    ],
+)
+def test_bad_topic_file_is_named(tmp_path, data, message):
+    path = tmp_path / "topics.txt"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=message) as error:
+        read_topics(path)
+    assert str(path) in str(error.value)

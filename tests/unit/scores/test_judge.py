@@ -1,0 +1,178 @@
+"""Grades from a judge: no score without a readable reply, except where the config asks for one."""
+
+import pytest
+
+from detailscribe.llm.client import Chat
+from detailscribe.methods.reply_parsing import answer_format
+from detailscribe.miniature import stand_in
+from detailscribe.scores.judge import judge
+from detailscribe.tables.judge_repeats import repeats
+from tests.chat_server import ChatServer, role, template
+
+RECORDS = [
+    {"id": "knot-1", "topic": "tie-knot_2", "prompt": "A lynx ties a knot."},
+    {"id": "dough-2", "topic": "roll dough", "prompt": "A beaver rolls dough."},
+]
+KEYS = ["id", "image_set", "score", "status", "reason", "draws", "exchange", "fingerprint"]
+JUDGE = {"scenario_templates": {}, "scale": "grade", "structured": False}
+
+
+@pytest.fixture
+def images(tmp_path):
+    found = {}
+    for record in RECORDS:
+        path = tmp_path / f"{record['id']}.png"
+        path.write_bytes(stand_in.picture(record["prompt"]))
+        found[record["id"]] = {"status": "ok", "reason": "", "path": path, "sha256": "unused"}
+    return found
+
+
+def run(server, store, image_sets, on_done=None, scenario="", template="judge_rubric", **changes):
+    chat = Chat({"server": server.endpoint(in_flight=1)}, store / "exchanges", "live")
+    how = JUDGE | {"draws": 1, "missing_score": None, "topic_cut": False} | changes
+    return judge(RECORDS, image_sets, role(template) | how, chat, on_done, scenario, store / "fingerprints")
+
+
+def test_each_image_of_each_set_gets_a_row(tmp_path, images):
+    other = {"knot-1": images["dough-2"] | {"status": "failed", "reason": "no memory"}}
+    done = []
+    with ChatServer() as server:
+        rows = run(server, tmp_path, {"original-1": images, "hosted": other}, lambda: done.append(1))
+    assert [(row["id"], row["image_set"]) for row in rows] == [
+        ("knot-1", "original-1"),
+        ("dough-2", "original-1"),
+        ("knot-1", "hosted"),
+        ("dough-2", "hosted"),
+    ]
+    assert all(list(row) == KEYS for row in rows)
+    assert [row["status"] for row in rows] == ["ok", "ok", "skipped", "skipped"]
+    assert all(1 <= row["score"] <= 5 and row["reason"] == "" for row in rows[:2])
+    assert [row["reason"] for row in rows[2:]] == ["the image is failed: no memory", "there is no image"]
+    assert rows[2]["score"] is rows[3]["score"] is None
+    assert len(done) == 4
+
+
+def test_same_image_in_two_sets_is_asked_about_once(tmp_path, images):
+    with ChatServer() as server:
+        rows = run(server, tmp_path, {"a": images, "b": images})
+        assert len(server.calls) == 2
+    assert [row["score"] for row in rows[:2]] == [row["score"] for row in rows[2:]]
+
+
+def test_score_is_the_mean_of_the_draws_that_gave_one(tmp_path, images):
+    replies = iter(["<5>", "no grade", "<2>"] * 2)
+    with ChatServer(answer=lambda body: next(replies)) as server:
+        rows = run(server, tmp_path, {"a": images}, draws=3)
+        assert len(server.calls) == 6
+    for row in rows:
+        assert sorted(row["draws"], key=str) == [2.0, 5.0, None]
+        assert (row["score"], row["status"], row["reason"]) == (3.5, "ok", "")
+        assert len({*row["exchange"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [("A fine picture.", "unparsed"), ("<7>", "unparsed"), ("I'm sorry, but I can't help with that.", "refused")],
+)
+def test_no_readable_score_is_no_score(tmp_path, images, reply, status):
+    with ChatServer(answer=lambda body: reply) as server:
+        rows = run(server, tmp_path, {"a": images}, draws=2)
+    for row in rows:
+        assert (row["score"], row["status"], row["draws"]) == (None, status, [None, None])
+        assert row["reason"]
+
+
+def test_missing_score_of_the_released_code_says_so(tmp_path, images):
+    with ChatServer(answer=lambda body: "A fine picture.") as server:
+        rows = run(server, tmp_path, {"a": images}, missing_score=2)
+    assert {(row["score"], row["status"]) for row in rows} == {(2.0, "ok")}
+    assert all(row["reason"].endswith("counted as 2 (`missing_score`)") for row in rows)
+
+
+def test_failed_call_gets_no_missing_score(tmp_path, images):
+    with ChatServer(fault=lambda *_: "garbage") as server:
+        rows = run(server, tmp_path, {"a": images}, missing_score=2)
+    assert {(row["score"], row["status"]) for row in rows} == {(None, "failed")}
+
+
+@pytest.mark.parametrize(("cut", "focus"), [(False, "Focus on tie-knot_2."), (True, "Focus on tie-knot.")])
+def test_topic_is_cut_only_on_request(tmp_path, images, cut, focus):
+    with ChatServer() as server:
+        run(server, tmp_path, {"a": {"knot-1": images["knot-1"]}}, topic_cut=cut)
+        [call] = server.calls
+    assert focus in call["body"]["messages"][-1]["content"][0]["text"]
+
+
+def test_yes_and_no_are_one_and_nothing(tmp_path, images):
+    said = iter(["It does. <yes>", "<No.>", "<maybe>"] * 2)
+    with ChatServer(answer=lambda body: next(said)) as server:
+        rows = run(server, tmp_path, {"a": images}, draws=3, scale="yes_no", template="judge_yes_no")
+    for row in rows:
+        assert sorted(row["draws"], key=str) == [0.0, 1.0, None]
+        assert (row["score"], row["status"]) == (0.5, "ok")
+
+
+@pytest.mark.parametrize(
+    ("scale", "said", "score"),
+    [
+        ("grade", '{"reason": "a {brace} in it", "score": 4}', 4.0),
+        ("grade", '{"reason": "no", "score": 7}', None),
+        ("yes_no", '{"reason": "both are there", "score": "yes"}', 1.0),
+        ("yes_no", "both are there", None),
+    ],
+)
+def test_structured_replies_are_asked_for_and_read(tmp_path, images, scale, said, score):
+    options = answer_format(scale)
+    with ChatServer(answer=lambda body: said) as server:
+        rows = run(server, tmp_path, {"a": images}, scale=scale, structured=True, options=options)
+        sent = server.calls[0]["body"]
+    assert sent["response_format"] == options["response_format"]
+    assert set(sent["response_format"]["json_schema"]["schema"]["required"]) == {"reason", "score"}
+    assert "angle brackets" not in sent["messages"][-1]["content"][0]["text"]
+    assert {row["score"] for row in rows} == {score}
+    assert {row["status"] for row in rows} == {"unparsed" if score is None else "ok"}
+
+
+def test_a_scenario_may_have_a_template_of_its_own(tmp_path, images):
+    own = {"layouts": template("judge_spatial")}
+    for scenario, words in (("layouts", "lie in space"), ("other", "Compare the picture with the prompt")):
+        with ChatServer(answer=lambda body: "<3>") as server:
+            rows = run(server, tmp_path / scenario, {"a": images}, scenario=scenario, scenario_templates=own)
+            assert words in server.calls[0]["body"]["messages"][-1]["content"][0]["text"]
+        assert {row["score"] for row in rows} == {3.0}
+
+
+def test_fingerprints_tell_judges_templates_and_served_models_apart(tmp_path, images):
+    def made_by(**changes):
+        with ChatServer(answer=lambda body: "<3>") as server:
+            rows = run(server, tmp_path, {"a": images}, **changes)
+        [found] = {row["fingerprint"] for row in rows}
+        return found
+
+    first = made_by()
+    assert made_by() == first
+    others = {
+        made_by(model="another"),
+        made_by(template="judge_spatial"),
+        made_by(options={"temperature": 0}),
+        made_by(draws=2),
+    }
+    assert len({first, *others}) == 5
+    kept = (tmp_path / "fingerprints" / f"{first}.json").read_text()
+    assert '"served_model": "some-model"' in kept
+
+
+def test_repeats_say_how_far_a_judge_agrees_with_itself():
+    def row(image_set, *draws):
+        return {"image_set": image_set, "draws": list(draws)}
+
+    rows = [row("x", 3.0, 5.0), row("x", 4.0, 4.0), row("y", 2.0, None), row("y")]
+    table = repeats({"judge-main": rows, "judge-none": []})
+    # Worked by hand: standard deviations of (3, 5) and (4, 4) are 2 ** 0.5 and 0.
+    assert table[0] == {
+        "judge": "judge-main", "image_set": "all", "images": 3, "draws": 6, "unreadable": 1,
+        "mean_sd": pytest.approx(2**0.5 / 2), "same_share": 0.5,
+    }  # fmt: skip
+    assert [list(row.values())[1:5] for row in table[1:3]] == [["x", 2, 4, 0], ["y", 1, 2, 1]]
+    assert (table[2]["mean_sd"], table[2]["same_share"]) == (None, None)
+    assert table[3]["images"] == 0

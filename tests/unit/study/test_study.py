@@ -1,0 +1,209 @@
+import re
+
+import pytest
+import yaml
+
+from detailscribe.engines.weights import metric_identity
+from detailscribe.errors import InputError
+from detailscribe.study.study import Study
+from tests.paths import REPOSITORY
+from tests.workflow.small_study import merged
+
+CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+def study(**changes) -> Study:
+    config = merged(CONFIG, changes)
+    config["metrics"] = {name: entry for name, entry in config["metrics"].items() if entry}
+    return Study(config, REPOSITORY)
+
+
+def changed_parameters(**changes) -> set[str]:
+    """Names of the parameter files that a change rewrites, adds or takes away."""
+    before, after = study().parameters(), study(**changes).parameters()
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def test_image_sets_carry_the_names_that_readers_rely_on():
+    refined = [f"{critic}-k{k}" for critic in ("detailscribe", "ablation") for k in (0, 1, 2, 4)]
+    expected = {"original-2628670643", "original-2628670647", "gpt_rewrite", "gpt_refine", "hosted", *refined}
+    assert expected <= set(study().image_sets())
+
+
+def test_methods_name_image_sets_that_exist_and_the_papers_selections():
+    methods = {method.name: method for method in study().methods()}
+    assert {name for method in methods.values() for name in method.candidates} <= set(study().image_sets())
+    assert methods["detailscribe"].headline == "oracle"
+    assert methods["multi_seed"].headline == "by:clip_score"
+    assert methods["multi_seed"].candidates == ("original-2628670643", "original-2628670647")
+
+
+def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
+    config, methods = CONFIG, {method.name: method for method in study().methods()}
+    steps = config["generation"]["steps"]
+    seeds = len(methods["equal_compute_seeds"].candidates)
+    assert seeds * steps == steps + len(methods["detailscribe"].candidates) * steps
+
+
+def test_equal_compute_seeds_never_outnumber_what_the_strongest_method_pays_for():
+    found = study(extra_seeds=list(range(20))).methods_named("equal_compute_seeds")
+    assert len(found) == 5
+    fewer = study(extra_seeds=[1]).methods_named("equal_compute_seeds")
+    assert len(fewer) == 3
+
+
+def test_steps_of_a_method_are_those_of_all_images_it_chooses_from():
+    steps = study().parameters()["plot"]["steps"]
+    # 28 of the first image; k = 0 takes 28 more, k = 1, 2, 4 share five steps and take 26, 25 and 23 by themselves.
+    assert steps["detailscribe"] == 28 + 28 + 5 + 26 + 25 + 23
+    assert (steps["sd"], steps["multi_seed"], steps["gpt_refine"], steps["gpt_rewrite"]) == (28, 56, 56, 28)
+    assert "hosted" not in steps
+
+
+def test_a_baseline_that_is_no_method_is_refused():
+    with pytest.raises(InputError, match="statistics: baseline: 'nobody' is not one of the methods"):
+        study(statistics={"baseline": "nobody"})
+
+
+def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
+    ranges = study().parameters()["tabulate"]["ranges"]
+    assert ranges == {"clip_score": [0, 2.5], "image_reward": None, "blip_vqa": [0, 1], "judge-main": [1, 5]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "files"),
+    [
+        ({"roles": {"decompose": {"model": "other"}}}, {"decompose"}),
+        ({"generation": {"swap_pooled": True}}, r"(generate|refine)-.*"),
+        ({"generation": {"guidance": 2}}, r"(generate|refine)-.*"),
+        (
+            {"seeds": [2628670647, 2628670643]},
+            r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*",
+        ),
+        ({"study": ["demo", "toy_data_001"]}, {"pool", "reports"}),
+        (
+            {"judges": {"second": CONFIG["judges"]["main"]}},
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost", "human_agreement"},
+        ),
+        (
+            {"critics": {"ablation": {"after_step": [1]}}},
+            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report"},
+        ),
+        ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
+        ({"bootstrap": {"seed": 1}}, r"tabulate|pool|human_(scores|agreement|released)"),
+        ({"statistics": {"test": "wilcoxon"}}, {"tabulate", "pool"}),
+        ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
+        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report"),
+        ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
+        ({"exchanges": "replay"}, set()),
+        ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
+        ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare", "tabulate", "pool"}),
+        ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
+        ({"metrics": {"blip_vqa": {"size_px": 64}}}, {"score-blip_vqa", "truncation"}),
+        ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement"),
+        ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
+        ({"refresh": {"judge-main": 1}}, {"judge-main"}),
+        ({"refresh": {"hosted": 2}}, {"external-hosted"}),
+        ({"refresh": {"critique": 0}}, set()),
+        ({"budget_usd": 5, "plan": {"step_s": 1}, "preflight": {"warn_days": 1}}, set()),
+        (
+            {"endpoints": {"offline": {"requests_per_minute": 9, "batch": True, "prices": {"m": {"image_usd": 1}}}}},
+            set(),
+        ),
+        ({"shards": 5}, set()),
+        ({"image_models": {"miniature": {"offload": "model"}}}, set()),
+        ({"image_models": {"miniature": {"batch": "candidates"}}}, {"refine-detailscribe", "refine-ablation"}),
+        ({"image_models": {"miniature": {"compile": "regions"}}}, r"(generate|refine)-.*"),
+        ({"endpoints": {"other": CONFIG["endpoints"]["vllm"]}, "roles": {"decompose": {"endpoint": "other"}}}, set()),
+    ],
+)
+def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
+    found = changed_parameters(**changes)
+    if isinstance(files, str):
+        assert found and all(re.fullmatch(files, name) for name in found), found
+    else:
+        assert found == files
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"study": ["nowhere"]}, "study: 'nowhere' is not one of scenarios"),
+        ({"scenarios": {"tables": "a.jsonl"}}, "'tables' is a name of the pipeline's own"),
+        (
+            {"scenarios": {"mine": "resources/interacting/typo.jsonl"}},
+            "mine: there is no file resources/interacting/typo",
+        ),
+        ({"extra_seeds": [2628670643]}, "extra_seeds: 2628670643 is one of seeds already"),
+        ({"topics": {"mine": {"file": "nowhere.txt", "kind": "functional"}}}, "topics: mine: there is no file"),
+        ({"external": {"mine": {"folder": "nowhere"}}}, "external: mine: there is no folder nowhere"),
+        ({"rewriters": {"sd": CONFIG["rewriters"]["gpt_rewrite"]}}, "the tables have a row 'sd' already"),
+        ({"generation": {"steps": 1}}, "steps must be at least 2"),
+        ({"scenarios": {"mine": "nowhere.jsonl"}}, "scenarios: mine: there is no file nowhere.jsonl"),
+        (
+            {"roles": {"critique": {"endpoint": "nowhere"}}},
+            "roles: critique: endpoint: 'nowhere' is not one of endpoints",
+        ),
+        ({"critics": {"ablation": {"role": "nobody"}}}, "ablation: role: 'nobody' is not one of roles"),
+        ({"critics": {"ablation": {"after_step": [27]}}}, "after_step 27 leaves no step"),
+        ({"rewriters": {"hosted": CONFIG["rewriters"]["gpt_rewrite"]}}, "make the image set 'hosted' twice"),
+        ({"seed_selector": "beauty"}, "seed_selector: 'beauty' is not one of metrics"),
+        ({"templates": {"decompose": "nothing"}}, "template 'nothing': no file"),
+        ({"metrics": {"mine": {"module": "no_such_metric"}}}, "no metric module 'no_such_metric'"),
+        (
+            {"metrics": {"mine": {"module": "no/such_file.py"}}},
+            "no metric module 'no/such_file.py': there is no such file",
+        ),
+        ({"noun_phrases": {"by": "spacy"}}, "noun_phrases: by: spacy needs the packages spacy and en_core_web_sm"),
+        (
+            {"judges": {"main": {"scenario_templates": {"nowhere": "judge_spatial"}}}},
+            "judges: main: scenario_templates: 'nowhere' is not one of scenarios",
+        ),
+    ],
+)
+def test_a_contradiction_is_named_with_the_way_out(changes, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        study(**changes).parameters()
+
+
+def test_profiles_of_speed_and_other_models_are_one_word(tmp_path):
+    large = {name: CONFIG["image_models"][f"sd35_large_{name}"] for name in ("paper", "exact", "fast", "faster")}
+    assert len({(entry["path"], entry["revision"], entry["size_px"]) for entry in large.values()}) == 1
+    for name in CONFIG["image_models"]:
+        changed = study(image_model=name)
+        assert changed.parameters()["generate-2628670643"]["model"]["path"] == CONFIG["image_models"][name]["path"]
+        assert ("model" in changed.hub_weights()) is (name != "miniature")
+
+
+def test_the_users_folders_are_watched_and_the_miniature_is_not(tmp_path):
+    (tmp_path / "clip").mkdir()
+    mine = {**CONFIG["metrics"]["clip_score"], "model": f"local-dir:{tmp_path / 'clip'}"}
+    changed = study(metrics={"mine": mine}, external={"mine_too": {"folder": str(tmp_path)}})
+    assert changed.watched_folders() == {"score-mine": tmp_path / "clip", "external-mine_too": tmp_path}
+    assert (
+        metric_identity(mine) != metric_identity({**mine, "model": "ViT-B-32-quickgelu", "pretrained": "openai"}) == ""
+    )
+    before = metric_identity(mine)
+    (tmp_path / "clip" / "weights").write_bytes(b"w")
+    assert metric_identity(mine) != before
+    file = {"model": "ViT-B-32-quickgelu", "pretrained": str(tmp_path / "clip" / "weights")}
+    assert metric_identity(file).startswith("sha256:")
+
+
+def test_every_value_of_the_configuration_is_explained():
+    text = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
+    missing = [key for key in CONFIG if not re.search(rf"`[^`]*\b{key}\b", text)]
+    assert missing == []
+
+
+def test_environments_pin_what_the_requirements_pin():
+    lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    constraints = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").lower().splitlines()
+    for name, version in pins.items():
+        assert f"{name}=={version}".lower() in [line.replace("-", "_") if "_" in name else line for line in constraints]
+    for path in sorted((REPOSITORY / "envs").glob("*.yaml")):
+        if path.stem == "image_reward":  # apart on purpose
+            continue
+        packages = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
+        assert packages and all(pins[package.split("==")[0]] == package.split("==")[1] for package in packages), path

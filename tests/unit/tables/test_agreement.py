@@ -1,0 +1,98 @@
+"""Agreement against published worked examples and second implementations."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from detailscribe.tables.agreement import krippendorff_alpha, pair_hits, weighted_kappa
+from detailscribe.tables.judge_agreement import bridge
+from detailscribe.tables.score_table import COLUMNS, Scores
+
+_ = np.nan
+# Krippendorff 2011, Computing Krippendorff's Alpha-Reliability: examples B, C and E.
+EXAMPLE_B = np.array([[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]], dtype=float).T
+EXAMPLE_C = np.array([[*map(float, map(ord, letters))] for letters in ("aabbdcccedda", "babbbccceddd")]).T
+EXAMPLE_E = np.array(
+    [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, _, _, _],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, _, 3],
+        [_, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, _],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, _],
+    ]
+).T
+
+
+@pytest.mark.parametrize(
+    ("ratings", "level", "alpha"),
+    [
+        (EXAMPLE_B, "nominal", 0.095),
+        (EXAMPLE_C, "nominal", 0.692),
+        (EXAMPLE_E, "nominal", 0.743),
+        (EXAMPLE_E, "ordinal", 0.815),
+        (EXAMPLE_E, "interval", 0.849),
+    ],
+)
+def test_published_worked_examples(ratings, level, alpha):
+    assert krippendorff_alpha(ratings, level) == pytest.approx(alpha, abs=5e-4)
+
+
+def test_weights_of_units_are_the_same_as_units_repeated():
+    weights = np.random.default_rng(0).integers(0, 4, len(EXAMPLE_E))
+    repeated = np.repeat(EXAMPLE_E, weights, axis=0)
+    for level in ("nominal", "ordinal", "interval"):
+        weighted = krippendorff_alpha(EXAMPLE_E, level, weights.astype(float))
+        assert weighted == pytest.approx(krippendorff_alpha(repeated, level))
+
+
+def test_nothing_to_disagree_about_has_no_alpha():
+    assert np.isnan(krippendorff_alpha(np.full((4, 2), 3.0), "ordinal"))
+    assert np.isnan(krippendorff_alpha(np.array([[1.0, np.nan], [np.nan, 2]]), "ordinal"))
+
+
+def test_quadratic_kappa_is_its_definition():
+    generator = np.random.default_rng(1)
+    first = generator.integers(1, 6, 80).astype(float)
+    second = np.clip(first + generator.integers(-1, 2, 80), 1, 5)
+    observed = np.mean((first - second) ** 2)
+    by_chance = np.mean([(a - b) ** 2 for a, b in itertools.product(first, second)])
+    assert weighted_kappa(first, second, np.arange(1.0, 6)) == pytest.approx(1 - observed / by_chance)
+    assert weighted_kappa(first, first, np.arange(1.0, 6)) == pytest.approx(1)
+    assert np.isnan(weighted_kappa(np.ones(4), np.ones(4), np.arange(1.0, 6)))
+
+
+def test_pairs_worked_by_hand():
+    people = np.array([[5, 3, 3], [4, 2, np.nan]])
+    metric = np.array([[0.9, 0.2, 0.9], [0.1, 0.4, 0.5]])
+    # First prompt: (0,1) hit, (0,2) tied by the metric: half, (1,2) tied by people: out. Second: (0,1) a miss.
+    hits, pairs, people_tied, metric_tied = pair_hits(people, metric)
+    assert hits.tolist() == [1.5, 0] and pairs.tolist() == [2, 1]
+    assert people_tied.tolist() == [1, 0] and metric_tied.tolist() == [1, 0]
+
+
+def test_two_judges_are_bridged_and_one_is_not():
+    generator = np.random.default_rng(3)
+    rows = []
+    for place in range(30):
+        for image_set in ("a", "b"):
+            mark = generator.integers(1, 6)
+            for judge, score in (("judge-x", mark), ("judge-y", min(5, mark + 1))):
+                rows.append((f"p{place}", "", "", image_set, judge, float(score), "ok", ""))
+    scores = Scores(pd.DataFrame(rows, columns=COLUMNS), ["judge-x", "judge-y"])
+    table = pd.DataFrame(
+        [
+            (m, j, v, True)
+            for m, j, v in [("a", "judge-x", 3), ("b", "judge-x", 2), ("a", "judge-y", 1), ("b", "judge-y", 4)]
+        ],
+        columns=["method", "metric", "mean", "headline"],
+    )
+    found = bridge(scores, ["judge-x", "judge-y"], table, {"resamples": 100, "seed": 0})
+    value = {(row.statistic, row.level): row.value for row in found.itertuples()}
+    assert value["method_kendall", ""] == -1 and value["same_winner", ""] == 0
+    assert (value["method_rank", "a"], value["method_rank", "b"]) == (1, -1)
+    assert value["calibration", "2"] == 3 and value["calibration", "5"] == 5
+    assert 0.5 < value["mean_difference", ""] < 1 and value["spearman", ""] > 0.95
+    kappa = found[found["statistic"] == "weighted_kappa"].iloc[0]
+    assert kappa["low95"] <= kappa["value"] <= kappa["high95"] < 1
+    assert len(bridge(scores, ["judge-x"], table, {"resamples": 100, "seed": 0})) == 0
