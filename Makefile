@@ -1,9 +1,9 @@
-# Every command of the README; each does its own set-up. PYTHON must be 3.11 or newer.
+# All make targets of the README; each runs its own set-up. PYTHON must be 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SNAKEMAKE := $(BIN)/snakemake
-# One thread a process: the tiny models are faster so, and two jobs do not fight for the cores.
+# One thread per process: the tiny models run faster that way, and concurrent jobs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: setup demo test test-slow test-slurm faults miniature gc lint format pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
@@ -23,36 +23,36 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# What takes minutes each: real sizes, an isolated environment, a kill at every stage.
+# Tests that take minutes each: real model sizes, an isolated environment, a kill at every stage.
 test-slow: setup
 	$(BIN)/python -m pytest -m slow -n 2
 
-# The slurm profile on a Slurm that the test starts itself (apt-get install slurm-wlm munge; as root).
+# The slurm profile on a Slurm instance that the test starts (apt-get install slurm-wlm munge; needs root).
 test-slurm: setup
 	$(BIN)/python -m pytest -m slurm tests/slurm -rs
 
-# Train the miniature anew and pack its weights: about six core hours, or a GPU; goes on where it stopped.
-# Needs Noto Color Emoji (apt-get install fonts-noto-color-emoji), and a C++ compiler to be fast.
+# Retrain the demo models (the miniature) and pack their weights: about six core hours, or a GPU; resumable.
+# Needs Noto Color Emoji (apt-get install fonts-noto-color-emoji), and a C++ compiler for speed.
 miniature: setup
 	OMP_NUM_THREADS=$(CORES) $(BIN)/python -m detailscribe.miniature
 
-# Everything that can go wrong with a machine, done to a small study: about a quarter of an hour.
+# Fault injection: machine faults at random moments of a small study; about 15 minutes.
 faults: setup
 	@$(BIN)/python benchmarks/faults.py
 
-# Lists files that no manifest names any more; make gc DELETE=yes removes them.
+# List orphaned files, which no manifest references any more; make gc DELETE=yes removes them.
 gc: setup
 	@$(SNAKEMAKE) $(if $(filter yes,$(DELETE)),gc_delete,gc) --cores 1 --quiet all
 
-# Named apart: a benchmarks/statistics.py would hide Python's own module from the other benchmarks.
+# A separate target: a benchmarks/statistics.py would shadow Python's statistics module in the other benchmarks.
 bench-statistics: setup
 	@PYTHONPATH=. $(BIN)/python benchmarks/planted_truth.py
 
-# One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line is JSON.
+# One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line of output is JSON.
 bench-%: setup
 	@PYTHONPATH=. $(BIN)/python benchmarks/$*.py
 
-# All exchanges of the study in one file, IMAGES=1 with the drawn images; and such a file put into this folder.
+# Pack all exchanges of the study into one archive (IMAGES=1: with the generated images), or unpack one here.
 ARCHIVE ?= study.tar.gz
 exchanges-pack: setup
 	@$(BIN)/python -m detailscribe.operations.archive pack "$(ARCHIVE)" $(if $(IMAGES),--images)
@@ -71,11 +71,11 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile rules
 
-# The README's picture of the rules; needs Graphviz (apt-get install graphviz).
+# The rule graph of the README; needs Graphviz (apt-get install graphviz).
 docs/rulegraph.svg: setup
 	$(SNAKEMAKE) toy_data_001 --rulegraph 2>/dev/null | tred | dot -Tsvg > $@
 
-# All pictures of the README; needs Chromium too (apt-get install chromium).
+# All images of the README; also needs Chromium (apt-get install chromium).
 pictures: docs/rulegraph.svg demo
 	$(BIN)/python docs/pictures.py
 

@@ -38,7 +38,7 @@ rule all:
         "results/tables/published.csv",
         "results/tables/cost.csv",
         "results/report/index.html",
-        [stage_files(scenario, stage) for scenario in config["study"] for stage in STAGES],
+        [FILES.of_all_stages(scenario) for scenario in config["study"]],
     message:
         "The study is complete"
 
@@ -47,18 +47,18 @@ for scenario in STUDY.scenarios:
 
     rule:
         name:
-            free(scenario)
+            unused_rule_name(scenario)
         input:
-            [stage_files(scenario, stage) for stage in STAGES],
+            FILES.of_all_stages(scenario),
         message:
             "The scenario is complete"
 
-    for stage in [*STAGES, *HUMAN]:
+    for stage in [*FILES.stages, *FILES.human_stages]:
 
         rule:
             name:
-                free(f"{scenario}_{stage}")
+                unused_rule_name(f"{scenario}_{stage}")
             input:
-                stage_files(scenario, stage),
+                FILES.of_stage(scenario, stage),
             message:
                 "The stage is complete"

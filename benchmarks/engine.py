@@ -326,7 +326,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--profiles", nargs="+", default=PROFILES, choices=PROFILES, help="exact or fast among them")
     arguments = parser.parse_args()
-    where = torch_setup.device()
+    where = torch_setup.default_device()
     cuda = where.type == "cuda"
     size = SIZES["tiny" if arguments.tiny else "large" if cuda else "middle"]
     device = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} thread(s)"

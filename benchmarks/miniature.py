@@ -59,7 +59,7 @@ def main() -> None:
     quiet()
     began = time.monotonic()
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # one process draws it all
-    pipe = assembly.pipeline().to(torch_setup.device())
+    pipe = assembly.pipeline().to(torch_setup.default_device())
     pipe.set_progress_bar_config(disable=True)
     with tempfile.TemporaryDirectory() as folder:
         assembly.build(Path(folder) / "miniature")
@@ -143,7 +143,8 @@ def reconstruction(count: int) -> dict:
     rng, drawn = np.random.default_rng(99), sprites.load()
     scenes = [world.random_scene(rng, held=True) for _ in range(count)]
     real = [world.draw(scene, drawn) for scene in scenes]
-    made = autoencoder.reconstruct(assembly.trained("autoencoder").to(torch_setup.device()), real, torch_setup.device())
+    device = torch_setup.default_device()
+    made = autoencoder.reconstruct(assembly.trained("autoencoder").to(device), real, device)
     found = {}
     for name, images in (("entities_found_in_scenes", real), ("entities_found_after_autoencoder", made)):
         seen = [judge.holds(scene, each)[:2] for scene, each in zip(scenes, judge.look(images), strict=True)]

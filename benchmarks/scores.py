@@ -40,7 +40,7 @@ PROMPTS = {
 IMAGE_SETS, VQA_IMAGE_SETS = 4, 1  # images of a prompt that are scored; the study has 16
 IMAGES_OF_A_SHARD = 800  # of a scenario's 50 prompts
 SIZE_PX, ROUNDS = 1024, 2
-WHERE = torch_setup.device()
+WHERE = torch_setup.default_device()
 
 
 def main() -> None:

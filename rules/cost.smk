@@ -6,21 +6,11 @@
 rule tabulate_cost:
     """Calls, tokens and dollars of a scenario's answers, by stage."""
     input:
-        decompositions=lambda wildcards: stage_files(wildcards.scenario, "decompose"),
-        critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
-        rewrites=lambda wildcards: expand(
-            "results/{scenario}/rewrites/{rewriter}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            rewriter=config["rewriters"],
-            shard=STUDY.shards(wildcards.scenario),
-        ),
-        external=lambda wildcards: stage_files(wildcards.scenario, "external"),
-        judges=lambda wildcards: expand(
-            "results/{scenario}/scores/judge-{judge}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            judge=config["judges"],
-            shard=STUDY.shards(wildcards.scenario),
-        ),
+        decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
+        critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),
+        rewrites=lambda wildcards: FILES.rewrites(wildcards.scenario),
+        external=lambda wildcards: FILES.of_stage(wildcards.scenario, "external"),
+        judges=lambda wildcards: FILES.judge_scores(wildcards.scenario),
         parameters="results/parameters/cost.json",
     output:
         report("results/{scenario}/tables/cost.csv", caption="captions/tables_cost.rst", category="{scenario}"),
@@ -63,8 +53,8 @@ rule preflight:
     resources:
         api_calls=1,
     params:
-        asked=[STUDY.asked(*each) for each in STUDY.asking()],
-        known=KNOWN_MODELS,
+        models=[STUDY.endpoint_and_model(*each) for each in STUDY.llm_stages()],
+        known=FILES.known_models,
     message:
         "Asking the endpoints for their models"
     script:

@@ -7,8 +7,8 @@ rule critique_images:
     """Ask one critic what is wrong with the first image of each prompt of a shard."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
-        decompositions=decompositions_of,
-        images=f"results/{{scenario}}/images/{FIRST}/{{shard}}.jsonl",
+        decompositions=FILES.decompositions_of_critic,
+        images=f"results/{{scenario}}/images/{INITIAL}/{{shard}}.jsonl",
         parameters="results/parameters/critique-{critic}.json",
     output:
         "results/{scenario}/critiques/{critic}/{shard}.jsonl",
@@ -21,7 +21,7 @@ rule critique_images:
     resources:
         api_calls=1,
     params:
-        endpoint=lambda wildcards: STUDY.endpoint("critique", wildcards.critic),
+        endpoint=lambda wildcards: STUDY.endpoint_of("critique", wildcards.critic),
     message:
         "Critique {wildcards.critic} of {wildcards.scenario} {wildcards.shard}"
     script:

@@ -19,7 +19,7 @@ rule decompose_prompts:
     resources:
         api_calls=1,
     params:
-        endpoint=STUDY.endpoint("decompose"),
+        endpoint=STUDY.endpoint_of("decompose"),
     message:
         "Decomposing {wildcards.scenario} {wildcards.shard}"
     script:

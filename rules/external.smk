@@ -8,8 +8,8 @@ rule gather_external:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         parameters="results/parameters/external-{external}.json",
-        images=folder_of("{external}"),
-        folder=lambda wildcards: listing_of(f"external-{wildcards.external}"),
+        images=FILES.image_folder("{external}"),
+        folder=lambda wildcards: FILES.listing(f"external-{wildcards.external}"),
     output:
         "results/{scenario}/images/{external}/{shard}.jsonl",
     log:
@@ -21,7 +21,7 @@ rule gather_external:
     resources:
         api_calls=1,
     params:
-        endpoint=lambda wildcards: STUDY.endpoint("external", wildcards.external),
+        endpoint=lambda wildcards: STUDY.endpoint_of("external", wildcards.external),
     message:
         "Gathering {wildcards.external} of {wildcards.scenario} {wildcards.shard}"
     script:

@@ -37,7 +37,7 @@ rule rewrite_prompts:
     resources:
         api_calls=1,
     params:
-        endpoint=lambda wildcards: STUDY.endpoint("rewrite", wildcards.rewriter),
+        endpoint=lambda wildcards: STUDY.endpoint_of("rewrite", wildcards.rewriter),
     message:
         "Rewriting {wildcards.scenario} {wildcards.shard} for {wildcards.rewriter}"
     script:
@@ -48,10 +48,10 @@ rule generate_images:
     """Draw the images of one shard from the prompts, or from the rewritten prompts."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
-        texts=texts_of,
-        parameters=stage_of_image_set,
-        images=folder_of("{image_set}"),
-        weights=weights_of("model"),
+        texts=FILES.text_of_image_set,
+        parameters=FILES.generation_parameters,
+        images=FILES.image_folder("{image_set}"),
+        weights=FILES.weights("model"),
     output:
         "results/{scenario}/images/{image_set}/{shard}.jsonl",
     log:

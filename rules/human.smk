@@ -15,8 +15,8 @@ rule human_sheets:
         parameters="results/parameters/human_sheets.json",
     output:
         key="results/{scenario}/human/sheets/key.jsonl",
-        workbooks=expand("results/{{scenario}}/human/sheets/{rater}.xlsx", rater=RATERS),
-        pages=expand("results/{{scenario}}/human/sheets/{rater}.html", rater=RATERS),
+        workbooks=expand("results/{{scenario}}/human/sheets/{rater}.xlsx", rater=config["human"]["raters"]),
+        pages=expand("results/{{scenario}}/human/sheets/{rater}.html", rater=config["human"]["raters"]),
     log:
         "logs/human_sheets/{scenario}.log",
     localrule: True
@@ -31,7 +31,7 @@ rule human_sheets:
 rule human_scores:
     """Read what the raters filled in, find out which image each mark is of, average, and see how raters agree."""
     input:
-        filled=filled_by,
+        filled=FILES.filled_sheets,
         parameters="results/parameters/human_scores.json",
     output:
         ratings="results/{scenario}/human/ratings.csv",
@@ -73,7 +73,7 @@ rule human_agreement:
 rule human_released:
     """Tables of the released study's own ratings, beside the numbers that the paper printed of them."""
     input:
-        listing_of("human-released"),
+        FILES.listing("human-released"),
         parameters="results/parameters/human_released.json",
     output:
         expand(

@@ -51,7 +51,7 @@ for scenario in STUDY.scenarios:
         name:
             f"split_{scenario}"
         input:
-            source_of(scenario),
+            prompt_file(scenario),
         output:
             prompts=f"results/{scenario}/prompts.jsonl",
             shards=expand(f"results/{scenario}/shards/{{shard}}.jsonl", shard=STUDY.shards(scenario)),

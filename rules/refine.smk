@@ -13,8 +13,8 @@ for critic in config["critics"]:
             prompts="results/{scenario}/shards/{shard}.jsonl",
             critiques=f"results/{{scenario}}/critiques/{critic}/{{shard}}.jsonl",
             parameters=f"results/parameters/refine-{critic}.json",
-            images=folders_of(STUDY.candidates(critic)),
-            weights=weights_of("model"),
+            images=FILES.image_folder(*STUDY.candidates(critic)),
+            weights=FILES.weights("model"),
         output:
             expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=STUDY.candidates(critic)),
         log:

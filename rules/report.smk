@@ -3,9 +3,6 @@
 # Writes  results/{scenario}/report/, results/report/; declared is index.html, written last, so that the pages and small
 #         images of an earlier run stay and only what changed is made
 
-# Tables that an overview shows besides the main one.
-TOLD = ["published", "strata", "optimism", "judges", "judge_repeats", "truncation_shares", "cost"]
-
 
 rule write_report:
     """A page a prompt, with its images, critiques and scores, under an overview of the scenario."""
@@ -14,19 +11,14 @@ rule write_report:
         dictionary="results/{scenario}/dictionary.jsonl",
         dropped=["results/{scenario}/dropped.tsv"],
         main=["results/{scenario}/tables/main.csv"],
-        tables=[f"results/{{scenario}}/tables/{name}.csv" for name in TOLD],
-        figures=[f"results/{{scenario}}/figures/{name}.svg" for name in FIGURES],
-        decompositions=lambda wildcards: stage_files(wildcards.scenario, "decompose"),
-        critiques=lambda wildcards: stage_files(wildcards.scenario, "critique"),
-        manifests=lambda wildcards: expand(
-            "results/{scenario}/images/{image_set}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            image_set=STUDY.image_sets(),
-            shard=STUDY.shards(wildcards.scenario),
-        ),
-        scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
-        ratings=lambda wildcards: existing(f"results/{wildcards.scenario}/human/ratings.csv"),
-        captions=CAPTIONS,
+        tables=[f"results/{{scenario}}/tables/{name}.csv" for name in FILES.report_tables],
+        figures=[f"results/{{scenario}}/figures/{name}.svg" for name in FILES.figures],
+        decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
+        critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),
+        manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
+        scores=lambda wildcards: FILES.of_stage(wildcards.scenario, "score"),
+        ratings=FILES.ratings,
+        captions=FILES.captions,
         parameters="results/parameters/report.json",
     output:
         "results/{scenario}/report/index.html",
@@ -53,13 +45,8 @@ rule pool_reports:
         ],
         tables=[f"results/tables/{name}.csv" for name in ("optimism", "judges", "published", "cost")],
         figures=expand("results/{scenario}/figures/main.svg", scenario=config["study"]),
-        manifests=[
-            f"results/{scenario}/images/{image_set}/{shard}.jsonl"
-            for scenario in config["study"]
-            for image_set in STUDY.image_sets()
-            for shard in STUDY.shards(scenario)
-        ],
-        captions=CAPTIONS,
+        manifests=[file for scenario in config["study"] for file in FILES.manifests(scenario)],
+        captions=FILES.captions,
         parameters="results/parameters/reports.json",
     output:
         "results/report/index.html",

@@ -33,8 +33,8 @@ rule score_images:
         manifests=MANIFESTS,
         sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
-        weights=lambda wildcards: weights_of(f"score-{wildcards.metric}"),
-        phrases=phrases_of,
+        weights=lambda wildcards: FILES.weights(f"score-{wildcards.metric}"),
+        phrases=FILES.phrases_of_metric,
     output:
         "results/{scenario}/scores/{metric}/{shard}.jsonl",
     log:
@@ -42,7 +42,7 @@ rule score_images:
     benchmark:
         "benchmarks/score_images/{scenario}/{metric}/{shard}.tsv"
     wildcard_constraints:
-        metric=metrics_in("scores"),
+        metric=FILES.metrics_of_environment("scores"),
     conda:
         "../envs/scores.yaml"
     resources:
@@ -60,8 +60,8 @@ rule score_images_by_package:
         manifests=MANIFESTS,
         sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
-        weights=lambda wildcards: weights_of(f"score-{wildcards.metric}"),
-        phrases=phrases_of,
+        weights=lambda wildcards: FILES.weights(f"score-{wildcards.metric}"),
+        phrases=FILES.phrases_of_metric,
     output:
         "results/{scenario}/scores/{metric}/{shard}.jsonl",
     log:
@@ -69,7 +69,7 @@ rule score_images_by_package:
     benchmark:
         "benchmarks/score_images_by_package/{scenario}/{metric}/{shard}.tsv"
     wildcard_constraints:
-        metric=metrics_in("image_reward"),
+        metric=FILES.metrics_of_environment("image_reward"),
     conda:
         "../envs/image_reward.yaml"
     resources:
@@ -98,7 +98,7 @@ rule judge_images:
     resources:
         api_calls=1,
     params:
-        endpoint=lambda wildcards: STUDY.endpoint("judge", wildcards.judge),
+        endpoint=lambda wildcards: STUDY.endpoint_of("judge", wildcards.judge),
     message:
         "Judge {wildcards.judge} on {wildcards.scenario} {wildcards.shard}"
     script:
@@ -126,12 +126,7 @@ rule select_seed:
 rule tabulate_repeats:
     """How far each judge agrees with itself, where it is asked more than once about an image."""
     input:
-        scores=lambda wildcards: expand(
-            "results/{scenario}/scores/judge-{judge}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            judge=config["judges"],
-            shard=STUDY.shards(wildcards.scenario),
-        ),
+        scores=lambda wildcards: FILES.judge_scores(wildcards.scenario),
         parameters="results/parameters/repeats.json",
     output:
         "results/{scenario}/tables/judge_repeats.csv",
@@ -150,20 +145,10 @@ rule count_tokens:
     """How much of each text its readers read: the image model's encoders, and the metrics."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
-        texts=lambda wildcards: expand(
-            "results/{scenario}/{texts}/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            texts=[f"rewrites/{name}" for name in config["rewriters"]]
-            + [f"critiques/{name}" for name in config["critics"]],
-            shard=STUDY.shards(wildcards.scenario),
-        ),
-        phrases=lambda wildcards: expand(
-            "results/{scenario}/noun_phrases/{shard}.jsonl",
-            scenario=wildcards.scenario,
-            shard=STUDY.shards(wildcards.scenario) if any(map(STUDY.reads_phrases, config["metrics"])) else [],
-        ),
+        texts=FILES.texts_of_scenario,
+        phrases=lambda wildcards: FILES.noun_phrases(wildcards.scenario),
         parameters="results/parameters/truncation.json",
-        weights=sorted({file for name in STUDY.model_folders() for file in weights_of(name)}),
+        weights=FILES.reader_weights(),
     output:
         tokens="results/{scenario}/tables/truncation.csv",
         shares="results/{scenario}/tables/truncation_shares.csv",

@@ -9,12 +9,7 @@ rule clean_dictionary:
     """Keep the prompts that have every image, and list everything that is missing and why."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
-        outputs=lambda wildcards: [
-            file
-            for stage in STAGES
-            if stage not in ("tables", "report")
-            for file in stage_files(wildcards.scenario, stage)
-        ],
+        outputs=lambda wildcards: FILES.rows_of(wildcards.scenario),
         parameters="results/parameters/clean.json",
     output:
         dictionary="results/{scenario}/dictionary.jsonl",
@@ -36,7 +31,7 @@ rule tabulate_scenario:
         prompts="results/{scenario}/prompts.jsonl",
         dictionary="results/{scenario}/dictionary.jsonl",
         dropped="results/{scenario}/dropped.tsv",
-        scores=lambda wildcards: stage_files(wildcards.scenario, "score"),
+        scores=lambda wildcards: FILES.of_stage(wildcards.scenario, "score"),
         parameters="results/parameters/tabulate.json",
     output:
         scores="results/{scenario}/tables/scores.csv",
@@ -137,9 +132,9 @@ rule plot_scenario:
                 caption=f"captions/figures_{name}.rst",
                 category="{scenario}",
             )
-            for name in FIGURES
+            for name in FILES.figures
         ],
-        expand("results/{{scenario}}/figures/{figure}.png", figure=FIGURES),
+        expand("results/{{scenario}}/figures/{figure}.png", figure=FILES.figures),
     log:
         "logs/plot_scenario/{scenario}.log",
     localrule: True

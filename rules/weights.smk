@@ -9,8 +9,7 @@
 rule weights:
     """Everything that the configured models need."""
     input:
-        [f"results/weights/{name}.json" for name in STUDY.hub_weights()],
-        [file for name in STUDY.model_folders() for file in weights_of(name)],
+        FILES.all_weights(),
     localrule: True
     message:
         "The weights are there"

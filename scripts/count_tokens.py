@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from detailscribe.files.rows import read_rows, write_csv
+from detailscribe.files.rows import read_rows, rows_by_id, write_csv
 from detailscribe.scores.truncation import COLUMNS, SHARES_COLUMNS, image_readers, metric_readers, shares, truncation
-from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):

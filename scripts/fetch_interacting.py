@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from detailscribe.prompts.interacting import fetch
+from detailscribe.prompts.interacting import fetch_prompt_file
 from detailscribe.workflow.job import job
 
 with job(snakemake):
-    fetch(snakemake.wildcards.file, Path(snakemake.output[0]), snakemake.params.folder)
+    fetch_prompt_file(snakemake.wildcards.file, Path(snakemake.output[0]), snakemake.params.folder)

@@ -1,9 +1,9 @@
 """results/{scenario}/images/{image_set}/{shard}.jsonl (manifest) and the images in {shard}/ beside it."""
 
-from detailscribe.files.rows import read_rows
+from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.methods.generate import requests_from_text
-from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:

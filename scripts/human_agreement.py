@@ -1,25 +1,22 @@
-"""results/{scenario}/human/agreement.csv (columns of `human_tables.AGREEMENT`), and agreement as SVG and PNG."""
+"""results/{scenario}/human/agreement.csv (columns of `human.agreement.COLUMNS`), and agreement as SVG and PNG."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from detailscribe.files.atomic import atomic_write
-from detailscribe.files.rows import write_frame
-from detailscribe.human import tables
+from detailscribe.files.rows import rows_by_id, write_frame
+from detailscribe.human.agreement import metric_agreement, scores_by_file
 from detailscribe.tables import figures, score_table
-from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
+    dictionary, scores = rows_by_id(snakemake.input.dictionary), score_table.read(snakemake.input.scores)
+    by_file = scores_by_file(scores, dictionary, parameters["metrics"])
     ratings = pd.read_csv(snakemake.input.ratings).to_dict("records")
-    images = {id: row["images"] for id, row in rows_by_id(snakemake.input.dictionary).items()}
-    scores = {metric: {} for metric in parameters["metrics"]}
-    for row in score_table.read(snakemake.input.scores).itertuples():
-        if row.image_set in images.get(row.id, {}):
-            scores[row.metric][row.id, images[row.id][row.image_set]] = row.score
-    table = tables.metric_agreement(ratings, scores, parameters["bootstrap"])
+    table = metric_agreement(ratings, by_file, parameters["bootstrap"])
     write_frame(Path(snakemake.output.table), table)
     for path in map(Path, snakemake.output.pictures):
         with atomic_write(path) as temporary:

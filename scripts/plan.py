@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from detailscribe.llm.budget import read_spending
+from detailscribe.llm.spend_log import read_spending
 from detailscribe.operations.estimate import plan_text
 from detailscribe.operations.plan import plan_study
 from detailscribe.study.study import Study
 from detailscribe.workflow.job import job
+from detailscribe.workflow.parameters import stage_parameters
 
 with job(snakemake) as running:
     config = snakemake.config
-    plan = plan_study(Study(config, Path(snakemake.params.folder)))
+    study = Study(config, Path(snakemake.params.folder))
+    plan = plan_study(study, stage_parameters(study))
     spent = sum(row["cost_usd"] or 0 for row in read_spending(Path("resources/exchanges")))
     lines = [*plan_text(plan), f"Spent so far: {spent:.4f} dollars."]
     if config["budget_usd"] is not None:

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
-from detailscribe.report.inputs import overview
-from detailscribe.report.site import write_study
-from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.files.rows import rows_by_id
+from detailscribe.report.inputs import read_overview
+from detailscribe.report.study_site import write_study
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):
+    code, notice = Path(snakemake.scriptdir).parent, parameters_of(snakemake)["notice"]
     sites = {Path(file).parent.parent.name: Path(file).parent for file in snakemake.input.sites}
-    images = {file: rows_by_id(file) for file in snakemake.input.manifests}
     folders = {name: site.parent for name, site in sites.items()}
-    page = overview(snakemake, "The study", folders, parameters_of(snakemake)["notice"], images)
-    write_study(Path(snakemake.output[0]).parent, sites, page)
+    manifests = map(rows_by_id, snakemake.input.manifests)
+    shown = "The study", notice, snakemake.input, folders, manifests
+    overview = read_overview(*shown, code / "rules" / "captions", code, snakemake.config)
+    write_study(Path(snakemake.output[0]).parent, sites, overview)

@@ -9,7 +9,7 @@ from detailscribe.operations.preflight import check_models
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
-    config, asked = snakemake.config, [tuple(each) for each in snakemake.params.asked]
+    config, asked = snakemake.config, [tuple(each) for each in snakemake.params.models]
     known = read_retirements(Path(snakemake.params.known))
     where = config["endpoints"], config["exchanges"], config["preflight"]
     findings = check_models(asked, *where, known, date.today())

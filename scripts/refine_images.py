@@ -1,9 +1,9 @@
 """Manifest and images of every candidate of one critic: results/{scenario}/images/{critic}-k{k}/{shard}."""
 
-from detailscribe.files.rows import read_rows
+from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.methods.refine import requests_from_critiques
-from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from detailscribe.engines.weights import metric_identity
+from detailscribe.engines.metric_weights import metric_identity
 from detailscribe.files.ledger import Ledger
-from detailscribe.files.rows import write_rows
+from detailscribe.files.rows import rows_by_id, write_rows
 from detailscribe.scores import load_metric
 from detailscribe.scores.scoring import score_images
-from detailscribe.workflow.inputs import image_set_of, parameters_of, rows_by_id, verified_images
+from detailscribe.workflow.inputs import image_set_of, parameters_of, verified_images
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:

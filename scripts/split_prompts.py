@@ -4,7 +4,7 @@ from pathlib import Path
 
 from detailscribe.study.study import Study
 from detailscribe.workflow.job import job
-from detailscribe.workflow.prepare import write_prompts
+from detailscribe.workflow.shard_files import write_prompts
 
 with job(snakemake):
     study = Study(snakemake.config, Path(snakemake.scriptdir).parent)

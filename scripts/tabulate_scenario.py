@@ -5,14 +5,14 @@ import csv
 from pathlib import Path
 
 from detailscribe.files.atomic import write_text
-from detailscribe.files.rows import read_rows, write_frame
+from detailscribe.files.rows import read_rows, rows_by_id, write_frame
 from detailscribe.scores.fingerprints import one_fingerprint
 from detailscribe.tables import score_table
 from detailscribe.tables.judge_agreement import bridge
 from detailscribe.tables.main_table import by_stratum, tabulate
 from detailscribe.tables.markdown_latex import latex, markdown
 from detailscribe.tables.selection_bias import optimism
-from detailscribe.workflow.inputs import parameters_of, rows_by_id
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from detailscribe.llm.exchange_store import check
+from detailscribe.llm.exchange_store import damaged_exchanges
 from detailscribe.operations.verify import (
     made_from_exchange,
     remove_outputs_if,
@@ -15,7 +15,7 @@ from detailscribe.workflow.job import job
 with job(snakemake) as running:
     results = Path("results")
     files, sentences = verify_resources(Path("resources"))
-    broken = check(Path("resources/exchanges"))
+    broken = damaged_exchanges(Path("resources/exchanges"))
     for path, problem in broken:
         sentences.append(f"{path}: {problem}; removed")
         path.unlink()

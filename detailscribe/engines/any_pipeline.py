@@ -1,41 +1,43 @@
-"""Images from any diffusers text-to-image pipeline that lets its step-end callback replace the prompt embeddings.
+"""Engine for any diffusers text-to-image pipeline whose step-end callback can replace the prompt embeddings.
 
-FLUX, Qwen-Image and the like: the pipeline itself runs once an image, and its callback puts the refined prompt's
-embeddings in place after step k. Nothing is shared between images, so this is slower than `diffusion.Engine`, but
-whatever a pipeline does with a text, it does here too: the refined embeddings are taken from the pipeline's own first
-step with the refined prompt.
+FLUX, Qwen-Image and the like: the pipeline itself runs once per image, and its callback puts the refined prompt's
+embeddings in place after step k. Nothing is shared between images, so this is slower than `sd3.SD3Engine`, but it
+treats texts exactly as the pipeline does: the refined embeddings are taken from the pipeline's own first step with the
+refined prompt.
 """
 
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import torch
 
-from detailscribe.engines.sd3 import friendly_cuda_errors
+from detailscribe.engines.cuda_errors import friendly_cuda_errors
+from detailscribe.engines.engine import NOT_FINITE, check_ks
 from detailscribe.errors import InputError, SetupError
 
-# Pipelines that make no mask for a text on its own, so that there is none to swap.
-NO_MASK_ALONE = {"QwenImagePipeline"}
+# Pipelines that make no mask for a single text, so that there is none to replace.
+NO_MASK_FOR_ONE_TEXT = {"QwenImagePipeline"}
 
 
 class CallbackEngine:
-    """A loaded pipeline with the settings of a study.
+    """A loaded pipeline with the settings of a study; an `engine.Engine`.
 
     Args:
         pipe: The pipeline.
-        size_px, max_sequence_length, call: As `loading.load_engine` takes them.
-        steps, guidance, swap_pooled: As `loading.load_engine` takes them.
+        size_px, max_sequence_length, call: As for `load.load_engine`.
+        steps, guidance, swap_pooled: As for `load.load_engine`.
 
     Raises:
         InputError: `call` names an argument that the pipeline does not have.
-        SetupError: the pipeline's callback cannot replace what the study wants replaced.
+        SetupError: the pipeline's callback cannot replace what the study needs replaced.
     """
 
     def __init__(
         self,
-        pipe,
+        pipe: Any,
         *,
         size_px: int,
         max_sequence_length: int,
@@ -52,9 +54,9 @@ class CallbackEngine:
                 raise SetupError(f"the callback of {name} cannot replace {tensor}: choose another model or swap_pooled")
         masks = [argument for argument in known if "mask" in argument and argument.startswith("prompt")]
         self.swapped += [mask for mask in masks if mask in replaceable]
-        if name not in NO_MASK_ALONE and (stuck := [mask for mask in masks if mask not in replaceable]):
+        if name not in NO_MASK_FOR_ONE_TEXT and (fixed := [mask for mask in masks if mask not in replaceable]):
             raise SetupError(
-                f"the callback of {name} cannot replace {stuck[0]}, so the refined prompt would be read through the "
+                f"the callback of {name} cannot replace {fixed[0]}, so the refined prompt would be read through the "
                 "first one's mask: choose another model"
             )
         if unknown := sorted(set(call) - set(known)):
@@ -69,48 +71,47 @@ class CallbackEngine:
         self.steps = steps
 
     def prepare(self, texts: Iterable[str]) -> None:
-        """Nothing: the pipeline encodes its texts at every call."""
+        """Do nothing: the pipeline encodes its texts at every call."""
 
     def generate(self, prompt: str, seed: int) -> PIL.Image.Image:
-        """Draw one image: RGB, `size_px` square; arguments and errors as `diffusion.Engine.generate`."""
-        return self._picture(self._run(prompt, seed, lambda *_: {}, "np"))
+        """Generate one image; see `engine.Engine.generate`."""
+        return self._to_pil(self._run(prompt, seed, lambda *_: {}, "np"))
 
     def refine(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict[int, PIL.Image.Image]:
-        """Draw the candidates of a refined prompt; arguments and errors as `diffusion.Engine.refine`.
+        """Generate the candidates of a refined prompt; see `engine.Engine.refine`.
 
         Raises:
-            SetupError: also where the pipeline does not take a text of another length than it started with.
+            SetupError: also where the pipeline does not accept embeddings of another length after its first step.
         """
-        if wrong := [k for k in ks if not 0 <= k < self.steps]:
-            raise InputError(f"k must be from 0 to {self.steps - 1} with {self.steps} steps, got {wrong[0]}")
+        check_ks(ks, self.steps)
         images = {0: self.generate(refined_prompt, seed)} if 0 in ks else {}
         late = sorted({k for k in ks if k > 0})
         refined = self._embeddings(refined_prompt, seed) if late else {}
         for k in late:
-            lengths = []
+            shapes: list[torch.Size] = []
 
-            def switch(pipe, i, time, tensors, k=k, lengths=lengths):
+            def switch(pipe, i, timestep, tensors, k=k, shapes=shapes):
                 if i != k:
                     return {}
-                lengths += [tensors["prompt_embeds"].shape, refined["prompt_embeds"].shape]
+                shapes += [tensors["prompt_embeds"].shape, refined["prompt_embeds"].shape]
                 return dict(refined)
 
             try:
-                images[k] = self._picture(self._run(prompt, seed, switch, "np"))
+                images[k] = self._to_pil(self._run(prompt, seed, switch, "np"))
             except (RuntimeError, ValueError) as error:
-                if isinstance(error, SetupError | torch.OutOfMemoryError) or len(set(lengths)) < 2:
+                if isinstance(error, SetupError | torch.OutOfMemoryError) or len(set(shapes)) < 2:
                     raise
                 raise SetupError(
-                    f"{type(self.pipe).__name__} does not go on with a text of another length ({lengths[0][-2]} "
-                    f"tokens, then {lengths[1][-2]}): choose a model that pads its texts"
+                    f"{type(self.pipe).__name__} does not continue with a text of another length ({shapes[0][-2]} "
+                    f"tokens, then {shapes[1][-2]}): choose a model that pads its texts"
                 ) from error
         return images
 
     def _embeddings(self, prompt: str, seed: int) -> dict[str, torch.Tensor]:
-        """What the pipeline steers by with this prompt, taken after its first step, where the run ends if it can."""
+        """What the pipeline is conditioned on with this prompt, taken after its first step; ends the run if possible."""
         taken = {}
 
-        def take(pipe, i, time, tensors):
+        def take(pipe, i, timestep, tensors):
             if i == 0:
                 taken.update({name: tensors[name] for name in self.swapped})
                 pipe._interrupt = True
@@ -119,7 +120,7 @@ class CallbackEngine:
         self._run(prompt, seed, take, "latent")
         return taken
 
-    def _run(self, prompt: str, seed: int, callback: Callable, output_type: str):
+    def _run(self, prompt: str, seed: int, callback: Callable, output_type: str) -> Any:
         with friendly_cuda_errors(self.size_px), torch.no_grad():
             return self.pipe(
                 prompt=prompt,
@@ -130,13 +131,11 @@ class CallbackEngine:
                 **self.arguments,
             ).images[0]
 
-    def _picture(self, image: np.ndarray) -> PIL.Image.Image:
+    def _to_pil(self, image: np.ndarray) -> PIL.Image.Image:
         if not np.isfinite(image).all():
-            raise FloatingPointError(
-                "the image has values that are not finite; fp16 overflows where bf16 and fp32 do not"
-            )
+            raise FloatingPointError(NOT_FINITE)
         if image.shape[:2] != (self.size_px, self.size_px):
             raise InputError(
-                f"size_px must be a size that the model draws, got {self.size_px}: it drew {image.shape[0]}"
+                f"size_px must be a size that the model generates, got {self.size_px}: it generated {image.shape[0]}"
             )
         return self.pipe.image_processor.numpy_to_pil(image)[0]

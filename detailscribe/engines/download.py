@@ -1,24 +1,26 @@
-"""Bringing weights to this machine once, and a record of their commit and digests that is checked after.
-
-A record is a file in `resources/weights`: repository, revision, commit, asked (the files asked for so far), folder, and
-files {name: SHA-256}. While it is there, the commit stays the same.
-"""
+"""Download of weights: from the Hugging Face hub or a URL, with a record of their commit and digests."""
 
 import fnmatch
 import json
 import urllib.parse
 from pathlib import Path
 
-from detailscribe.engines.weights import changed, fetch, friendly_hub_errors, located, record_file, record_of
+from detailscribe.engines.weight_records import (
+    changed_file_message,
+    read_weight_record,
+    resolve_model_path,
+    weight_record_file,
+)
+from detailscribe.engines.weights import fetch_model_file, friendly_hub_errors
 from detailscribe.errors import SetupError
 from detailscribe.files.atomic import write_text
 from detailscribe.files.digests import file_sha256
 
-PIPELINE_FILES = ["model_index.json"]  # in place of a list: all that diffusers reads of a pipeline's repository
+PIPELINE_FILES = ["model_index.json"]  # instead of a list: all that diffusers reads of a pipeline's repository
 
 
 def fetch_repository(repository: str, revision: str, files: list[str]) -> dict:
-    """Bring files of a hub repository here, or check those that were brought.
+    """Download files of a hub repository, or check those downloaded earlier; the recorded commit stays the same.
 
     Args:
         repository: As OWNER/NAME.
@@ -26,29 +28,31 @@ def fetch_repository(repository: str, revision: str, files: list[str]) -> dict:
         files: Names or patterns of the files, or `PIPELINE_FILES`.
 
     Returns:
-        The record.
+        The record, as `weight_records` describes it.
 
     Raises:
-        SetupError: the hub refuses or is not reached, or a file is not as it was recorded.
+        SetupError: the hub refuses or is not reached, or a file differs from its record.
     """
-    record = record_of(repository, revision)
+    record = read_weight_record(repository, revision)
     asked = record["asked"] if record else []
     try:
-        folder = located(repository, revision) if set(files) <= set(asked) else ""
+        folder = resolve_model_path(repository, revision) if set(files) <= set(asked) else ""
     except SetupError:
         folder = ""
     commit = record["commit"] if record else ""
     if not folder:
         commit, folder = _download(repository, revision, commit, files)
     names = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
-    names = [name for name in sorted(names) if _is_asked_for(name, files)]
+    names = [name for name in sorted(names) if _is_requested(name, files)]
     about = {"repository": repository, "revision": revision, "commit": commit, "asked": sorted({*asked, *files})}
     return _record(repository, revision, about, Path(folder), names)
 
 
 def fetch_address(address: str) -> dict:
-    """Bring the file at an address into torch's cache, where `torch.hub` looks for it, or check it; as
-    `fetch_repository`."""
+    """Download the file of a URL into torch's cache, where `torch.hub` looks for it, or check it.
+
+    Returns and raises as `fetch_repository`.
+    """
     import torch
 
     folder = Path(torch.hub.get_dir()) / "checkpoints"
@@ -66,29 +70,29 @@ def fetch_address(address: str) -> dict:
 
 
 def _record(path: str, revision: str, about: dict, folder: Path, names: list[str]) -> dict:
-    """Compare what is in the folder with the record, if there is one, and write it."""
-    known = (record_of(path, revision) or {"files": {}})["files"]
+    """Compare the files of the folder with the record, if there is one, and write it."""
+    known = (read_weight_record(path, revision) or {"files": {}})["files"]
     found = {name: file_sha256(folder / name) for name in sorted({*names, *known})}
     if not found:
         raise SetupError(f"{path} has none of the files {', '.join(about['asked'])}: correct the config")
-    if other := [name for name, sha256 in known.items() if found[name] != sha256]:
-        raise SetupError(changed(folder / other[0]))
+    if changed := [name for name, sha256 in known.items() if found[name] != sha256]:
+        raise SetupError(changed_file_message(folder / changed[0]))
     record = about | {"folder": str(folder), "files": found}
-    write_text(record_file(path, revision), json.dumps(record, indent=2, sort_keys=True) + "\n")
+    write_text(weight_record_file(path, revision), json.dumps(record, indent=2, sort_keys=True) + "\n")
     return record
 
 
 def _download(repository: str, revision: str, commit: str, files: list[str]) -> tuple[str, str]:
-    """The commit, resolved unless it is given, and the folder that the files are in now."""
+    """The commit, resolved unless it is given, and the local folder of the files."""
     from huggingface_hub import HfApi, snapshot_download
 
     with friendly_hub_errors(repository, revision, ", ".join(files)):
         # By its own name the first time, so that libraries find the revision in the cache by that name.
         wanted = commit or revision or None
-        commit = commit or HfApi().model_info(repository, revision=wanted).sha
+        commit = commit or HfApi().model_info(repository, revision=wanted).sha or ""
         if files != PIPELINE_FILES:
             return commit, snapshot_download(repository, revision=wanted, allow_patterns=files)
-        fetch(repository, PIPELINE_FILES[0], commit)  # a gated repository says so here
+        fetch_model_file(repository, PIPELINE_FILES[0], commit)  # raises for a gated repository
         from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 
         from diffusers import DiffusionPipeline  # isort: skip
@@ -96,8 +100,8 @@ def _download(repository: str, revision: str, commit: str, files: list[str]) -> 
         return commit, str(DiffusionPipeline.download(repository, revision=wanted))
 
 
-def _is_asked_for(name: str, files: list[str]) -> bool:
-    """Whether a file of a snapshot, which may hold more, is one of those that were asked for."""
+def _is_requested(name: str, files: list[str]) -> bool:
+    """Whether a file of a snapshot, which may hold more, is one of the requested files."""
     if files == PIPELINE_FILES:
         return "/" in name or name.endswith(".json")
     return any(fnmatch.fnmatch(name, pattern) for pattern in files)

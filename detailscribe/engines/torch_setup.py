@@ -1,4 +1,4 @@
-"""What has to happen once, before torchvision, transformers, diffusers or open_clip are imported anywhere."""
+"""torch start-up: default device, and what must run before torchvision, transformers, diffusers or open_clip load."""
 
 import importlib.util
 import os
@@ -12,10 +12,11 @@ if not sys.stderr.isatty():
 
 
 def _let_torchvision_import() -> torch.library.Library | None:
-    """Declare the operators that torchvision asks for while it is imported, where its own binary cannot be loaded."""
+    """Declare the operators that importing torchvision needs, where its own binary cannot be loaded."""
     installed = importlib.util.find_spec("torchvision")
     if installed is None or torch.version.cuda is not None or torch.version.hip is not None:
         return None
+    assert installed.submodule_search_locations is not None, "torchvision is a package"
     folder = Path(installed.submodule_search_locations[0])
     for binary in [*folder.glob("_C.so"), *folder.glob("_C.pyd")]:
         try:
@@ -23,18 +24,18 @@ def _let_torchvision_import() -> torch.library.Library | None:
             return None
         except OSError:
             continue
-    # The Linux wheel of torchvision on PyPI is a CUDA build: beside a CPU torch its operators are missing, and
-    # transformers, which imports torchvision wherever it is installed, then fails as well.
+    # The Linux wheel of torchvision on PyPI is a CUDA build: with a CPU build of torch its operators are missing, and
+    # transformers, which imports torchvision wherever it is installed, then fails too.
     declared = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return declared
 
 
-# Kept for the life of the process: the declarations go when the object does.
+# Kept for the life of the process: the declarations end with the object.
 _TORCHVISION = _let_torchvision_import()
 
 
-def device() -> torch.device:
-    """The CUDA card if there is one, else the processor."""
+def default_device() -> torch.device:
+    """The CUDA GPU if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""Versions of installed libraries, as recorded beside images and scores."""
+"""Versions of installed libraries, recorded with images and scores."""
 
 import importlib.metadata
 from collections.abc import Iterable
@@ -19,5 +19,5 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def release_versions(libraries: Iterable[str]) -> dict[str, str]:
-    """Installed versions without their local part: a CUDA build and a CPU build are one version."""
+    """Installed versions without their local part, so that CUDA and CPU builds have the same version."""
     return {name: version.partition("+")[0] for name, version in library_versions(libraries).items()}

@@ -1,6 +1,6 @@
-"""What processes of one machine share: a small value in a file, and places of which each has one holder.
+"""A JSON file shared by the processes of one machine, with numbered exclusive slots.
 
-Places are record locks on single bytes of the file, so the kernel gives them back however a process ends.
+Slots are POSIX record locks on single bytes of the file, so the kernel releases them however a process ends.
 """
 
 import contextlib
@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-TAKEN = (errno.EAGAIN, errno.EACCES)  # what a lock that another process holds is answered with
+LOCKED_ERRNOS = (errno.EAGAIN, errno.EACCES)  # raised where another process holds the lock
 
 
 class LockedFile:
-    """A JSON object on disk, and places 1, 2, ... beside it. Get it by `shared`, never twice in a process: closing
-    any handle of a file gives up all record locks that the process has on it."""
+    """A JSON object on disk, with slots 1, 2, ... that one caller at a time can lock.
+
+    Open it with `open_locked_file`, never twice in a process: closing any handle of a file releases all record locks
+    that the process has on it.
+    """
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,8 +29,8 @@ class LockedFile:
         self._held: set[int] = set()
         self._guard = threading.RLock()
 
-    def peek(self) -> dict:
-        """The value as it is now; empty where there is none that can be read."""
+    def read(self) -> dict:
+        """The current value, without a lock; empty if the file holds no JSON object."""
         data = os.pread(self._handle, os.fstat(self._handle).st_size, 0)
         try:
             value = json.loads(data)
@@ -36,12 +39,12 @@ class LockedFile:
         return value if isinstance(value, dict) else {}
 
     @contextlib.contextmanager
-    def change(self) -> Iterator[dict]:
-        """The value, which no other process changes meanwhile; written back at the end."""
+    def update(self) -> Iterator[dict]:
+        """Yield the value under an exclusive lock; write it back at the end, unless an error was raised."""
         with self._guard:
             locked = self._lock(0, fcntl.LOCK_EX)
             try:
-                value = self.peek()
+                value = self.read()
                 yield value
                 data = json.dumps(value).encode()
                 os.pwrite(self._handle, data.ljust(os.fstat(self._handle).st_size), 0)
@@ -49,39 +52,39 @@ class LockedFile:
                 if locked:
                     self._lock(0, fcntl.LOCK_UN)
 
-    def hold(self, place: int) -> bool:
-        """Take a place; False where somebody has it, in this process or another."""
+    def try_lock(self, slot: int) -> bool:
+        """Lock a slot without waiting; False if it is taken, in this process or another."""
         with self._guard:
-            if place in self._held or not self._lock(place, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if slot in self._held or not self._lock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 return False
-            self._held.add(place)
+            self._held.add(slot)
             return True
 
-    def release(self, place: int) -> None:
-        """Give a place back."""
+    def release(self, slot: int) -> None:
+        """Release a slot."""
         with self._guard:
-            self._held.discard(place)
-            self._lock(place, fcntl.LOCK_UN)
+            self._held.discard(slot)
+            self._lock(slot, fcntl.LOCK_UN)
 
-    def is_held(self, place: int) -> bool:
-        """Whether a living process has the place."""
-        if place in self._held:
+    def is_held(self, slot: int) -> bool:
+        """Whether a running process holds the slot."""
+        if slot in self._held:
             return True
-        free = self.hold(place)
+        free = self.try_lock(slot)
         if free:
-            self.release(place)
+            self.release(slot)
         return not free
 
-    def _lock(self, place: int, how: int) -> bool:
+    def _lock(self, byte: int, operation: int) -> bool:
         try:
-            fcntl.lockf(self._handle, how, 1, place)
+            fcntl.lockf(self._handle, operation, 1, byte)
         except OSError as error:
-            # A file system without locks (some network ones) answers with another error; there nothing is guarded.
-            return error.errno not in TAKEN
+            # Any other error means a file system without locks (some network ones): continue unguarded.
+            return error.errno not in LOCKED_ERRNOS
         return True
 
 
 @cache
-def shared(path: Path) -> LockedFile:
-    """The shared file at a path, one object a process."""
+def open_locked_file(path: Path) -> LockedFile:
+    """The locked file at a path, one object per process."""
     return LockedFile(path)

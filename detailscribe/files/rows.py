@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.errors import SetupError
 from detailscribe.files.atomic import atomic_write, write_text
 
 if TYPE_CHECKING:  # planning writes no table
@@ -51,3 +52,22 @@ def write_frame(path: Path, frame: "pd.DataFrame", exact: bool = False) -> None:
     """Write a table as CSV, fractions with six decimals or `exact`, nothing where there is no number."""
     with atomic_write(path) as temporary:
         frame.to_csv(temporary, index=False, float_format=None if exact else "%.6f")
+
+
+MISSING_ROW = "{} has no row for {}: delete that file and run again; the work behind it is kept"
+
+
+class RowsById(dict):
+    """Rows of a JSON lines file by id. A missing id, of a file that was truncated or edited, raises a SetupError."""
+
+    def __init__(self, path: Path):
+        super().__init__((row["id"], row) for row in read_rows(path))
+        self._path = path
+
+    def __missing__(self, id: str):
+        raise SetupError(MISSING_ROW.format(self._path, id))
+
+
+def rows_by_id(path: str | Path) -> RowsById:
+    """Rows of a JSON lines file by id."""
+    return RowsById(Path(path))

@@ -1,21 +1,37 @@
-"""Human ratings as the paper takes them: which prompts, and in what order the images.
+"""Assignment of prompts and images to raters: which prompts are rated, and in which order a rater sees their images.
 
-A key says what stands where in a rater's workbook and page (`workbooks.py` and `rating_page.py` write and read those,
-`human_tables.py` averages). Both carry the key's code, so that filled sheets find their key even when newer sheets were
-made since.
+A key lists where each image is in a rater's workbook and page. Both carry the digest of their key, so that filled
+sheets find their key even after newer sheets were written.
 
 Source: section 4 of the paper's project page; results_cleanup_and_preprocess.py of the released code.
 """
 
 import random
-
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.utils import get_column_letter
+import re
+from pathlib import Path
 
 from detailscribe.errors import InputError
 from detailscribe.files.digests import digest
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.study.methods import rated_methods
+from detailscribe.study.study import Study
 
-CODE_LENGTH = 16  # hex characters of the digest that a workbook carries: 64 bits
+STAGE = "human_sheets"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    sampling = {key: study.config["human"][key] for key in ("prompts", "prompts_per_sheet", "seed")}
+    return {"human_sheets": {**rating_parameters(study), **sampling}}
+
+
+def rating_parameters(study: Study) -> dict:
+    """The rated methods and the raters."""
+    return {"methods": [vars(method) for method in rated_methods(study)], "raters": study.config["human"]["raters"]}
+
+
+CODE_LENGTH = 16  # hex characters of the key's digest that sheets carry: 64 bits
 FIRST_RATING_COLUMN = 5  # row, topic and prompt come first, then image, rating, image, rating ...
 
 
@@ -23,20 +39,21 @@ def rated_image_sets(methods: list[dict]) -> list[str]:
     """Image sets that a rater sees of each prompt.
 
     Raises:
-        InputError: the study has no such method, or no image of its own to rate.
+        InputError: a method has no image of its own to rate in this study.
     """
     for method in methods:
         if not method["candidates"]:
             raise InputError(
-                f"human: methods: {method['name']!r} has no images to rate in this study; take it off the list"
+                f"human: methods: {method['name']!r} has no images to rate in this study; remove it from the list"
             )
     return [image_set for method in methods for image_set in method["candidates"]]
 
 
-def draw_prompts(rows: list[dict], image_sets: list[str], count: int, seed: int) -> list[dict]:
-    """The prompts to rate, in the order given: those with every image, at most `count` of them drawn by the seed.
+def sample_prompts(rows: list[dict], image_sets: list[str], count: int, seed: int) -> list[dict]:
+    """At most `count` of the prompts that have every image, sampled by the seed, in the order given.
 
-    Each prompt's lot is its own, so that one more or one less in the study changes at most one prompt of the sheets.
+    Each prompt is ranked by a digest of its own id, so that adding or removing one prompt changes at most one of the
+    sample.
 
     Raises:
         InputError: no prompt has every image.
@@ -44,32 +61,34 @@ def draw_prompts(rows: list[dict], image_sets: list[str], count: int, seed: int)
     complete = [row for row in rows if all(name in row["images"] for name in image_sets)]
     if not complete:
         raise InputError(f"human: no prompt has every image to rate ({', '.join(image_sets)}); see dropped.tsv")
-    drawn = {row["id"] for row in sorted(complete, key=lambda row: digest([seed, row["id"]]))[:count]}
-    return [row for row in complete if row["id"] in drawn]
+    sampled = {row["id"] for row in sorted(complete, key=lambda row: digest([seed, row["id"]]))[:count]}
+    return [row for row in complete if row["id"] in sampled]
 
 
 def assign_images(
     rater: str, prompts: list[dict], image_sets: list[str], prompts_per_sheet: int, seed: int
 ) -> list[dict]:
-    """The key of one rater's workbook: which image is where.
+    """The key of one rater's sheets, with the images of each prompt in random order.
 
     Returns:
         Rows rater, sheet, row, column (of the rating), id, topic, prompt, image_set, file; topic and prompt as the
         sheet shows them.
     """
+    from openpyxl.utils import get_column_letter
+
     key = []
     for number, prompt in enumerate(prompts):
         first = number - number % prompts_per_sheet
         last = min(first + prompts_per_sheet, len(prompts))
         order = list(image_sets)
         random.Random(digest([seed, rater, prompt["id"]])).shuffle(order)
-        for place, image_set in enumerate(order):
+        for position, image_set in enumerate(order):
             key.append(
                 {
                     "rater": rater,
                     "sheet": f"{first + 1} to {last}",
                     "row": number - first + 2,
-                    "column": get_column_letter(FIRST_RATING_COLUMN + 2 * place),
+                    "column": get_column_letter(FIRST_RATING_COLUMN + 2 * position),
                     "id": prompt["id"],
                     "topic": cell_text(prompt["topic"]),
                     "prompt": cell_text(prompt["prompt"]),
@@ -81,10 +100,25 @@ def assign_images(
 
 
 def key_digest(key: list[dict]) -> str:
-    """What a workbook of this key carries."""
+    """The code that the sheets of a key carry."""
     return digest(key)[:CODE_LENGTH]
 
 
+def save_key(folder: Path, key: list[dict]) -> str:
+    """Store a key under its code, which is returned."""
+    code = key_digest(key)
+    write_rows(folder / f"{code}.jsonl", key)
+    return code
+
+
+def find_key(folder: Path, code: str) -> list[dict]:
+    """The stored key of a code; empty for an unknown code."""
+    path = folder / f"{code}.jsonl"
+    return read_rows(path) if re.fullmatch("[0-9a-f]+", code) and path.is_file() else []
+
+
 def cell_text(text: str | None) -> str:
-    """A text as a cell shows it, and as its key holds it: one line, without characters that a workbook cannot hold."""
+    """A text as a cell shows it and its key holds it: one line, without characters that a workbook cannot store."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     return " ".join(ILLEGAL_CHARACTERS_RE.sub("", str(text)).split())

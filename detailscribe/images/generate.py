@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from detailscribe.engines.step_times import note_speed, speed_key
+from detailscribe.engines.step_times import record_step_times, step_time_key
 from detailscribe.engines.versions import library_versions
 from detailscribe.engines.weights import model_identity
 from detailscribe.images.image_set import ImageRequest, make_images
@@ -106,7 +106,7 @@ class ImageGenerator:
         software = library_versions(SOFTWARE)
         place = Path("results"), wildcards.scenario, wildcards.shard, image_sets
         make_images(*place, requests, saving, self.draw, software, on_done, self.prepare)
-        note_speed(place[0], speed_key(self.parameters), self.steps, self.seconds)
+        record_step_times(place[0], step_time_key(self.parameters), self.steps, self.seconds)
 
 
 def denoising_steps(requests: list[ImageRequest]) -> int:

@@ -13,6 +13,16 @@ from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH, digest, file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
+from detailscribe.study.study import Study
+
+STAGE = "sets"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    return {"sets": {"image_sets": study.image_sets()}}
+
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag

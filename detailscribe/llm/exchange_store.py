@@ -1,7 +1,7 @@
-"""Exchanges: every request to a model with its answer, kept as one readable file each.
+"""Exchange store: the request/response cache, one readable JSON file per exchange.
 
-A file is named after the digest of what changes the answer, so a store packed on one machine replays on another:
-neither the endpoint's name and address nor the role nor the template's values are part of it.
+A file is named after the digest of what determines the answer. Endpoint, role and template values are not part of it,
+so a store archived on one machine replays on another.
 """
 
 import json
@@ -12,30 +12,30 @@ from detailscribe.files.atomic import atomic_write, write_text
 from detailscribe.files.digests import digest as digest_of
 from detailscribe.files.digests import file_sha256
 from detailscribe.llm.prices import cost_usd, prices_of
-from detailscribe.llm.request import Answer, Reply, Request, image_kind
+from detailscribe.llm.request import Answer, Reply, Request, image_format
 
-ANSWERED = ("ok", "refused")  # a failure is kept for replay only; live asks again
+ANSWERED = ("ok", "refused")  # a failure is kept only for replay; live mode asks again
 
 
 def exchange_path(store: Path, digest: str) -> Path:
-    """Where the exchange of a digest lies."""
+    """File of the exchange with a digest."""
     return store / digest[:2] / f"{digest}.json"
 
 
-def load(path: Path) -> dict:
-    """Read one exchange.
+def load_exchange(path: Path) -> dict:
+    """Read one exchange file and check it.
 
     Raises:
-        ValueError: the file is not a whole exchange, or not the one its name says; the message names the file.
+        ValueError: the file is incomplete, or its content does not match its name; the message names the file.
     """
     try:
         exchange = json.loads(path.read_text(encoding="utf-8"))
         digest, reply = digest_of(exchange["request"]), exchange["reply"]
         status, image, image_sha256 = reply["status"], reply["image"], reply["image_sha256"]
-        whole = isinstance(reply["text"], str) and {"usage", "served_model", "date"} <= exchange.keys()
+        complete = isinstance(reply["text"], str) and {"usage", "served_model", "date"} <= exchange.keys()
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole exchange ({type(error).__name__}: {error})") from None
-    if not whole or status not in (*ANSWERED, "failed"):
+        raise ValueError(f"{path} is not a complete exchange ({type(error).__name__}: {error})") from None
+    if not complete or status not in (*ANSWERED, "failed"):
         raise ValueError(f"{path} holds no answer (status {status!r})")
     if digest != path.stem or path.parent.name != digest[:2]:
         raise ValueError(f"{path} holds the exchange {digest}: it was edited or renamed")
@@ -44,47 +44,33 @@ def load(path: Path) -> dict:
     return exchange
 
 
-def read(store: Path, digest: str) -> Reply | None:
-    """The recorded reply to a request, None where there is none.
+def read_reply(store: Path, digest: str) -> Reply | None:
+    """The recorded reply to a request; None if there is none.
 
     Raises:
-        ValueError: the file is damaged (`load`).
+        ValueError: the file is damaged (`load_exchange`).
     """
     path = exchange_path(store, digest)
-    if not path.is_file():
-        return None
-    exchange = load(path)
-    reply = exchange["reply"]
-    return Reply(
-        digest=digest,
-        status=reply["status"],
-        reason=reply["reason"],
-        text=reply["text"],
-        usage=exchange["usage"],
-        served_model=exchange["served_model"],
-        date=exchange["date"],
-        image=path.parent / reply["image"] if reply["image"] else None,
-        finish_reason=reply.get("finish_reason", ""),
-    )
+    return _reply(path, load_exchange(path)) if path.is_file() else None
 
 
-def record(store: Path, request: Request, answer: Answer, prices: dict) -> Reply:
-    """Keep an answer and return it; where another process kept one first, return that one. A failure gives way.
+def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -> Reply:
+    """Record an answer and return it. An answer that another process recorded first wins, unless it is a failure.
 
     Args:
-        prices: The endpoint, for its prices (`prices_of`); without them, or without usage, the cost is null.
+        prices: The endpoint, for its prices (`prices_of`); without prices or usage the cost is null.
     """
     try:
-        first = read(store, request.digest)
+        first = read_reply(store, request.digest)
         if first is not None and first.status in ANSWERED:
             return first
     except ValueError:
-        pass  # damaged: the new answer takes its place
+        pass  # damaged: replace it
     path = exchange_path(store, request.digest)
     paid = prices_of(prices, request.model)
     image = None
     if answer.image is not None:
-        image = path.with_suffix(f".{image_kind(answer.image)}")
+        image = path.with_suffix(f".{image_format(answer.image)}")
         with atomic_write(image) as temporary:
             temporary.write_bytes(answer.image)
     exchange = {
@@ -109,17 +95,32 @@ def record(store: Path, request: Request, answer: Answer, prices: dict) -> Reply
         "cost_usd": cost_usd(answer.usage, paid),
     }
     write_text(path, json.dumps(exchange, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    return read(store, request.digest)
+    return _reply(path, load_exchange(path))
 
 
-def check(store: Path) -> list[tuple[Path, str]]:
-    """Every damaged exchange of a store with what is wrong, sorted by path."""
+def damaged_exchanges(store: Path) -> list[tuple[Path, str]]:
+    """Damaged exchange files of a store, each with its problem, sorted by path."""
     problems = []
     for path in sorted(store.glob("*/*.json")):
         if path.name.startswith("."):
-            continue  # being written, or left by a kill
+            continue  # temporary file of a write in progress or of a killed process
         try:
-            load(path)
+            load_exchange(path)
         except ValueError as error:
             problems.append((path, str(error)))
     return problems
+
+
+def _reply(path: Path, exchange: dict) -> Reply:
+    reply = exchange["reply"]
+    return Reply(
+        digest=path.stem,
+        status=reply["status"],
+        reason=reply["reason"],
+        text=reply["text"],
+        usage=exchange["usage"],
+        served_model=exchange["served_model"],
+        date=exchange["date"],
+        image=path.parent / reply["image"] if reply["image"] else None,
+        finish_reason=reply.get("finish_reason", ""),
+    )

@@ -1,4 +1,4 @@
-"""Which model was asked, which one answered, and until when it can be asked."""
+"""Model names: whether the served model is the requested one, and retirement dates."""
 
 import csv
 import re
@@ -7,41 +7,43 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 
-# What may follow the name that was asked: a date (2024-08-06, 20240806, 0806), a number (001), the tag of the newest.
+# Allowed suffix of the requested name: a date (2024-08-06, 20240806, 0806), a number (001), the tag of the newest.
 SNAPSHOT = re.compile(r"[-:@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|latest|main)")
 
 
-def is_same_model(asked: str, served: str) -> bool:
-    """Whether the model that answered is the one that was asked, or a dated snapshot of it."""
-    asked, served = asked.removeprefix("models/"), served.removeprefix("models/")
-    return asked == served or (served.startswith(asked) and bool(SNAPSHOT.fullmatch(served[len(asked) :])))
+def is_same_model(requested: str, served: str) -> bool:
+    """Whether the served model is the requested one, or a dated snapshot of it."""
+    requested, served = requested.removeprefix("models/"), served.removeprefix("models/")
+    if not served.startswith(requested):
+        return False
+    return requested == served or bool(SNAPSHOT.fullmatch(served[len(requested) :]))
 
 
-def not_the_model(asked: str, served: str, allowed: dict[str, list[str]]) -> str:
-    """Why an answer is not to be taken for the asked model's; empty where it is, or the config allows it.
+def model_mismatch(requested: str, served: str, allowed: dict[str, list[str]]) -> str:
+    """Why an answer does not count as the requested model's; empty if it does, or if the config allows it.
 
     Args:
-        allowed: By model asked: models that may answer in its place.
+        allowed: Per requested model, the models that may answer in its place.
     """
-    if not served or is_same_model(asked, served) or served in allowed.get(asked, ()):
+    if not served or is_same_model(requested, served) or served in allowed.get(requested, ()):
         return ""
     return (
-        f"answered as {served!r} where {asked!r} was asked; name that model in the config, "
-        f"or allow it: `preflight: {{allow_served: {{{asked}: [{served}]}}}}`"
+        f"answered as {served!r}, but {requested!r} was requested; name that model in the config, "
+        f"or allow it: `preflight: {{allow_served: {{{requested}: [{served}]}}}}`"
     )
 
 
 def read_retirements(path: Path) -> dict[str, date]:
-    """The last day of each model of the table `model, retires, source`, tab-separated.
+    """Last day of each model in a tab-separated table `model, retires, source`.
 
     Raises:
         InputError: a line has no date.
     """
-    found = {}
+    retirements = {}
     with open(path, encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file, delimiter="\t"), 2):
             try:
-                found[row["model"]] = date.fromisoformat(row["retires"])
+                retirements[row["model"]] = date.fromisoformat(row["retires"])
             except (KeyError, TypeError, ValueError):
                 raise InputError(f"{path}, line {number}: it must be model, retires (YYYY-MM-DD), source") from None
-    return found
+    return retirements

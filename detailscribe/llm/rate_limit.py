@@ -1,135 +1,110 @@
-"""How fast an endpoint may be asked: calls in flight, requests and tokens a minute, for all processes of a machine.
+"""Rate limits per endpoint (concurrency, requests per minute, tokens per minute), shared by this machine's processes.
 
-The bound on calls in flight is halved when the endpoint says 429 and grows back by one a bound's worth of answers.
-Requests and tokens are spread evenly: each call books the time at which the next one may start.
+Concurrency follows AIMD: halved on HTTP 429, increased by one per `concurrency` answers. Requests and tokens are
+spread evenly: each call reserves the time at which the next one may start.
 """
 
 import asyncio
 import contextlib
-import os
 import random
-import tempfile
 import time
 from collections.abc import AsyncIterator
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from detailscribe.errors import SetupError
 from detailscribe.files.digests import digest
-from detailscribe.files.locked_file import shared
+from detailscribe.files.locked_file import open_locked_file
+from detailscribe.files.user_tmp import user_tmp
 
 MINUTE_S = 60.0
-LOOK_AGAIN_S = 0.02  # between two looks for a free place
-FORGET_S = 600.0  # a bound that was cut this long ago starts anew; no booking lies further ahead
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0  # back-off
+POLL_INTERVAL_S = 0.02  # between two attempts to get a slot
+FORGET_S = 600.0  # a reduced concurrency is forgotten after this time; no start time is reserved further ahead
 
 
-class Limit:
-    """The limits of an endpoint.
+class RateLimit:
+    """The rate limits of one endpoint.
 
     Args:
-        endpoint: `base_url`, `key_env` (who shares an address and a key shares the limit), `in_flight`, and
-            `requests_per_minute`, `tokens_per_minute` (0: no bound).
-        folder: Where the state lies; by default a folder of this user and machine.
+        endpoint: `base_url` and `key_env` (endpoints with the same address and key share the limits), `in_flight`,
+            `requests_per_minute`, `tokens_per_minute` (0: no limit).
+        folder: Folder of the state; by default a temporary folder of this user and machine.
 
     Raises:
-        SetupError: the folder cannot be written.
+        SetupError: the folder is not writable.
     """
 
     def __init__(self, endpoint: dict, folder: Path | None = None):
-        self.most = max(1, endpoint["in_flight"])
+        self.max_in_flight = max(1, endpoint["in_flight"])
         self._per_minute = {name: endpoint.get(f"{name}_per_minute") or 0 for name in ("requests", "tokens")}
-        who = digest([endpoint.get("base_url"), endpoint.get("key_env")])[:16]
-        folder = folder or Path(tempfile.gettempdir()) / f"detailscribe-{os.getuid()}"
+        name = digest([endpoint.get("base_url"), endpoint.get("key_env")])[:16]
+        folder = folder or user_tmp("detailscribe")
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = shared(folder / f"{who}.json")
+            self._file = open_locked_file(folder / f"{name}.json")
         except OSError as error:
-            raise SetupError(
-                f"{folder} cannot be written ({error.strerror}); set TMPDIR to a folder that can"
-            ) from error
+            raise SetupError(f"{folder} is not writable ({error.strerror}); set TMPDIR to a folder that is") from error
 
     @contextlib.asynccontextmanager
     async def slot(self, tokens: int = 0) -> AsyncIterator[None]:
-        """One call in flight, once there is room for it and for its tokens."""
-        while not (place := self._free_place()):
-            await asyncio.sleep(LOOK_AGAIN_S * (0.5 + random.random()))
+        """Hold one of the concurrent calls; wait for it and for the start time of its request and tokens."""
+        while not (slot := self._lock_slot()):
+            await asyncio.sleep(POLL_INTERVAL_S * (0.5 + random.random()))
         try:
-            if (wait := self._book(tokens)) > 0:
-                await asyncio.sleep(wait)
+            if (wait_s := self._reserve_start(tokens)) > 0:
+                await asyncio.sleep(wait_s)
             yield
         finally:
-            self._file.release(place)
+            self._file.release(slot)
 
-    def slow_down(self, started: float, wait_s: float | None) -> None:
-        """The endpoint asked for fewer calls: halve the bound, once for all calls that were under way.
+    def on_rate_limited(self, started: float, retry_after_s: float | None) -> None:
+        """Halve the concurrency after an HTTP 429, once for all calls that were in flight at that time.
 
         Args:
             started: When the call started, `time.time()`.
-            wait_s: How long the endpoint wants no calls at all; None where it does not say.
+            retry_after_s: How long the endpoint wants no calls; None if it does not say.
         """
         now = time.time()
-        with self._file.change() as state:
+        with self._file.update() as state:
             if started >= state.get("cut", 0):
-                state["bound"], state["cut"] = max(1.0, self._bound(state) / 2), now
-            state["closed_until"] = max(state.get("closed_until", 0), now + (wait_s or 0))
+                state["bound"], state["cut"] = max(1.0, self._concurrency(state) / 2), now
+            state["closed_until"] = max(state.get("closed_until", 0), now + (retry_after_s or 0))
 
-    def answered(self, booked: int, used: int | None) -> None:
-        """An answer came: let the bound grow, and book the tokens that it really took."""
-        state = self._file.peek()
+    def on_answer(self, reserved_tokens: int, used_tokens: int | None) -> None:
+        """Increase the concurrency after an answer, and correct the reserved tokens to those used."""
+        state = self._file.read()
         rate = self._per_minute["tokens"]
-        off = (used - booked) * MINUTE_S / rate if rate and used is not None else 0
-        if off or self._bound(state) < self.most:
-            with self._file.change() as state:
-                bound = self._bound(state)
-                state["bound"] = min(float(self.most), bound + 1 / bound)  # one more after a bound's worth
-                if off:
-                    state["tokens"] = state.get("tokens", 0) + off
+        shift_s = (used_tokens - reserved_tokens) * MINUTE_S / rate if rate and used_tokens is not None else 0
+        if shift_s or self._concurrency(state) < self.max_in_flight:
+            with self._file.update() as state:
+                concurrency = self._concurrency(state)
+                state["bound"] = min(float(self.max_in_flight), concurrency + 1 / concurrency)
+                if shift_s:
+                    state["tokens"] = state.get("tokens", 0) + shift_s
 
-    def bound(self) -> float:
+    def concurrency(self) -> float:
         """Calls that may be in flight now."""
-        return self._bound(self._file.peek())
+        return self._concurrency(self._file.read())
 
-    def _bound(self, state: dict) -> float:
+    def _concurrency(self, state: dict) -> float:
         forgotten = time.time() - state.get("cut", 0) > FORGET_S
-        return float(self.most) if forgotten else min(float(self.most), state.get("bound", self.most))
+        limit = float(self.max_in_flight)
+        return limit if forgotten else min(limit, state.get("bound", self.max_in_flight))
 
-    def _free_place(self) -> int:
-        return next((place for place in range(1, int(self.bound()) + 1) if self._file.hold(place)), 0)
+    def _lock_slot(self) -> int:
+        return next((slot for slot in range(1, int(self.concurrency()) + 1) if self._file.try_lock(slot)), 0)
 
-    def _book(self, tokens: int) -> float:
-        """Seconds until a call may start; its share of each minute is taken."""
+    def _reserve_start(self, tokens: int) -> float:
+        """Seconds until a call may start; reserves its share of each rate."""
         now = time.time()
         if not any(self._per_minute.values()):
-            closed_for = self._file.peek().get("closed_until", 0) - now
-            return closed_for if closed_for < FORGET_S else 0
+            closed_for_s = self._file.read().get("closed_until", 0) - now
+            return closed_for_s if closed_for_s < FORGET_S else 0
         start = now
-        with self._file.change() as state:
+        with self._file.update() as state:
             for name, amount in (("requests", 1), ("tokens", tokens)):
                 if rate := self._per_minute[name]:
-                    booked = state.get(name, 0)
-                    booked = now if booked < now or booked > now + FORGET_S else booked
-                    start, state[name] = max(start, booked), booked + amount * MINUTE_S / rate
+                    free_from = state.get(name, 0)
+                    free_from = now if free_from < now or free_from > now + FORGET_S else free_from
+                    start, state[name] = max(start, free_from), free_from + amount * MINUTE_S / rate
             closed_until = state.get("closed_until", 0)
         return max(start, closed_until if closed_until < now + FORGET_S else 0) - now
-
-
-def back_off(attempt: int) -> float:
-    """Seconds to wait after the attempt 0, 1, ...: doubling, with jitter so that jobs do not come back together."""
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1.0)
-
-
-def retry_after(headers) -> float | None:
-    """Seconds that a response's headers ask to wait (`retry-after-ms`, `retry-after` in seconds or as a date).
-
-    Returns:
-        None where they do not say, or not in a way that can be read.
-    """
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, float(headers.get("retry-after-ms")) / 1000)
-    said = headers.get("retry-after")
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, float(said))
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    return None

@@ -1,4 +1,4 @@
-"""A request to a model, the answer of a provider, and the recorded reply."""
+"""Request, Answer and Reply: a model request, a provider's answer, and the recorded reply."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,24 +7,24 @@ from pathlib import Path
 
 from detailscribe.files.digests import digest, file_sha256
 
-KINDS = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
+IMAGE_SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question to a model.
+    """One request to a model.
 
     Attributes:
-        role: What it is for: decompose, critique, refine, rewrite, judge, write_prompts, image.
+        role: Its purpose: decompose, critique, refine, rewrite, judge, write_prompts, image.
         endpoint: Name of the endpoint in the config.
-        model: The model's name as the endpoint knows it.
+        model: Model name as the endpoint knows it.
         messages: `{"role", "content"}` with text content only.
         images: Image files, attached to the last user message.
-        options: Body parameters sent as they are, such as `temperature`.
-        draw: 0, 1, ...: the same question asked again for another sample.
-        refresh: How often the config has had this role asked anew; 0 is the first time and leaves the digest alone.
-        fields: The template's values, kept for readers and for the offline stand-in; no part of the digest.
-        kind: `chat`, or `image` for a request that is answered by an image.
+        options: Body parameters, sent unchanged, such as `temperature`.
+        draw: Sample index 0, 1, ...: the same request repeated for another sample.
+        refresh: How often the config has had this role queried again; 0, the first time, does not enter the digest.
+        fields: The template's values, for readers and for the offline stand-in; not part of the digest.
+        kind: `chat`, or `image` for a request that returns an image.
     """
 
     role: str
@@ -40,7 +40,7 @@ class Request:
 
     @cached_property
     def identity(self) -> dict:
-        """Exactly what changes the answer; image files by their SHA-256."""
+        """Exactly what determines the answer; image files by their SHA-256."""
         identity = {
             "kind": self.kind,
             "model": self.model,
@@ -59,11 +59,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a provider brings back, before it is recorded.
+    """A provider's answer, before it is recorded.
 
     Attributes:
         status: ok, refused or failed.
-        usage: `{"input_tokens", "output_tokens"}`, None where the server does not say.
+        usage: `{"input_tokens", "output_tokens"}`, None if the server does not report them.
         image: Bytes of a PNG, JPEG, GIF or WebP file, for requests of kind `image`.
     """
 
@@ -78,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as the rest of the package sees it; `digest` names its exchange."""
+    """A recorded answer, as the rest of the package uses it; `digest` identifies its exchange."""
 
     digest: str
     status: str
@@ -91,6 +91,6 @@ class Reply:
     finish_reason: str = ""
 
 
-def image_kind(data: bytes) -> str | None:
-    """png, jpeg, gif or webp by the first bytes; None for anything else."""
-    return next((kind for kind, magic in KINDS.items() if data.startswith(magic)), None)
+def image_format(data: bytes) -> str | None:
+    """png, jpeg, gif or webp, by the first bytes; None for anything else."""
+    return next((name for name, signature in IMAGE_SIGNATURES.items() if data.startswith(signature)), None)

@@ -5,6 +5,23 @@ from pathlib import Path
 
 from detailscribe.llm.client import Chat
 from detailscribe.methods.roles import image_problem, input_problem, read_prompt, request_for, row, with_topic
+from detailscribe.study.roles import role_parameters
+from detailscribe.study.study import Study
+
+STAGE = "critique"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    return {
+        f"critique-{name}": {
+            **role_parameters(study, entry["role"], entry["template"], entry["reply"]),
+            "decomposition": entry["decomposition"],
+            "seed": study.seeds[0],
+        }
+        for name, entry in study.config["critics"].items()
+    }
 
 
 def critique(

@@ -5,6 +5,16 @@ from collections.abc import Callable
 from detailscribe.llm.client import Chat
 from detailscribe.methods import reply_parsing
 from detailscribe.methods.roles import read_reply, request_for, row, with_topic
+from detailscribe.study.roles import role_parameters
+from detailscribe.study.study import Study
+
+STAGE = "decompose"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    return {"decompose": role_parameters(study, "decompose", study.config["templates"]["decompose"], "brackets")}
 
 
 def decompose(records: list[dict], role: dict, chat: Chat, on_done: Callable[[], None] | None = None) -> list[dict]:

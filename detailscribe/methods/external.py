@@ -10,6 +10,26 @@ from detailscribe.images.image_set import ImageRequest
 from detailscribe.images.import_table import from_folder, from_table
 from detailscribe.llm.client import Chat
 from detailscribe.llm.request import Request
+from detailscribe.study.generation import generation_settings
+from detailscribe.study.roles import refresh_count
+from detailscribe.study.study import Study
+
+STAGE = "external"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    settings = generation_settings(study)
+    saving = {key: settings[key] for key in ("format", "quality") if key in settings}
+    return {
+        f"external-{name}": {
+            **{key: value for key, value in entry.items() if key != "endpoint"},
+            **refresh_count(study, name),
+            "generation": saving,
+        }
+        for name, entry in study.config["external"].items()
+    }
 
 
 def imported_requests(records: list[dict], source: dict, image_set: str, base: dict) -> tuple[list[ImageRequest], dict]:

@@ -2,6 +2,19 @@
 
 from detailscribe.images.generate import ImageGenerator, skipped_request
 from detailscribe.images.image_set import ImageRequest
+from detailscribe.study.generation import generation_parameters
+from detailscribe.study.study import Study
+
+STAGE = "generate"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    shared = generation_parameters(study)
+    originals = {f"generate-{seed}": {**shared, "seed": seed} for seed in study.seeds}
+    rewritten = {f"generate-{name}": {**shared, "seed": study.seeds[0]} for name in study.config["rewriters"]}
+    return originals | rewritten
 
 
 def requests_from_text(

@@ -2,6 +2,22 @@
 
 from detailscribe.images.generate import ImageGenerator, skipped_request
 from detailscribe.images.image_set import ImageRequest
+from detailscribe.study.generation import generation_parameters
+from detailscribe.study.study import Study
+
+STAGE = "refine"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    files = {}
+    for name, entry in study.config["critics"].items():
+        values = generation_parameters(study) | {"seed": study.seeds[0], "candidates": study.candidates(name)}
+        if entry["after_step"] != "scratch":
+            values["batch"] = study.image_model["batch"]
+        files[f"refine-{name}"] = values
+    return files
 
 
 def requests_from_critiques(

@@ -1,5 +1,16 @@
 """Selection of one image set per prompt by a metric."""
 
+from detailscribe.study.study import Study
+
+STAGE = "select"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    candidates = study.candidates_of_method("multi_seed")
+    return {"select": {"candidates": candidates, "metric": study.config["seed_selector"]}}
+
 
 def select_image(scores: list[dict], candidates: list[str], metric: str) -> list[dict]:
     """For each prompt the candidate image set with the highest score; the first one listed wins a tie.

@@ -14,3 +14,12 @@ ABOUT = "weights.json"  # digests of the shipped files, and where they come from
 def about() -> dict:
     """What is told of the shipped weights; `files` are their digests, which decide all that is made of them."""
     return json.loads((WEIGHTS / ABOUT).read_text(encoding="utf-8"))
+
+
+STAGE = "miniature"
+ALGORITHM = 3
+
+
+def parameters(study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    return {"miniature": {"weights": about()["files"]}}

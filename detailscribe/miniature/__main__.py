@@ -36,7 +36,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     if given.threads:
         torch.set_num_threads(given.threads)
-    device = torch.device(torch_setup.device())
+    device = torch.device(torch_setup.default_device())
     try:
         for name in given.parts or (*ORDER, "pack"):
             if name == "pack":

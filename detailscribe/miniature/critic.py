@@ -14,4 +14,4 @@ def answers(phrases: list[str], image) -> list[bool]:
 
 @lru_cache
 def _scorer() -> blip_vqa.Scorer:
-    return blip_vqa.Scorer(assembly.trained("vqa").model, vqa.tokenizer(), world.SIDE_PX, torch_setup.device())
+    return blip_vqa.Scorer(assembly.trained("vqa").model, vqa.tokenizer(), world.SIDE_PX, torch_setup.default_device())

@@ -20,14 +20,14 @@ from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import read_rows
-from detailscribe.llm.exchange_store import exchange_path, load
-from detailscribe.llm.responses import ACCOUNT_NAMES
+from detailscribe.llm.exchange_store import exchange_path, load_exchange
+from detailscribe.llm.endpoints import ACCOUNT_NAMES
 from detailscribe.operations.costs import exchanges_of
+from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 STORE = Path("resources/exchanges")
-OUTPUTS = ("decompositions", "critiques", "rewrites", "images", "scores")
 # What an archive may hold; nothing else is unpacked, and nothing outside these folders.
 MEMBER = re.compile(
     r"resources/exchanges/[0-9a-f]{2}/[0-9a-f]{64}\.(json|png|jpeg|gif|webp)"
@@ -61,7 +61,7 @@ def pack(archive: Path, folder: Path, images: bool) -> str:
     for digest in sorted(digests):
         path = exchange_path(folder / STORE, digest)
         try:
-            image = load(path)["reply"]["image"]
+            image = load_exchange(path)["reply"]["image"]
         except (OSError, ValueError) as error:
             raise SetupError(f"an exchange of the study is not whole ({error}); run `snakemake verify`") from None
         files += [path] + ([path.parent / image] if image else [])
@@ -122,8 +122,8 @@ def unpack(archive: Path, folder: Path) -> str:
 def study_exchanges(folder: Path) -> set[str]:
     """Digests of the exchanges that the results in a folder were made from."""
     found: set[str] = set()
-    for place in OUTPUTS:
-        for path in (folder / "results").glob(f"*/{place}/**/*.jsonl"):
+    for rows_folder in LLM_STAGE_OF_FOLDER:
+        for path in (folder / "results").glob(f"*/{rows_folder}/**/*.jsonl"):
             found.update(exchanges_of(read_rows(path)))
     for path in (folder / "resources" / "written").glob("*.exchanges.txt"):
         found.update(path.read_text(encoding="utf-8").split())
@@ -183,7 +183,7 @@ def _extract(archive: Path, place: Path) -> list[str]:
 
 def _is_whole(path: Path) -> bool:
     try:
-        return path.is_file() and (path.suffix != ".json" or bool(load(path)))
+        return path.is_file() and (path.suffix != ".json" or bool(load_exchange(path)))
     except ValueError:
         return False
 

@@ -6,15 +6,20 @@ from collections import defaultdict
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows
-from detailscribe.llm.exchange_store import exchange_path, load
+from detailscribe.llm.exchange_store import exchange_path, load_exchange
+from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
+from detailscribe.study.study import Study
 
-STAGES = {
-    "decompositions": "decompose",
-    "critiques": "critique",
-    "rewrites": "rewrite",
-    "images": "external",
-    "scores": "judge",
-}
+STAGE = "cost"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    groups = ("critics", "rewriters", "external", "judges")
+    return {"cost": {group: sorted(study.config[group]) for group in groups}}
+
+
 COLUMNS = (
     *("stage", "name", "model", "served_model", "batch"),
     *("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced"),
@@ -34,15 +39,15 @@ def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
     digests: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for path in outputs:
         folder, name = path.parent.name, ""
-        if folder not in STAGES:
+        if folder not in LLM_STAGE_OF_FOLDER:
             folder, name = path.parent.parent.name, folder
         for digest in exchanges_of(read_rows(path)):
-            digests[STAGES[folder], name][digest] = None
+            digests[LLM_STAGE_OF_FOLDER[folder], name][digest] = None
     rows: dict[tuple, dict] = {}
     for (stage, name), found in digests.items():
         for digest in found:
             try:
-                exchange = load(exchange_path(store, digest))
+                exchange = load_exchange(exchange_path(store, digest))
             except (OSError, ValueError):  # deleted since; that it was asked is all that is known
                 exchange = {"request": {"model": ""}, "served_model": "", "usage": None, "cost_usd": None}
             key = stage, name, exchange["request"]["model"], exchange["served_model"], exchange.get("batch", False)

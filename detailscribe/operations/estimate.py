@@ -6,9 +6,9 @@ from pathlib import Path
 
 from detailscribe.engines.step_times import seconds_per_step
 from detailscribe.images.image_set import ImageRequest
-from detailscribe.llm.budget import input_tokens, read_spending
-from detailscribe.llm.prices import cost_usd, prices_of
+from detailscribe.llm.prices import cost_usd, estimate_input_tokens, prices_of
 from detailscribe.llm.request import Request
+from detailscribe.llm.spend_log import read_spending
 from detailscribe.study.study import Study
 
 REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate")
@@ -35,13 +35,19 @@ class Estimate:
 
     Args:
         study: The study.
+        parameters: Parameters of its stages, by the name of their file.
         results: Its results folder.
         store: Folder of the exchanges.
     """
 
-    def __init__(self, study: Study, results: Path = Path("results"), store: Path = Path("resources/exchanges")):
-        self.study, self.results, self.store = study, results, store
-        self.parameters = study.parameters()
+    def __init__(
+        self,
+        study: Study,
+        parameters: dict[str, dict],
+        results: Path = Path("results"),
+        store: Path = Path("resources/exchanges"),
+    ):
+        self.study, self.parameters, self.results, self.store = study, parameters, results, store
         self._usage = defaultdict(list)
         for row in read_spending(store):
             if "output_tokens" in row:
@@ -62,7 +68,7 @@ class Estimate:
         """Add a call whose request is known."""
         mean = self._mean(request.role, request.model)
         output = mean[1] if mean else self.study.config["plan"]["output_tokens"]
-        self._add(item, request.endpoint, request.model, mean[0] if mean else input_tokens(request), output, reason)
+        self._add(item, request.endpoint, request.model, mean[0] if mean else estimate_input_tokens(request), output, reason)
 
     def guess(self, item: Item, role: str, asked: tuple[str, str]) -> None:
         """Add a call whose request hangs on something that is not made yet."""

@@ -7,7 +7,7 @@ requests and keys as a run. What hangs on something that is not made yet is coun
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from detailscribe.engines.step_times import speed_key
+from detailscribe.engines.step_times import step_time_key
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import read_rows
@@ -31,19 +31,25 @@ from detailscribe.study.study import Study
 OPEN = "not asked yet"  # status of what a run would ask
 
 
-def plan_study(study: Study, results: Path = Path("results"), store: Path = Path("resources/exchanges")) -> Estimate:
+def plan_study(
+    study: Study,
+    parameters: dict[str, dict],
+    results: Path = Path("results"),
+    store: Path = Path("resources/exchanges"),
+) -> Estimate:
     """What a run of the study would take.
 
     Args:
         study: The study; every scenario that it builds by default is looked at.
+        parameters: Parameters of its stages, by the name of their file.
         results: Its results folder.
         store: Folder of the exchanges.
     """
-    plan = Estimate(study, results, store)
+    plan = Estimate(study, parameters, results, store)
     for name, entry in study.config["topics"].items():
         if not Path(f"resources/written/{name}.jsonl").is_file():
             for _ in read_topics(Path(entry["file"])):  # one draw each
-                plan.guess(plan.item("", "write", name), "write_prompts", study.asked("write"))
+                plan.guess(plan.item("", "write", name), "write_prompts", study.endpoint_and_model("write"))
     for scenario in study.config["study"]:
         shards = [results / scenario / "shards" / f"{name}.jsonl" for name in study.shards(scenario)]
         if not all(path.is_file() for path in shards):
@@ -67,7 +73,7 @@ class _DryRunChat(Chat):
         replies, seen = [], {each.digest for each in self.open}
         for request in requests:
             try:
-                reply = exchange_store.read(self.store, request.digest)
+                reply = exchange_store.read_reply(self.store, request.digest)
             except ValueError:
                 reply = None
             if reply is None or reply.status not in exchange_store.ANSWERED:
@@ -133,7 +139,7 @@ class _ShardPlan:
 
     def _ask(self, stage: str, name: str, place: str, run, role_key: str | None = None) -> list[dict]:
         """Run a stage's function on what is recorded; count what it would ask, and what it could not ask yet."""
-        asked, item = self._study.asked(stage, name), self._plan.item(self._scenario, stage, name)
+        asked, item = self._study.endpoint_and_model(stage, name), self._plan.item(self._scenario, stage, name)
         role = self._plan.parameters["-".join(filter(None, (stage, name)))] | {"endpoint": asked[0]}
         chat = _DryRunChat(self._plan)
         rows = run(role, chat)
@@ -164,7 +170,7 @@ class _ShardPlan:
     def _draw(self, stage, name, image_sets, parameters, images, requests_of, texts) -> None:
         """Count the images of a stage that are missing; note for later stages where each lies."""
         item, image_generator = self._plan.item(self._scenario, stage, name), ImageGenerator(parameters, "none")
-        key, steps = speed_key(parameters), parameters["generation"]["steps"]
+        key, steps = step_time_key(parameters), parameters["generation"]["steps"]
         images.update({image_set: {} for image_set in image_sets})
         try:
             arguments = (image_sets[0], image_generator) if stage == "generate" else (image_generator,)
@@ -213,7 +219,7 @@ class _ShardPlan:
         ) else "changed prompt"
 
     def _external(self, name: str) -> dict[str, dict]:
-        asked = self._study.asked("external", name)
+        asked = self._study.endpoint_and_model("external", name)
         path = self._folder / "images" / name / f"{self._shard}.jsonl"
         rows = {row["id"]: row for row in read_rows(path)} if path.is_file() else {}
         waiting = {"status": "skipped", "reason": OPEN, "path": None, "sha256": None}

@@ -6,8 +6,7 @@ from datetime import date
 
 from detailscribe.errors import SetupError
 from detailscribe.llm.model_names import is_same_model
-from detailscribe.llm.providers import address, key_of
-from detailscribe.llm.responses import Redactor
+from detailscribe.llm.endpoints import Redactor, api_key, public_url
 
 TIMEOUT_S = 15.0
 NAMED = 5  # models of an endpoint that a sentence names
@@ -73,7 +72,7 @@ def list_models(name: str, endpoint: dict) -> dict[str, str | None]:
     import openai  # only where there is something to ask
 
     try:
-        key = key_of(name, endpoint)
+        key = api_key(name, endpoint)
     except SetupError:
         raise _Unchecked(f"needs a key in {endpoint['key_env']}, which is not set") from None
     client = openai.OpenAI(
@@ -89,7 +88,7 @@ def list_models(name: str, endpoint: dict) -> dict[str, str | None]:
     except openai.APIStatusError as error:
         raise _Unchecked(f"does not say which models it has (HTTP {error.status_code})") from None
     except openai.APIConnectionError:
-        raise _Unchecked(f"could not be reached at {address(endpoint)}") from None
+        raise _Unchecked(f"could not be reached at {public_url(endpoint)}") from None
     except (openai.APIError, ValueError, TypeError, AttributeError):
         raise _Unchecked("gave no list of models that could be read") from None
     if not found:
@@ -113,7 +112,7 @@ def _check_model(name, model, listed, settings, retirements, today, findings) ->
         last, source = retirements.get(model), "config/models.tsv"
     if listed is not None and known is None and not allowed:
         gone = f"; it retired on {last}" if last and last < today else ""
-        has = Redactor("").quote(", ".join(sorted(listed)[:NAMED]) or "none")
+        has = Redactor("").excerpt(", ".join(sorted(listed)[:NAMED]) or "none")
         more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
         findings.problems.append(f"Endpoint {name!r} has no model {model!r}{gone} (it has {has}{more}); {way_out}.")
     elif last and last < today and not known and not allowed:

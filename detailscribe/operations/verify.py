@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from detailscribe.engines.weights import check_records
+from detailscribe.engines.weight_records import verify_weight_records
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.rows import read_rows
 from detailscribe.images.image_set import is_intact
-from detailscribe.prompts.interacting import SHA256
-
-OUTPUTS = ("decompositions", "critiques", "rewrites", "noun_phrases", "images", "scores", "selections")
+from detailscribe.study.interacting import SHA256
+from detailscribe.study.stages import ROW_FOLDERS
 
 
 def verify_rows(results: Path, scenario: str) -> list[str]:
@@ -93,7 +92,7 @@ def verify_resources(resources: Path) -> tuple[int, list[str]]:
         if not path.is_file() or file_sha256(path) != sha256:
             digests.unlink(missing_ok=True)
             problems.append(f"{path}: not as it was built; the miniature is built again")
-    fetched, changed = check_records(resources / "weights")
+    fetched, changed = verify_weight_records(resources / "weights")
     return checked + fetched, problems + changed
 
 
@@ -123,4 +122,4 @@ def is_failed(row: dict) -> bool:
 
 
 def _outputs(folder: Path) -> list[Path]:
-    return sorted(path for place in OUTPUTS for path in (folder / place).rglob("*.jsonl"))
+    return sorted(path for each in ROW_FOLDERS for path in (folder / each.folder).rglob("*.jsonl"))

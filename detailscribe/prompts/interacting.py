@@ -1,4 +1,4 @@
-"""The InterActing prompt files: where they are published, and the digests that tell whether they arrived whole."""
+"""Download of the InterActing prompt files at their pinned commit, with a check of their digests."""
 
 import urllib.error
 import urllib.request
@@ -7,20 +7,14 @@ from pathlib import Path
 from detailscribe.errors import SetupError
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import file_sha256
+from detailscribe.study.interacting import COMMIT, SHA256
 
-COMMIT = "ff94a1bfc479474d72545fc50bd73c93a085f8f4"
 ADDRESS = f"https://raw.githubusercontent.com/gxy000/DetailScribe/{COMMIT}/InterActing/data/original_prompt"
 TIMEOUT_S = 60
-SHA256 = {
-    "functional_600.jsonl": "6e15b596cc818822669f3d6802b441bd3d4b3d53b09c5e72d5a21f0c32e28f21",
-    "compositional_200.jsonl": "6706730223a3a3bb5d462e13bec28fc139de9caa5bb64cd142625ae527ac91c9",
-    "multi_subject_200.jsonl": "c0def35f494ae9cd403dfe3f13aee9db50b1e9fa066e1d4964cdf9f533e0c382",
-    "toy_data_001.jsonl": "6842369e538cedb352431574cc436c3bcfb848e0c8a52a72c23166d5af535c3a",
-}
 
 
-def fetch(name: str, target: Path, folder: str = "", address: str = ADDRESS) -> None:
-    """Bring one InterActing file, from a folder or from its pinned commit, and check its digest.
+def fetch_prompt_file(name: str, target: Path, folder: str = "", address: str = ADDRESS) -> None:
+    """Fetch one InterActing file from a folder or from its pinned commit, and check its digest.
 
     Raises:
         SetupError: not in the folder, not reachable, or other bytes than published; nothing is left behind.

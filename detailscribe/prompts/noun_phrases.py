@@ -12,6 +12,27 @@ import re
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.scores.metric_facts import reads_phrases
+from detailscribe.study.study import Study
+
+STAGE = "phrases"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    settings = study.config["noun_phrases"]
+    if not any(reads_phrases(study, name) for name in study.config["metrics"]):
+        return {}
+    method = finder(settings["by"])
+    return {
+        f"phrases-{scenario}": {
+            **method,
+            "corrections": read_corrections(Path(settings["folder"]) / f"{scenario}.jsonl"),
+        }
+        for scenario in study.scenarios
+    }
+
 
 SPACY_MODEL = "en_core_web_sm"
 NOT_THINGS = {"top", "the side", "the left", "the right"}  # as T2I-CompBench leaves them out

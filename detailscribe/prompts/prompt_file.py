@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from detailscribe.errors import InputError
+from detailscribe.study.shards import shard_names, shard_of
 
 SLUG_LENGTH = 40  # characters of the topic that an id shows
 ID_DIGEST_LENGTH = 10  # hex characters of the prompt's digest in an id: 40 bits
@@ -97,3 +98,15 @@ def _parse(line: bytes, place: str) -> Prompt:
         except UnicodeEncodeError as error:
             raise InputError(f"{place}: {key} holds half a character ({value[key]!r}); write it as UTF-8") from error
     return Prompt(prompt_id(value["topic"], value["prompt"]), value["topic"], value["prompt"], value["stratum"])
+
+
+def split_into_shards(records: list[Prompt], count: int) -> dict[str, list[dict]]:
+    """Rows of each shard, as written to disk; a shard may be empty.
+
+    Rows carry no stratum, so that regrouping prompts regenerates no image and no score.
+    """
+    shards: dict[str, list[dict]] = {name: [] for name in shard_names(count)}
+    for record in records:
+        row = {"id": record.id, "topic": record.topic, "prompt": record.prompt}
+        shards[shard_of(record.id, count)].append(row)
+    return shards

@@ -7,6 +7,25 @@ from pathlib import Path
 from detailscribe.errors import InputError
 from detailscribe.llm.client import Chat
 from detailscribe.methods.roles import read_prompt, request_for
+from detailscribe.study.roles import role_parameters
+from detailscribe.study.study import Study
+
+STAGE = "write"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    config = study.config
+    return {
+        f"write-{name}": {
+            **role_parameters(study, "write", config["templates"]["write"][entry["kind"]], "brackets"),
+            "kind": entry["kind"],
+            "attempts": config["topic_attempts"],
+        }
+        for name, entry in config["topics"].items()
+    }
+
 
 KINDS = ("functional", "compositional", "multi_subject")
 SHORTEST_STEM = 3  # letters that must be left when an ending is taken off

@@ -1,4 +1,4 @@
-"""Images of a site: small ones made once, full ones as hard links, so that its folder is whole and takes no room."""
+"""Images of a report site: thumbnails made once, and hard links to full images, so that the folder is complete."""
 
 import contextlib
 import os
@@ -16,38 +16,43 @@ SIDE_PX = 256
 QUALITY = 80  # of JPEG
 
 
-def thumbnail_name(row: dict) -> str:
-    """Name of the small image of a manifest row: its bytes' digest, so that equal images share one and a changed one
-    gets its own."""
-    return f"{row['sha256'][:KEY_LENGTH]}.jpg"
+def thumbnail_path(row: dict) -> str:
+    """Path of a manifest row's thumbnail in a site.
 
-
-def place(rows: Iterable[dict], results: Path, site: Path, threads: int) -> None:
-    """Put the images of manifest rows into a site: `thumbnails/{digest}.jpg` and `images/{image_set}/{file name}`.
-
-    What is there already is kept. A file that cannot be read gets no thumbnail; the page then shows its alt text.
+    It is named by the digest of the image's bytes, so that equal images share a thumbnail and a changed one gets a new
+    one.
     """
-    for folder in ("thumbnails", "images"):
-        (site / folder).mkdir(parents=True, exist_ok=True)
-    rows = [row for row in rows if row["file"]]
-    there = {entry.name for entry in os.scandir(site / "thumbnails")}
-    new = {name: row["file"] for row in rows if (name := thumbnail_name(row)) not in there}
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda item: _shrink(results / item[1], site / "thumbnails" / item[0]), new.items()))
-    for row in rows:
-        link(results / row["file"], site / full_name(row))
+    return f"thumbnails/{row['sha256'][:KEY_LENGTH]}.jpg"
 
 
-def full_name(row: dict) -> str:
-    """Where the full image of a manifest row lies in a site: `{scenario}/images/{image_set}/{shard}/{name}` without
-    scenario and shard, which a change of shards would move."""
+def image_path(row: dict) -> str:
+    """Path of a manifest row's full image in a site: `images/{image_set}/{file name}`.
+
+    That is its path in the results without the scenario and the shard, which changes with the number of shards.
+    """
     _, folder, image_set, _, name = Path(row["file"]).parts
     return f"{folder}/{image_set}/{name}"
 
 
-def link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`; a copy where the file system cannot link."""
-    if target.exists() and (target.samefile(source) or _alike(source, target)):
+def add_images(rows: Iterable[dict], results: Path, site: Path, threads: int) -> None:
+    """Add the thumbnails and full images of manifest rows to a site; existing ones are kept.
+
+    A file that cannot be read gets no thumbnail; the page then shows the alternative text.
+    """
+    for folder in ("thumbnails", "images"):
+        (site / folder).mkdir(parents=True, exist_ok=True)
+    rows = [row for row in rows if row["file"]]
+    existing = {f"thumbnails/{entry.name}" for entry in os.scandir(site / "thumbnails")}
+    new = {path: row["file"] for row in rows if (path := thumbnail_path(row)) not in existing}
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda item: _write_thumbnail(results / item[1], site / item[0]), new.items()))
+    for row in rows:
+        link_or_copy(results / row["file"], site / image_path(row))
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`, or a copy where the file system has no hard links."""
+    if target.exists() and (target.samefile(source) or _same_size_and_mtime(source, target)):
         return
     with atomic_write(target) as temporary:
         temporary.unlink()
@@ -57,22 +62,22 @@ def link(source: Path, target: Path) -> None:
             shutil.copy2(source, temporary)
 
 
-def prune(folder: Path, keep: set[str]) -> None:
-    """Remove the files of a folder, given relative to it, that are not to be kept."""
+def remove_other_files(folder: Path, keep: set[str]) -> None:
+    """Remove the files of a folder except those in `keep`, which are relative to it."""
     for path in folder.rglob("*"):
         if path.is_file() and str(path.relative_to(folder)) not in keep:
             path.unlink()
 
 
-def _alike(source: Path, target: Path) -> bool:
+def _same_size_and_mtime(source: Path, target: Path) -> bool:
     one, other = source.stat(), target.stat()
     return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
 
 
-def _shrink(source: Path, target: Path) -> None:
+def _write_thumbnail(source: Path, target: Path) -> None:
     with contextlib.suppress(OSError, ValueError, Image.DecompressionBombError), Image.open(source) as image:
         image.draft("RGB", (2 * SIDE_PX, 2 * SIDE_PX))
-        image = image.convert("RGB")
-        image.thumbnail((SIDE_PX, SIDE_PX))
+        small = image.convert("RGB")
+        small.thumbnail((SIDE_PX, SIDE_PX))
         with atomic_write(target) as temporary:
-            image.save(temporary, format="JPEG", quality=QUALITY)
+            small.save(temporary, format="JPEG", quality=QUALITY)

@@ -1,155 +1,153 @@
-"""What a report job gathers: the stages' rows, tables and figures with captions, run times, versions, settings."""
+"""Inputs of the report: rows of a scenario's stages, judge replies, tables and figures with captions."""
 
-import re
-import subprocess
-from collections.abc import Iterable
+import csv
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
-import yaml
 
-from detailscribe.files.rows import read_rows
-from detailscribe.llm import exchange_store
-from detailscribe.report.prompt_story import Scenario
-from detailscribe.report.site import Overview
-from detailscribe.workflow.inputs import rows_by_id
-
-TABBED = {"sep": "\t", "dtype": str, "keep_default_na": False, "quoting": 3}
+from detailscribe.files.rows import read_rows, rows_by_id
+from detailscribe.llm.exchange_store import read_reply
+from detailscribe.report.overview import Overview
+from detailscribe.report.prompt_story import ScenarioResults
+from detailscribe.report.provenance import git_commit, library_versions, public_config, run_times
 
 
-def scenario(name: str, files, parameters: dict, store: Path) -> Scenario:
+class ScenarioFiles(Protocol):
+    """Outputs of a scenario's stages; all but the first are lists of files."""
+
+    prompts: str
+    decompositions: Sequence[str]
+    critiques: Sequence[str]
+    manifests: Sequence[str]
+    scores: Sequence[str]
+    dropped: Sequence[str]
+    ratings: Sequence[str]
+
+
+class OverviewFiles(Protocol):
+    """Files that an overview shows."""
+
+    main: Sequence[str]
+    tables: Sequence[str]
+    figures: Sequence[str]
+    dropped: Sequence[str]
+
+
+def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path) -> ScenarioResults:
     """Everything about a scenario's prompts.
 
     Args:
-        files: The job's inputs: `prompts`, `decompositions`, `critiques`, `manifests`, `scores`, `dropped`, `ratings`.
         parameters: `methods`, and `critics` with name and candidates.
-        store: The exchanges, for the judges' words.
+        store: The exchange store, for the judges' replies.
     """
-    parts, critiques, images, scores = {}, {}, {}, {}
-    for file in files.decompositions:
-        parts.update(rows_by_id(file))
-    for file in map(Path, files.critiques):
-        critiques.setdefault(file.parent.name, {}).update(rows_by_id(file))
-    for file in map(Path, files.manifests):
-        images.setdefault(file.parent.name, {}).update(rows_by_id(file))
-    for file in map(Path, files.scores):
-        rows = {(row["id"], row["image_set"]): row for row in read_rows(file)}
-        scores.setdefault(file.parent.name, {}).update(rows)
-    return Scenario(
+    decompositions: dict[str, dict] = {}
+    for path in files.decompositions:
+        decompositions.update(rows_by_id(path))
+    critiques: dict[str, dict[str, dict]] = {}
+    for path in map(Path, files.critiques):
+        critiques.setdefault(path.parent.name, {}).update(rows_by_id(path))
+    images: dict[str, dict[str, dict]] = {}
+    for path in map(Path, files.manifests):
+        images.setdefault(path.parent.name, {}).update(rows_by_id(path))
+    scores: dict[str, dict[tuple[str, str], dict]] = {}
+    for path in map(Path, files.scores):
+        rows = {(row["id"], row["image_set"]): row for row in read_rows(path)}
+        scores.setdefault(path.parent.name, {}).update(rows)
+    return ScenarioResults(
         name=name,
         prompts=read_rows(Path(files.prompts)),
-        parts=parts,
+        decompositions=decompositions,
         critiques=critiques,
         images=images,
         scores=scores,
-        words=judges_words(scores, store),
-        ratings=[row for file in files.ratings for row in pd.read_csv(file).to_dict("records")],
-        dropped=[row for file in files.dropped for row in pd.read_csv(file, **TABBED).to_dict("records")],
+        judge_replies=read_judge_replies(scores, store),
+        ratings=[row for path in files.ratings for row in pd.read_csv(path).to_dict("records")],
+        dropped=[row for path in files.dropped for row in _read_tsv(path)],
         methods=parameters["methods"],
         critics={row["name"]: row["candidates"] for row in parameters["critics"]},
     )
 
 
-def overview(snakemake, title: str, folders: dict[str, Path], notice: str, images: dict[str, dict]) -> Overview:
-    """The overview of a job's inputs `main`, `tables`, `figures` and `dropped`.
+def read_judge_replies(
+    scores: dict[str, dict[tuple[str, str], dict]], store: Path
+) -> dict[str, dict[tuple[str, str], list[str]]]:
+    """Texts by judge, by (id, image set), of the exchanges that score rows name, as far as the store has them."""
+    replies: dict[str, dict[tuple[str, str], list[str]]] = {}
+    texts: dict[str, str] = {}
+    for metric, rows in scores.items():
+        for image, row in rows.items():
+            for digest in filter(None, row.get("exchange") or []):
+                if digest not in texts:
+                    texts[digest] = _reply_text(store, digest)
+                if texts[digest]:
+                    replies.setdefault(metric, {}).setdefault(image, []).append(texts[digest])
+    return replies
+
+
+def read_overview(
+    title: str,
+    notice: str,
+    files: OverviewFiles,
+    folders: dict[str, Path],
+    manifests: Iterable[dict[str, dict]],
+    captions: Path,
+    code: Path,
+    config: dict,
+) -> Overview:
+    """An overview of one scenario or several.
 
     Args:
+        title: Of the page.
+        notice: Warning at the top; empty for none.
         folders: Results folder of each scenario.
-        images: Manifest rows by id, by manifest: the versions that made them.
+        manifests: Manifest rows by id, of each manifest: they name the library versions.
+        captions: Folder of the captions of tables and figures.
+        code: Folder of the code, for its commit.
+        config: The configuration.
     """
-    captions = Path(snakemake.scriptdir).parent / "rules" / "captions"
-    software: dict[str, set] = {}
-    for rows in images.values():
-        for row in rows.values():
-            for library, version in (row.get("software") or {}).items():
-                if library != "source":  # of an image made elsewhere
-                    software.setdefault(library, set()).add(version)
-    dropped = [
-        {"scenario": Path(file).parent.name, **row}
-        for file in snakemake.input.dropped
-        for row in pd.read_csv(file, **TABBED).to_dict("records")
-    ]
+    tables = [Path(path) for path in [*files.main, *files.tables] if Path(path).stat().st_size > 0]
     return Overview(
         title=title,
         notice=notice,
-        main=pd.concat(with_scenario(Path(file)) for file in snakemake.input.main),
-        tables=[
-            (title_of(Path(file), folders), caption(captions, Path(file)), pd.read_csv(file))
-            for file in [*snakemake.input.main, *snakemake.input.tables]
-            if Path(file).stat().st_size > 0
-        ],
-        figures=[(caption(captions, Path(file)), Path(file)) for file in snakemake.input.figures],
-        dropped=dropped,
+        main=pd.concat(_with_scenario(Path(path)) for path in files.main),
+        tables=[(_table_title(path, folders), read_caption(captions, path), pd.read_csv(path)) for path in tables],
+        figures=[(read_caption(captions, Path(path)), Path(path)) for path in files.figures],
+        dropped=[{"scenario": Path(path).parent.name, **row} for path in files.dropped for row in _read_tsv(path)],
         runs=run_times(Path("benchmarks"), folders),
-        versions={name: " and ".join(sorted(versions)) for name, versions in sorted(software.items())},
-        commit=commit(Path(snakemake.scriptdir)),
-        config=settings(snakemake.config),
+        versions=library_versions(row for rows in manifests for row in rows.values()),
+        commit=git_commit(code),
+        config=public_config(config),
     )
 
 
-def settings(config: dict) -> str:
-    """The configuration as YAML, without a name and password that an address may carry."""
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
-    return re.sub(r"(\w://)[^/@\s]+@", r"\1", text)
-
-
-def with_scenario(file: Path) -> pd.DataFrame:
-    """The main table of a scenario, or of all together (results/tables/pooled.csv), with a scenario column in front."""
-    table = pd.read_csv(file)
-    table.insert(0, "scenario", "all prompts" if file.stem == "pooled" else file.parent.parent.name)
-    return table
-
-
-def title_of(file: Path, folders: dict[str, Path]) -> str:
-    """Name of a table on the page: of the file, after its scenario where there are several."""
-    scenario = file.parent.parent.name
-    return f"{scenario}: {file.stem}" if len(folders) > 1 and scenario in folders else file.stem
-
-
-def caption(folder: Path, file: Path) -> str:
+def read_caption(folder: Path, file: Path) -> str:
     """The caption of a table or figure, which Snakemake's own report shows too; empty where there is none."""
     path = folder / f"{file.parent.name}_{file.stem}.rst"
     return " ".join(path.read_text(encoding="utf-8").split()) if path.is_file() else ""
 
 
-def run_times(folder: Path, scenarios: Iterable[str]) -> list[dict]:
-    """Jobs and wall-clock seconds of each rule in these scenarios, from Snakemake's benchmark files."""
-    rows = []
-    for rule in sorted(path for path in folder.glob("*") if path.is_dir()):
-        files = [file for name in scenarios for file in (rule / name).rglob("*.tsv")]
-        if files:
-            seconds = sum(pd.read_csv(file, sep="\t", usecols=["s"])["s"].sum() for file in files)
-            rows.append({"rule": rule.name, "jobs": len(files), "seconds": float(seconds)})
-    return rows
+def _with_scenario(path: Path) -> pd.DataFrame:
+    """The main table of a scenario, or of all of them (results/tables/pooled.csv), with a scenario column in front."""
+    table = pd.read_csv(path)
+    table.insert(0, "scenario", "all prompts" if path.stem == "pooled" else path.parent.parent.name)
+    return table
 
 
-def commit(folder: Path) -> str:
-    """The commit of the code in a folder, `-dirty` behind it where files differ; empty without git."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+def _table_title(path: Path, folders: dict[str, Path]) -> str:
+    """Title of a table: its file's name, after its scenario where there are several."""
+    scenario = path.parent.parent.name
+    return f"{scenario}: {path.stem}" if len(folders) > 1 and scenario in folders else path.stem
+
+
+def _read_tsv(path: str | Path) -> list[dict]:
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE).to_dict("records")
+
+
+def _reply_text(store: Path, digest: str) -> str:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return answer.stdout.strip()
-
-
-def judges_words(scores: dict[str, dict], store: Path) -> dict[str, dict[tuple[str, str], list[str]]]:
-    """What judges wrote, by judge, by (id, image set), from the exchanges that their rows name, where kept."""
-    words: dict[str, dict] = {}
-    texts: dict[str, str] = {}
-    for metric, rows in scores.items():
-        for place, row in rows.items():
-            for digest in filter(None, row.get("exchange") or []):
-                if digest not in texts:
-                    texts[digest] = _text(store, digest)
-                if texts[digest]:
-                    words.setdefault(metric, {}).setdefault(place, []).append(texts[digest])
-    return words
-
-
-def _text(store: Path, digest: str) -> str:
-    try:
-        reply = exchange_store.read(store, digest)
+        reply = read_reply(store, digest)
     except ValueError:  # damaged: `snakemake verify` names it
         return ""
     return reply.text if reply else ""

@@ -1,86 +1,89 @@
-"""What the report tells of each prompt: its images with their scores, and what each method would show of it.
+"""Results of a scenario's prompts as a report shows them: images with scores, selections, changes of the prompt.
 
-Pure functions of the rows that the stages wrote; `report.py` turns them into pages.
+Pure functions of the rows that the stages wrote; `scenario_site` renders them.
 """
 
 import difflib
 import re
 from dataclasses import dataclass, field
 
-PEOPLE = "people"  # the mean of the raters' marks, listed among the metrics
+PEOPLE = "people"  # the mean of the human ratings, listed among the metrics
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """Everything that the stages know of a scenario's prompts.
+class ScenarioResults:
+    """Everything that the stages wrote about a scenario's prompts.
 
     Attributes:
         prompts: Rows id, topic, prompt, in the order of the prompt file.
-        parts: Decomposition rows by id.
+        decompositions: Rows by id.
         critiques: Rows by critic, by id.
         images: Manifest rows by image set, by id.
         scores: Score rows by metric, by (id, image set).
-        words: What judges wrote, by judge, by (id, image set): one text a draw.
-        ratings: Rows rater, id, image_set, rating; empty where nobody has rated.
+        judge_replies: Texts by judge, by (id, image set): one per repeat.
+        ratings: Rows rater, id, image_set, rating; empty where nothing was rated.
         dropped: Rows id, stage, image_set, status, reason.
         methods: Rows of the tables: name, candidates, headline.
         critics: Image sets by critic.
+        ratings_by_image: Rating by rater, by (id, image set).
     """
 
     name: str
     prompts: list[dict]
-    parts: dict[str, dict]
+    decompositions: dict[str, dict]
     critiques: dict[str, dict[str, dict]]
     images: dict[str, dict[str, dict]]
     scores: dict[str, dict[tuple[str, str], dict]]
-    words: dict[str, dict[tuple[str, str], list[str]]]
+    judge_replies: dict[str, dict[tuple[str, str], list[str]]]
     ratings: list[dict]
     dropped: list[dict]
     methods: list[dict]
     critics: dict[str, list[str]]
-    marks: dict[tuple[str, str], dict[str, float]] = field(init=False)  # rater's mark by (id, image set)
+    ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
-    def __post_init__(self):
-        marks: dict[tuple[str, str], dict[str, float]] = {}
+    def __post_init__(self) -> None:
+        by_image: dict[tuple[str, str], dict[str, float]] = {}
         for row in self.ratings:
-            marks.setdefault((row["id"], row["image_set"]), {})[row["rater"]] = row["rating"]
-        object.__setattr__(self, "marks", marks)
+            by_image.setdefault((row["id"], row["image_set"]), {})[row["rater"]] = row["rating"]
+        object.__setattr__(self, "ratings_by_image", by_image)
 
     @property
     def metrics(self) -> list[str]:
-        """Metrics with scores, then people if anybody rated."""
-        return [*self.scores, *([PEOPLE] if self.marks else [])]
+        """Metrics with scores, then PEOPLE if there are ratings."""
+        return [*self.scores, *([PEOPLE] if self.ratings_by_image else [])]
 
     def score(self, metric: str, id: str, image_set: str) -> float | None:
-        """The score of an image under a metric, or under `people`; None where there is none."""
+        """The score of an image under a metric or PEOPLE; None where there is none."""
         if metric == PEOPLE:
-            marks = self.marks.get((id, image_set), {}).values()
-            return sum(marks) / len(marks) if marks else None
+            ratings = self.ratings_by_image.get((id, image_set), {}).values()
+            return sum(ratings) / len(ratings) if ratings else None
         return self.scores[metric].get((id, image_set), {}).get("score")
 
 
-def choice(scenario: Scenario, method: dict, metric: str, id: str) -> tuple[float | None, str | None]:
-    """What a method shows of a prompt under a metric: the value of its headline selection, and the image chosen.
+def headline_choice(results: ScenarioResults, method: dict, metric: str, id: str) -> tuple[float | None, str | None]:
+    """Value and selected image set of a method's headline selection, for one prompt and metric.
 
-    The selections are those of the main table: single, oracle, mean (no image), by:{metric}. None where a candidate
-    lacks a score that the selection needs.
+    The selections are those of the main table: single, oracle, mean (of no one image), by:{metric}. None where a
+    candidate lacks a score that the selection needs.
     """
     names, headline = list(method["candidates"]), method["headline"]
-    values = {name: scenario.score(metric, id, name) for name in names}
+    values = {name: results.score(metric, id, name) for name in names}
     if headline == "single":
         return values[names[0]], names[0]
-    deciding = headline.removeprefix("by:") if headline.startswith("by:") else metric
-    others = {name: scenario.score(deciding, id, name) for name in names}
-    if None in values.values() or None in others.values():
+    selector = headline.removeprefix("by:") if headline.startswith("by:") else metric
+    known = {name: value for name, value in values.items() if value is not None}
+    deciding = {name: results.score(selector, id, name) for name in names}
+    decided = {name: value for name, value in deciding.items() if value is not None}
+    if len(known) < len(names) or len(decided) < len(names):
         return None, None
     if headline == "mean":
-        return sum(values.values()) / len(values), None
-    best = max(names, key=others.__getitem__)
-    return values[best], best
+        return sum(known.values()) / len(known), None
+    best = max(names, key=decided.__getitem__)
+    return known[best], best
 
 
-def changes(before: str, after: str) -> list[tuple[str, str]]:
-    """How one text became another, word by word.
+def word_diff(before: str, after: str) -> list[tuple[str, str]]:
+    """Differences of two texts, word by word.
 
     Returns:
         (kind, words) pieces in reading order; kind is same, gone or new.
@@ -95,21 +98,56 @@ def changes(before: str, after: str) -> list[tuple[str, str]]:
     return pieces
 
 
-def pictures(scenario: Scenario, id: str) -> dict[str, dict]:
+def scored_images(results: ScenarioResults, id: str) -> dict[str, dict]:
     """A prompt's manifest rows by image set, each with `scores` by metric."""
     return {
-        name: {**rows[id], "scores": {metric: scenario.score(metric, id, name) for metric in scenario.metrics}}
-        for name, rows in scenario.images.items()
+        name: {**rows[id], "scores": {metric: results.score(metric, id, name) for metric in results.metrics}}
+        for name, rows in results.images.items()
     }
 
 
-def favourite(scenario: Scenario, id: str) -> str | None:
-    """The refined image that stands beside the first one: the first critic's, as its headline selection chooses by the
-    first metric that can choose; else its first candidate with an image."""
-    methods = {method["name"]: method for method in scenario.methods}
-    for critic, candidates in scenario.critics.items():
-        drawn = [name for name in candidates if scenario.images[name][id]["file"]]
-        chosen = (choice(scenario, methods[critic], metric, id)[1] for metric in scenario.scores)
-        if best := next((name for name in [*chosen, *drawn] if name in drawn), None):
+def featured_image(results: ScenarioResults, id: str) -> str | None:
+    """Image set of the refined image shown beside the initial one.
+
+    It is the first critic's, as its headline selection selects it under the first metric that can select; otherwise
+    that critic's first candidate with an image. None where no critic has an image.
+    """
+    methods = {method["name"]: method for method in results.methods}
+    for critic, candidates in results.critics.items():
+        generated = [name for name in candidates if results.images[name][id]["file"]]
+        selected = (headline_choice(results, methods[critic], metric, id)[1] for metric in results.scores)
+        if best := next((name for name in [*selected, *generated] if name in generated), None):
             return best
     return None
+
+
+def page_values(results: ScenarioResults, prompt: dict) -> dict:
+    """Values of the page of one prompt, for its template."""
+    id = prompt["id"]
+    images = scored_images(results, id)
+    initial = results.methods[0]["candidates"][0]
+    critics = []
+    for name, candidates in results.critics.items():
+        row = results.critiques[name][id]
+        changes = word_diff(prompt["prompt"], row["refined_prompt"]) if row["refined_prompt"] else []
+        critics.append({"name": name, "row": row, "changes": changes, "candidates": candidates})
+    refined = {name for candidates in results.critics.values() for name in candidates}
+    judge_replies = {
+        name: [(judge, texts[id, name]) for judge, texts in results.judge_replies.items() if (id, name) in texts]
+        for name in images
+    }
+    return {
+        "scenario": results.name,
+        "prompt": prompt,
+        "decomposition": results.decompositions[id],
+        "metrics": results.metrics,
+        "images": images,
+        "initial": initial,
+        "featured": featured_image(results, id),
+        "critics": critics,
+        "baselines": [name for name in images if name not in refined and name != initial],
+        "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
+        "ratings": {
+            name: results.ratings_by_image[id, name] for name in images if (id, name) in results.ratings_by_image
+        },
+    }

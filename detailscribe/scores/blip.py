@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from detailscribe.engines.weights import LOCAL_DIR, fetch
+from detailscribe.engines.metric_weights import LOCAL_DIR
+from detailscribe.engines.weights import fetch_model_file
 from detailscribe.errors import SetupError
 
 HEAD_WIDTH = 64  # of every attention head in BLIP, the small and the large one
@@ -82,7 +83,7 @@ def load_whole(module, state: dict, what: str) -> None:
 
 def weight_file(model: str, name: str, revision: str) -> Path:
     """A file of a metric's `model`: `local-dir:FOLDER`, or a hub repository at a revision."""
-    return fetch(model.removeprefix(LOCAL_DIR), name, revision)
+    return fetch_model_file(model.removeprefix(LOCAL_DIR), name, revision)
 
 
 def on_the_hub(wanted: Iterable[tuple[str, str, list[str]]]) -> list[dict]:

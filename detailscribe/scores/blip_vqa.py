@@ -19,7 +19,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from detailscribe.engines.weights import LOCAL_DIR, local_folder
+from detailscribe.engines.metric_weights import LOCAL_DIR
+from detailscribe.engines.weights import local_folder
 from detailscribe.errors import SetupError
 from detailscribe.scores import blip
 from detailscribe.scores.preparation import squeezed
@@ -96,7 +97,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.engines.weights import state_digest
+        from detailscribe.engines.metric_weights import state_digest
         from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._tokenizer.get_vocab(), self._side])
@@ -123,7 +124,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: a file cannot be found, fetched or read, or is not such a model.
     """
-    from detailscribe.engines.torch_setup import device  # before transformers
+    from detailscribe.engines.torch_setup import default_device  # before transformers
 
     tokenizer = blip.word_pieces(parameters["vocabulary"])
     model, revision = parameters["model"], parameters["revision"]
@@ -133,7 +134,7 @@ def load(parameters: dict) -> Scorer:
         network = from_authors(blip.read_checkpoint(checkpoint), str(checkpoint))
     else:
         network = _from_transformers(blip.weight_file(model, "config.json", revision), model, revision)
-    return Scorer(network.eval().to(device()), tokenizer, parameters["size_px"], device())
+    return Scorer(network.eval().to(default_device()), tokenizer, parameters["size_px"], default_device())
 
 
 def is_address(model: str) -> bool:

@@ -12,7 +12,8 @@ from functools import cached_property, lru_cache
 
 from PIL import Image
 
-from detailscribe.engines.weights import fetch, record_of
+from detailscribe.engines.weight_records import read_weight_record
+from detailscribe.engines.weights import fetch_model_file
 from detailscribe.errors import SetupError
 from detailscribe.scores.preparation import cropped
 
@@ -56,7 +57,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights loaded."""
-        from detailscribe.engines.weights import state_digest
+        from detailscribe.engines.metric_weights import state_digest
 
         return state_digest(self._model.state_dict())
 
@@ -90,7 +91,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: the model cannot be found, fetched or loaded.
     """
-    from detailscribe.engines.torch_setup import device  # before open_clip, which imports torchvision
+    from detailscribe.engines.torch_setup import default_device  # before open_clip, which imports torchvision
 
     import open_clip  # isort: skip
 
@@ -100,8 +101,8 @@ def load(parameters: dict) -> Scorer:
             f"pretrained is empty for {model}, whose weights would be random: set it to openai or to a file"
         )
     for place in weights(parameters):
-        if place["revision"] or record_of(place["repository"], place["revision"]):
-            pretrained = str(fetch(place["repository"], WEIGHT_FILE, place["revision"]))
+        if place["revision"] or read_weight_record(place["repository"], place["revision"]):
+            pretrained = str(fetch_model_file(place["repository"], WEIGHT_FILE, place["revision"]))
     try:
         clip = open_clip.create_model(model, pretrained=pretrained or None, precision="fp32", require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(model)
@@ -111,7 +112,7 @@ def load(parameters: dict) -> Scorer:
             f"CLIP {model} {pretrained} could not be loaded ({first_line}): connect to the network once, or set "
             "`pretrained` to a weight file, or `model` to local-dir:FOLDER"
         ) from error
-    return Scorer(clip.eval().to(device()), tokenizer, device())
+    return Scorer(clip.eval().to(default_device()), tokenizer, default_device())
 
 
 def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:

@@ -68,7 +68,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.engines.weights import state_digest
+        from detailscribe.engines.metric_weights import state_digest
         from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._tokenizer.get_vocab()])
@@ -84,11 +84,11 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: a file cannot be found, fetched or read, or is not this checkpoint.
     """
-    from detailscribe.engines.torch_setup import device  # before transformers
+    from detailscribe.engines.torch_setup import default_device  # before transformers
 
     tokenizer = blip.word_pieces(parameters["vocabulary"])
     model = build(*(_file(parameters, name) for name in (CHECKPOINT, TEXT_CONFIG)))
-    return Scorer(model.eval().to(device()), tokenizer, device())
+    return Scorer(model.eval().to(default_device()), tokenizer, default_device())
 
 
 def build(checkpoint: Path, text_config: Path):

@@ -37,7 +37,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.engines.weights import state_digest
+        from detailscribe.engines.metric_weights import state_digest
         from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._model.blip.tokenizer.get_vocab()])
@@ -52,7 +52,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: a file cannot be found or fetched.
     """
-    from detailscribe.engines.torch_setup import device  # before torchvision
+    from detailscribe.engines.torch_setup import default_device  # before torchvision
 
     # A second metric of the package wants OpenAI's CLIP, which is not on PyPI; this one does without.
     sys.modules.setdefault("clip", ModuleType("clip"))
@@ -65,7 +65,7 @@ def load(parameters: dict) -> Scorer:
         str(blip.weight_file(parameters["model"], name, parameters["revision"]))
         for name in (image_reward.CHECKPOINT, image_reward.TEXT_CONFIG)
     )
-    return Scorer(ImageReward.load(checkpoint, device=str(device()), med_config=text_config).eval())
+    return Scorer(ImageReward.load(checkpoint, device=str(default_device()), med_config=text_config).eval())
 
 
 def _tokenizer(vocabulary: str):

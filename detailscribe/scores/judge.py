@@ -10,8 +10,38 @@ from pathlib import Path
 
 from detailscribe.llm.client import Chat
 from detailscribe.methods import reply_parsing
+from detailscribe.methods.reply_parsing import answer_format
 from detailscribe.methods.roles import image_problem, read_reply, request_for
 from detailscribe.scores.fingerprints import FOLDER, fingerprint
+from detailscribe.study.roles import read_template, refresh_count
+from detailscribe.study.study import Study
+
+STAGE = "judge"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    quirks = study.config["quirks"]
+    files = {}
+    for name, entry in study.config["judges"].items():
+        structured = entry["reply"] == "structured"
+        files[f"judge-{name}"] = {
+            "model": entry["model"],
+            "template": read_template(study, entry["template"]),
+            "scenario_templates": {
+                scenario: read_template(study, template) for scenario, template in entry["scenario_templates"].items()
+            },
+            "options": entry["options"] | (answer_format(entry["scale"]) if structured else {}),
+            "scale": entry["scale"],
+            "structured": structured,
+            **refresh_count(study, f"judge-{name}"),
+            "draws": entry["draws"],
+            "topic_cut": quirks["judge_topic_cut"],
+            "missing_score": quirks["judge_missing_score"],
+        }
+    return files
+
 
 SCALES = {"grade": (reply_parsing.judge_score, "score from 1 to 5"), "yes_no": (reply_parsing.yes_or_no, "yes or no")}
 DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut", "missing_score")

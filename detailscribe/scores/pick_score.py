@@ -12,7 +12,9 @@ from functools import cached_property, lru_cache
 
 from PIL import Image
 
-from detailscribe.engines.weights import LOCAL_DIR, local_folder, located
+from detailscribe.engines.metric_weights import LOCAL_DIR
+from detailscribe.engines.weight_records import resolve_model_path
+from detailscribe.engines.weights import local_folder
 from detailscribe.errors import SetupError
 from detailscribe.scores.preparation import cropped
 
@@ -51,7 +53,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of the weights and the vocabulary loaded."""
-        from detailscribe.engines.weights import state_digest
+        from detailscribe.engines.metric_weights import state_digest
         from detailscribe.files.digests import digest
 
         return digest([state_digest(self._model.state_dict()), self._tokenizer.get_vocab()])
@@ -67,7 +69,7 @@ def load(parameters: dict) -> Scorer:
     Raises:
         SetupError: the model cannot be found, fetched or loaded.
     """
-    from detailscribe.engines.torch_setup import device  # before transformers
+    from detailscribe.engines.torch_setup import default_device  # before transformers
 
     from transformers import CLIPModel  # isort: skip
 
@@ -79,7 +81,7 @@ def load(parameters: dict) -> Scorer:
             f"{parameters['model']} could not be loaded ({first_line}): connect to the network once, or set `model` to "
             "local-dir:FOLDER"
         ) from error
-    return Scorer(model.float().eval().to(device()), _tokenizer(parameters), device())
+    return Scorer(model.float().eval().to(default_device()), _tokenizer(parameters), default_device())
 
 
 def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
@@ -102,7 +104,7 @@ def weights(parameters: dict) -> list[dict]:
 
 
 def _place(parameters: dict) -> str:
-    place = located(parameters["model"].removeprefix(LOCAL_DIR), parameters["revision"])
+    place = resolve_model_path(parameters["model"].removeprefix(LOCAL_DIR), parameters["revision"])
     return str(local_folder(place) or place)
 
 

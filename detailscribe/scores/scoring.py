@@ -10,6 +10,17 @@ from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
 from detailscribe.scores.fingerprints import FOLDER, fingerprint, recipe_of
+from detailscribe.scores.metric_facts import metric_code
+from detailscribe.study.study import Study
+
+STAGE = "score"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    metrics = study.config["metrics"]
+    return {f"score-{name}": {**entry, **metric_code(study, entry)} for name, entry in metrics.items()}
 
 
 def score_images(

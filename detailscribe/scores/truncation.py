@@ -4,6 +4,23 @@ from collections.abc import Callable
 
 from detailscribe.engines.weights import local_folder
 from detailscribe.scores import load_metric
+from detailscribe.scores.metric_facts import metric_code
+from detailscribe.study.study import Study
+
+STAGE = "truncation"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    metrics = study.config["metrics"]
+    readers = {
+        "image_model": {key: study.image_model[key] for key in ("path", "revision", "max_sequence_length")},
+        "metrics": {name: {**entry, **metric_code(study, entry)} for name, entry in metrics.items()},
+        "texts": [*study.config["rewriters"], *study.config["critics"]],
+    }
+    return {"truncation": readers}
+
 
 COLUMNS = ["id", "text", "reader", "tokens", "read"]
 SHARES_COLUMNS = ["text", "reader", "n", "cut", "cut_share", "read_share"]

@@ -1,41 +1,38 @@
-"""What a schema cannot say of a configuration: names that must exist, files that must be there, values that clash."""
+"""Validation of what a schema cannot express: names that must exist, files that must be there, conflicting values."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError
 
+if TYPE_CHECKING:
+    from detailscribe.study.study import Study
+
+# Names of folders and targets that no scenario may have.
 RESERVED = {
-    "tables",
-    "parameters",
-    "folders",
-    "all",
-    "default",
-    "fingerprints",
-    "report",
-    "verify",
-    "retry",
-    "prompts",
-    "weights",
-    "plan",
-    "preflight",
-}  # not for scenarios
+    *("all", "default", "fingerprints", "folders", "parameters", "plan", "preflight", "prompts", "report", "retry"),
+    *("tables", "verify", "weights"),
+}
 
 
-def check(study) -> None:
-    """Check the config of a `study.Study`.
+def check_study(study: Study) -> None:
+    """Check the configuration of a study.
 
     Raises:
-        InputError: names the key, the value and the way out.
+        InputError: names the key, the value and the remedy.
     """
     _check_names(study.config)
     _check_files(study)
     _check_steps(study.config)
     rows = [method.name for method in study.methods()]
-    makers = "critics, rewriters and external"
-    if twice := _twice(study.image_sets()):
-        raise InputError(f"{makers} make the image set {twice!r} twice; rename one")
-    if twice := _twice(rows):
-        raise InputError(f"{makers}: the tables have a row {twice!r} already; rename one")
+    groups = "critics, rewriters and external"
+    if duplicate := _duplicate(study.image_sets()):
+        raise InputError(f"{groups} make the image set {duplicate!r} twice; rename one")
+    if duplicate := _duplicate(rows):
+        raise InputError(f"{groups}: the tables have a row {duplicate!r} already; rename one")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
         raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
@@ -52,19 +49,19 @@ def _check_names(config: dict) -> None:
     for name, entry in config["judges"].items():
         _known(f"judges: {name}: scenario_templates", entry["scenario_templates"], config["scenarios"], "scenarios")
     judges = [f"judge-{name}" for name in config["judges"]]
-    asked = dict.fromkeys([*config["roles"], *judges, *config["external"]])
-    _known("refresh", config["refresh"], asked, "roles, judges (judge-NAME) and external")
+    known = dict.fromkeys([*config["roles"], *judges, *config["external"]])
+    _known("refresh", config["refresh"], known, "roles, judges (judge-NAME) and external")
     for group in ("roles", "external", "judges"):
         for name, entry in config[group].items():
             if "endpoint" in entry:
                 _known(f"{group}: {name}: endpoint", [entry["endpoint"]], config["endpoints"], "endpoints")
 
 
-def _check_files(study) -> None:
+def _check_files(study: Study) -> None:
     config = study.config
     for scenario in study.scenarios:
         if scenario in RESERVED:
-            raise InputError(f"scenarios: {scenario!r} is a name of the pipeline's own; choose another")
+            raise InputError(f"scenarios: {scenario!r} is a name that the pipeline uses itself; choose another")
         source = study.source(scenario)
         if not source.is_file() and not study.is_generated(scenario):
             raise InputError(f"scenarios: {scenario}: there is no file {source}; correct the path, or remove the line")
@@ -93,11 +90,11 @@ def _check_steps(config: dict) -> None:
             )
 
 
-def _known(key: str, values: list[str], known, where: str) -> None:
+def _known(key: str, values: Iterable[str], known: Iterable[str], where: str) -> None:
     for value in values:
         if value not in known:
             raise InputError(f"{key}: {value!r} is not one of {where}: {', '.join(sorted(known)) or 'none there'}")
 
 
-def _twice(names: list[str]) -> str | None:
+def _duplicate(names: list[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)

@@ -1,39 +1,39 @@
-"""Agreement: of raters among themselves, of two judges, and of a metric with people on pairs of images.
+"""Agreement coefficients: Krippendorff's alpha, weighted kappa, and preference agreement of a metric with people.
 
 Sources: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability; Cohen 1968 (weighted kappa).
 """
 
 import numpy as np
 
-LEVELS = ("nominal", "ordinal", "interval")
+LEVELS = ("nominal", "ordinal", "interval")  # of measurement
 
 
 def krippendorff_alpha(ratings: np.ndarray, level: str, weights: np.ndarray | None = None) -> float:
     """Krippendorff's alpha: 1 - observed / expected disagreement; 1 is perfect, 0 is chance, below 0 is worse.
 
     Args:
-        ratings: (units, raters), NaN for a mark that was not given; any numbers.
-        level: nominal, ordinal or interval: how far two values are apart.
-        weights: (units,), how often each unit counts, for a bootstrap; None for once.
+        ratings: (units, raters), NaN for a missing rating; any numbers.
+        level: nominal, ordinal or interval; decides the distance between two values.
+        weights: (units,), how often each unit counts in a bootstrap resample; None for once each.
 
     Returns:
-        NaN where no unit has two marks, or where all marks are the same.
+        NaN if no unit has two ratings, or if all ratings are equal.
     """
     values = np.unique(ratings[~np.isnan(ratings)])
     counts = (ratings[:, :, None] == values).sum(axis=1).astype(float)  # (units, values)
-    marks = counts.sum(axis=1)
-    pairable = marks > 1
-    counts, marks = counts[pairable], marks[pairable]
-    weight = np.ones(len(marks)) if weights is None else weights[pairable]
-    scale = (weight / (marks - 1))[:, None]
+    ratings_per_unit = counts.sum(axis=1)
+    pairable = ratings_per_unit > 1
+    counts, ratings_per_unit = counts[pairable], ratings_per_unit[pairable]
+    weight = np.ones(len(ratings_per_unit)) if weights is None else weights[pairable]
+    scale = (weight / (ratings_per_unit - 1))[:, None]
     coincidences = counts.T @ (counts * scale) - np.diag((counts * scale).sum(axis=0))
     totals = coincidences.sum(axis=1)
     total = totals.sum()
-    distance = _distances(values, totals, level)
-    expected = (np.outer(totals, totals) * distance).sum()
+    distances = _distances(values, totals, level)
+    expected = (np.outer(totals, totals) * distances).sum()
     if total <= 1 or expected == 0:
         return float("nan")
-    return float(1 - (total - 1) * (coincidences * distance).sum() / expected)
+    return float(1 - (total - 1) * (coincidences * distances).sum() / expected)
 
 
 def _distances(values: np.ndarray, totals: np.ndarray, level: str) -> np.ndarray:
@@ -41,16 +41,17 @@ def _distances(values: np.ndarray, totals: np.ndarray, level: str) -> np.ndarray
         return 1.0 - np.eye(len(values))
     if level == "interval":
         return (values[:, None] - values) ** 2
-    # Ordinal: marks given between the two values, half of the marks at either end.
-    middle = np.cumsum(totals) - totals / 2
-    return (middle[:, None] - middle) ** 2
+    # Ordinal: the number of ratings between the two values, counting half of those at either end.
+    midranks = np.cumsum(totals) - totals / 2
+    return (midranks[:, None] - midranks) ** 2
 
 
 def weighted_kappa(first: np.ndarray, second: np.ndarray, levels: np.ndarray) -> float:
-    """Cohen's kappa with quadratic weights of two columns of marks; NaN where chance alone leaves nothing to agree on.
+    """Cohen's kappa with quadratic weights, of two columns of ratings; NaN if no disagreement is expected by chance.
 
     Args:
-        first, second: (images,), each one of `levels`.
+        first, second: (images,), each value one of `levels`.
+        levels: (levels,), all possible ratings.
     """
     table = (first[:, None, None] == levels[:, None]) & (second[:, None, None] == levels)
     observed = table.sum(axis=0) / max(len(first), 1)
@@ -63,11 +64,11 @@ def weighted_kappa(first: np.ndarray, second: np.ndarray, levels: np.ndarray) ->
 def pair_hits(people: np.ndarray, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """How often a metric prefers the image that people prefer, over all pairs of images of the same prompt.
 
-    The rule for ties: a pair that people rate alike shows no preference and is left out; a pair that the metric scores
-    alike counts as half a hit, what a coin would get.
+    Ties: a pair that people rate equally expresses no preference and is excluded; a pair that the metric scores
+    equally counts as half a hit, the expectation of a random choice.
 
     Args:
-        people: (prompts, images), mean mark; NaN for an image that nobody rated, or that stands there twice.
+        people: (prompts, images), mean rating; NaN for an image without a rating, a duplicate, or padding.
         metric: (prompts, images).
 
     Returns:
@@ -76,12 +77,12 @@ def pair_hits(people: np.ndarray, metric: np.ndarray) -> tuple[np.ndarray, np.nd
     first, second = np.triu_indices(people.shape[1], k=1)
     preference = np.sign(np.round(people[:, first] - people[:, second], 9))
     choice = np.sign(metric[:, first] - metric[:, second])
-    seen = ~np.isnan(preference) & ~np.isnan(choice)
-    decided = seen & (preference != 0)
+    available = ~np.isnan(preference) & ~np.isnan(choice)
+    decided = available & (preference != 0)
     hits = np.where(choice == 0, 0.5, choice == preference)
     return (
         np.where(decided, hits, 0.0).sum(axis=1),
         decided.sum(axis=1),
-        (seen & (preference == 0)).sum(axis=1),
+        (available & (preference == 0)).sum(axis=1),
         (decided & (choice == 0)).sum(axis=1),
     )

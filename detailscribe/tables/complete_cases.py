@@ -1,49 +1,66 @@
-"""The cleaned dictionary: prompts with every image, and a line for everything that is missing and why."""
+"""Complete cases: the dictionary of prompts with every image, and the dropped rows with their reasons."""
 
-STAGES = ("decompose", "rewrite", "generate", "critique", "refine", "external", "select", "score")
+from detailscribe.study.study import Study
+
+STAGE = "clean"
+ALGORITHM = 1
 
 
-def clean(
-    records: list[dict], stages: list[tuple[str, str, list[dict]]], image_sets: dict[str, dict[str, dict]], picked: dict
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    return {"clean": {"stage_of": study.stage_by_image_set(), "metrics": study.metrics}}
+
+
+STAGE_ORDER = ("decompose", "rewrite", "generate", "critique", "refine", "external", "select", "score")
+DROPPED_COLUMNS = ["id", "topic", "stage", "image_set", "status", "reason"]
+
+
+def clean_dictionary(
+    records: list[dict],
+    stages: list[tuple[str, str, list[dict]]],
+    image_sets: dict[str, dict[str, dict]],
+    selected: dict[str, dict],
 ) -> tuple[list[dict], list[dict]]:
-    """Gather the study of one scenario.
+    """Separate the complete prompts of a scenario from the rows that are not ok.
 
     Args:
         records: Prompt records.
-        stages: (stage, name, rows) of every output; the name goes into `image_set` where a row names none.
-        image_sets: Manifest rows by id, by image set: what a complete prompt has one image of each of.
-        picked: Rows of the seed selection by id; its image goes under `multi_seed`.
+        stages: (stage, name, rows) of every output; the name is the `image_set` of rows that have none.
+        image_sets: Manifest rows by id, by image set; a complete prompt has an ok image in each set.
+        selected: Rows of the seed selection by id; the selected image is listed as `multi_seed`.
 
     Returns:
-        The dictionary, one row a complete prompt {id, topic, prompt, images}, and the dropped rows
-        {id, topic, stage, image_set, status, reason}, by prompt and then by stage.
+        The dictionary, one row per complete prompt {id, topic, prompt, images}, and the dropped rows with
+        DROPPED_COLUMNS, by prompt and then by stage.
     """
     dictionary, dropped = [], []
     problems: dict[str, list[dict]] = {record["id"]: [] for record in records}
-    for stage, name, rows in sorted(stages, key=lambda entry: STAGES.index(entry[0])):
+    for stage, name, rows in sorted(stages, key=lambda entry: STAGE_ORDER.index(entry[0])):
         for row in rows:
             if row["status"] != "ok" and row["id"] in problems:
-                place = row.get("image_set") or name
+                image_set = row.get("image_set") or name
                 reason = f"{name}: {row['reason']}" if stage == "score" else row["reason"]
                 problems[row["id"]].append(
-                    {"stage": stage, "image_set": place, "status": row["status"], "reason": reason}
+                    {"stage": stage, "image_set": image_set, "status": row["status"], "reason": reason}
                 )
     for record in records:
         id = record["id"]
         images = {name: rows[id]["file"] for name, rows in image_sets.items() if rows[id]["status"] == "ok"}
         if len(images) == len(image_sets):
-            if id in picked and picked[id]["status"] == "ok":
-                images["multi_seed"] = images[picked[id]["image_set"]]
+            if id in selected and selected[id]["status"] == "ok":
+                images["multi_seed"] = images[selected[id]["image_set"]]
             dictionary.append({**record, "images": images})
         dropped += [{"id": id, "topic": record["topic"], **problem} for problem in problems[id]]
     return dictionary, dropped
 
 
-def dropped_text(dropped: list[dict]) -> str:
-    """The dropped rows as a table with tabs; tabs and line ends inside a value become spaces, and a value that a
-    spreadsheet would take for a formula gets a `'` before it."""
-    columns = ["id", "topic", "stage", "image_set", "status", "reason"]
-    lines = [columns] + [[_cell(row[column]) for column in columns] for row in dropped]
+def dropped_tsv(dropped: list[dict]) -> str:
+    """The dropped rows as tab-separated text.
+
+    White space inside a value, tabs and line ends included, becomes single spaces. A value that a spreadsheet would
+    read as a formula gets a leading `'`.
+    """
+    lines = [DROPPED_COLUMNS] + [[_cell(row[column]) for column in DROPPED_COLUMNS] for row in dropped]
     return "".join("\t".join(line) + "\n" for line in lines)
 
 

@@ -9,6 +9,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from detailscribe.study.methods import denoising_steps_by_method
+from detailscribe.study.study import Study
+
+STAGE = "plot"
+ALGORITHM = 2
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    values = {
+        "notice": study.image_model["notice"],
+        "steps": denoising_steps_by_method(study),
+        "selector": study.config["seed_selector"],
+    }
+    return {"plot": values}
+
+
 # Okabe and Ito's palette, which colour-blind readers tell apart; where it carries meaning, the shapes differ too.
 BLUE, VERMILLION, GREEN, GREY, PALE = "#0072B2", "#D55E00", "#009E73", "#999999", "#BFD9EA"
 PLAIN = {"color": BLUE, "marker": "o", "label": "one image, or picked by another metric"}

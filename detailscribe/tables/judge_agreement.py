@@ -1,4 +1,4 @@
-"""Two judges on the same images: do they agree, on what scale, and do they rank the methods alike?"""
+"""Agreement between two judges on the same images: kappa, correlation, calibration, and the ranks of the methods."""
 
 from itertools import combinations
 
@@ -7,21 +7,21 @@ import pandas as pd
 from scipy import stats
 
 from detailscribe.tables.agreement import weighted_kappa
-from detailscribe.tables.score_table import Scores
+from detailscribe.tables.score_table import ScoreTable
 
-COLUMNS = ["first", "second", "statistic", "level", "n", "value", "low95", "high95"]
+JUDGE_COLUMNS = ["first", "second", "statistic", "level", "n", "value", "low95", "high95"]
 
 
-def bridge(scores: Scores, judges: list[str], table: pd.DataFrame, bootstrap: dict) -> pd.DataFrame:
-    """Rows with COLUMNS for each pair of judges; none for fewer than two.
+def judge_agreement(scores: ScoreTable, judges: list[str], table: pd.DataFrame, bootstrap: dict) -> pd.DataFrame:
+    """Rows with JUDGE_COLUMNS for each pair of judges; none for fewer than two.
 
-    weighted_kappa   quadratic weights, means of draws rounded to whole marks
+    weighted_kappa   quadratic weights, means of repeats rounded to whole ratings
     spearman         rank correlation over images
     mean_difference  second minus first
-    calibration      mean mark of the second where the first gives `level`
-    method_kendall   Kendall's tau-b of the two orders of the headline rows
+    calibration      mean rating of the second where the first gives `level`
+    method_kendall   Kendall's tau-b between the two rankings of the headline rows
     method_rank      rank of a method (`level`) under the second judge minus under the first; positive: it falls
-    same_winner      1 where both put the same method first, else 0
+    same_winner      1 if both rank the same method first, otherwise 0
 
     Intervals resample prompts with all their images; n counts images, or methods.
 
@@ -32,21 +32,23 @@ def bridge(scores: Scores, judges: list[str], table: pd.DataFrame, bootstrap: di
         bootstrap: `resamples` and `seed`.
     """
     image_sets = list(dict.fromkeys(scores.frame["image_set"]))
-    rows = []
-    for pair in combinations(judges, 2):
-        first, second = (scores.array(judge, image_sets) for judge in pair)
-        both = ~np.isnan(first) & ~np.isnan(second)
-        rows += [dict(zip(COLUMNS, (*pair, *row), strict=True)) for row in _images(first, second, both, bootstrap)]
-        rows += [dict(zip(COLUMNS, (*pair, *row), strict=True)) for row in _methods(table, pair)]
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64", "value": float, "low95": float, "high95": float})
+    rows: list[tuple] = []
+    for first_judge, second_judge in combinations(judges, 2):
+        first, second = (scores.array(judge, image_sets) for judge in (first_judge, second_judge))
+        statistics = _image_statistics(first, second, bootstrap) + _method_statistics(table, first_judge, second_judge)
+        rows += [(first_judge, second_judge, *row) for row in statistics]
+    types = {"n": "Int64", "value": float, "low95": float, "high95": float}
+    return pd.DataFrame(rows, columns=JUDGE_COLUMNS).astype(types)
 
 
-def _images(first: np.ndarray, second: np.ndarray, both: np.ndarray, bootstrap: dict) -> list[tuple]:
+def _image_statistics(first: np.ndarray, second: np.ndarray, bootstrap: dict) -> list[tuple]:
+    """Statistics over the images that both judges scored; each array is (prompts, images)."""
+    both = ~np.isnan(first) & ~np.isnan(second)
     levels = np.unique(np.rint(np.concatenate([first[both], second[both]])))
 
-    def all_statistics(prompts: np.ndarray) -> list[float]:
-        kept = both[prompts]
-        one, two = first[prompts][kept], second[prompts][kept]
+    def statistics_of(prompts: np.ndarray) -> list[float]:
+        scored = both[prompts]
+        one, two = first[prompts][scored], second[prompts][scored]
         rounded = np.rint(one), np.rint(two)
         varied = len(one) > 1 and np.ptp(one) > 0 and np.ptp(two) > 0
         return [
@@ -56,33 +58,34 @@ def _images(first: np.ndarray, second: np.ndarray, both: np.ndarray, bootstrap: 
             *(float(two[rounded[0] == level].mean()) if (rounded[0] == level).any() else np.nan for level in levels),
         ]
 
-    everyone = np.arange(len(first))
-    found = all_statistics(everyone)
+    prompts = np.arange(len(first))
+    values = statistics_of(prompts)
     generator = np.random.default_rng(bootstrap["seed"])
-    number = bootstrap["resamples"] if both.any(axis=1).sum() > 1 else 0
-    drawn = [all_statistics(generator.choice(everyone, len(everyone))) for _ in range(number)]
+    resamples = bootstrap["resamples"] if both.any(axis=1).sum() > 1 else 0
+    resampled = [statistics_of(generator.choice(prompts, len(prompts))) for _ in range(resamples)]
     names = ["weighted_kappa", "spearman", "mean_difference"] + ["calibration"] * len(levels)
     labels = ["", "", "", *(f"{level:g}" for level in levels)]
     counts = [both.sum()] * 3 + [(np.rint(first[both]) == level).sum() for level in levels]
     rows = []
-    for place, value in enumerate(found):
-        seen = [resample[place] for resample in drawn if not np.isnan(resample[place])]
-        low, high = np.quantile(seen, [0.025, 0.975]) if seen and not np.isnan(value) else (np.nan, np.nan)
-        rows.append((names[place], labels[place], int(counts[place]), value, float(low), float(high)))
+    for index, value in enumerate(values):
+        defined = [each[index] for each in resampled if not np.isnan(each[index])]
+        low, high = np.quantile(defined, [0.025, 0.975]) if defined and not np.isnan(value) else (np.nan, np.nan)
+        rows.append((names[index], labels[index], int(counts[index]), value, float(low), float(high)))
     return rows
 
 
-def _methods(table: pd.DataFrame, pair: tuple[str, str]) -> list[tuple]:
+def _method_statistics(table: pd.DataFrame, first: str, second: str) -> list[tuple]:
+    """How the two judges rank the methods that both have a mean for."""
     means = table[table["headline"]].pivot(index="method", columns="metric", values="mean")
-    both = means.reindex(columns=list(pair)).dropna()
+    both = means.reindex(columns=[first, second]).dropna()
     if len(both) < 2:
         return []
     ranks = both.rank(ascending=False, method="min")
-    tau = stats.kendalltau(*(both[judge] for judge in pair)).statistic
-    best = [set(both.index[ranks[judge] == 1]) for judge in pair]
-    fallen = ranks[pair[1]] - ranks[pair[0]]
+    tau = stats.kendalltau(both[first], both[second]).statistic
+    winners = [set(both.index[ranks[judge] == 1]) for judge in (first, second)]
+    shift = ranks[second] - ranks[first]
     return [
         ("method_kendall", "", len(both), float(tau), np.nan, np.nan),
-        ("same_winner", "", len(both), float(best[0] == best[1]), np.nan, np.nan),
-        *(("method_rank", method, len(both), float(fallen[method]), np.nan, np.nan) for method in both.index),
+        ("same_winner", "", len(both), float(winners[0] == winners[1]), np.nan, np.nan),
+        *(("method_rank", method, len(both), float(shift[method]), np.nan, np.nan) for method in both.index),
     ]

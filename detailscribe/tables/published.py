@@ -16,6 +16,31 @@ from detailscribe.errors import InputError
 
 if TYPE_CHECKING:  # every plan reads the numbers; only a comparison has a table
     import pandas as pd
+from detailscribe.study.interacting import PAPER_SCENARIOS
+from detailscribe.study.study import Study
+
+STAGE = "compare"
+ALGORITHM = 2
+PUBLISHED = "config/published.tsv"
+PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    judges = study.config["judges"].items()
+    hosted = study.config["external"].get("hosted", {}).get("model", PAPER_HOSTED)
+    return {
+        "compare": {
+            "published": read_published(study.resolve(PUBLISHED)),
+            # The paper's judges grade from 1 to 5; a yes or no is not comparable.
+            "judges": {f"judge-{name}": entry["model"] for name, entry in judges if entry["scale"] == "grade"},
+            # An imported folder may hold the paper's own images; another hosted model certainly makes others.
+            "replaced": {} if hosted == PAPER_HOSTED else {"hosted": hosted},
+            "miniature": bool(study.image_model["notice"]),
+            "whole": set(study.config["study"]) == PAPER_SCENARIOS,
+        }
+    }
+
 
 COLUMNS = [
     *("scenario", "method", "metric", "published", "version", "n_published"),

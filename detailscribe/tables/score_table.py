@@ -1,19 +1,22 @@
-"""Scores of a scenario, one row an image and metric: what every table is computed from, and a file of its own."""
+"""Score table of a scenario, one row per image and metric: the input of every other table, and the file scores.csv."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-COLUMNS = ["id", "stratum", "left_out", "image_set", "metric", "score", "status", "draws"]
+SCORE_COLUMNS = ["id", "stratum", "left_out", "image_set", "metric", "score", "status", "draws"]
 
 
-class Scores:
-    """Scores as arrays over the prompts of a scenario, or of several.
+class ScoreTable:
+    """Scores as arrays over the prompts of one scenario, or of several.
 
     Attributes:
+        frame: Rows with SCORE_COLUMNS.
         ids: Prompts, in the order of every array.
         metrics: Names.
-        strata: Stratum of each prompt; empty where the prompt file gives none.
-        left_out: Why a prompt has no place in the complete cases; empty for a complete one.
+        strata: Stratum of each prompt; empty if the prompt file has none.
+        drop_reasons: Why a prompt is not a complete case; empty for a complete one.
         complete: (prompts,) bool.
     """
 
@@ -21,15 +24,16 @@ class Scores:
         prompts = frame.drop_duplicates("id")
         self.frame = frame
         self.metrics = metrics
-        self.ids = list(prompts["id"])
-        self.strata = list(prompts["stratum"])
-        self.left_out = list(prompts["left_out"])
-        self.complete = np.array([not reason for reason in self.left_out], dtype=bool)
-        self._scores, self._status = {}, {}
+        self.ids: list[str] = list(prompts["id"])
+        self.strata: list[str] = list(prompts["stratum"])
+        self.drop_reasons: list[str] = list(prompts["left_out"])
+        self.complete = np.array([not reason for reason in self.drop_reasons], dtype=bool)
+        self._scores: dict[str, pd.DataFrame] = {}
+        self._status: dict[str, pd.DataFrame] = {}
         for metric, rows in frame.groupby("metric", sort=False):
             wide = rows.set_index(["id", "image_set"])[["score", "status"]].unstack("image_set").reindex(self.ids)
-            self._scores[metric] = wide["score"].astype(float)
-            self._status[metric] = wide["status"]
+            self._scores[str(metric)] = wide["score"].astype(float)
+            self._status[str(metric)] = wide["status"]
 
     def array(self, metric: str, image_sets: list[str]) -> np.ndarray:
         """(prompts, image sets), NaN for no score."""
@@ -37,8 +41,8 @@ class Scores:
             return np.full((len(self.ids), len(image_sets)), np.nan)
         return self._scores[metric].reindex(columns=image_sets).to_numpy(float)
 
-    def reason(self, prompt: int, metrics: list[str], image_sets: list[str]) -> str:
-        """Why the value of a prompt is missing: the first score of these that is not there, with its status."""
+    def missing_reason(self, prompt: int, metrics: list[str], image_sets: list[str]) -> str:
+        """Why a prompt's value is missing: the first of these scores that does not exist, with its status."""
         for metric in metrics:
             for image_set in image_sets:
                 status = self._status[metric][image_set].iloc[prompt] if self._has(metric, image_set) else np.nan
@@ -46,41 +50,43 @@ class Scores:
                     return f"{metric} {status if isinstance(status, str) else 'not run'}"
         return "unknown"
 
-    def extremes(self, metric: str) -> tuple[float, float]:
-        """Lowest and highest score of any image; NaN where there is none."""
+    def observed_range(self, metric: str) -> tuple[float, float]:
+        """Lowest and highest score of any image; NaN if there is none."""
         values = self._scores[metric].to_numpy() if metric in self._scores else np.array([np.nan])
-        seen = values[~np.isnan(values)]
-        return (float(seen.min()), float(seen.max())) if len(seen) else (np.nan, np.nan)
+        values = values[~np.isnan(values)]
+        return (float(values.min()), float(values.max())) if len(values) else (np.nan, np.nan)
 
-    def draws(self, metric: str, image_sets: list[str]) -> np.ndarray | None:
-        """(prompts, image sets, draws) of a judge that answered several times for each image, else None.
+    def repeats(self, metric: str, image_sets: list[str]) -> np.ndarray | None:
+        """(prompts, image sets, repeats) of a judge that answered several times per image; otherwise None.
 
-        A draw without an answer is NaN.
+        A repeat without a score is NaN.
         """
         rows = self.frame[(self.frame["metric"] == metric) & (self.frame["draws"] != "")]
-        drawn = {
+        texts = {
             (id, name): text.split() for id, name, text in rows[["id", "image_set", "draws"]].itertuples(index=False)
         }
-        number = max((len(values) for values in drawn.values()), default=0)
-        if number < 2:
+        count = max((len(values) for values in texts.values()), default=0)
+        if count < 2:
             return None
-        empty = ["nan"] * number
-        table = [[(drawn.get((id, name), []) + empty)[:number] for name in image_sets] for id in self.ids]
-        return np.array(table, dtype=float).reshape(len(self.ids), len(image_sets), number)
+        padding = ["nan"] * count
+        table = [[(texts.get((id, name), []) + padding)[:count] for name in image_sets] for id in self.ids]
+        return np.array(table, dtype=float).reshape(len(self.ids), len(image_sets), count)
 
-    def part(self, stratum: str) -> "Scores":
+    def of_stratum(self, stratum: str) -> "ScoreTable":
         """The prompts of one stratum."""
-        return Scores(self.frame[self.frame["stratum"] == stratum], self.metrics)
+        return ScoreTable(self.frame[self.frame["stratum"] == stratum], self.metrics)
 
     def _has(self, metric: str, image_set: str) -> bool:
         return metric in self._status and image_set in self._status[metric]
 
 
-def gather(prompts: list[dict], complete: set[str], dropped: list[dict], scores: dict[str, list[dict]]) -> pd.DataFrame:
-    """Rows with COLUMNS.
+def score_frame(
+    prompts: list[dict], complete: set[str], dropped: list[dict], scores: dict[str, list[dict]]
+) -> pd.DataFrame:
+    """Rows with SCORE_COLUMNS, for every prompt, metric and image set.
 
     Args:
-        prompts: Prompt records, with `stratum` where their file gives one.
+        prompts: Prompt records, with `stratum` if their file has one.
         complete: Ids of the prompts that have every image.
         dropped: Rows of dropped.tsv.
         scores: Score rows by metric.
@@ -88,31 +94,31 @@ def gather(prompts: list[dict], complete: set[str], dropped: list[dict], scores:
     reasons: dict[str, str] = {}
     for row in dropped:
         if row["id"] not in complete and row["stage"] not in ("score", "select"):
-            # The first is the root: a later stage is skipped because of it.
+            # The first is the root cause: later stages are skipped because of it.
             reasons.setdefault(row["id"], f"{row['image_set'] or row['stage']} {row['status']}")
-    found = {
+    by_image = {
         (row["id"], metric, row["image_set"]): (row["score"], row["status"], _draws_text(row.get("draws") or []))
         for metric, rows in scores.items()
         for row in rows
     }
-    image_sets = list(dict.fromkeys(image_set for _, _, image_set in found))
+    image_sets = list(dict.fromkeys(image_set for _, _, image_set in by_image))
     table = [
         (record["id"], record.get("stratum", ""), reasons.get(record["id"], ""), image_set, metric)
-        + found.get((record["id"], metric, image_set), (None, "not run", ""))
+        + by_image.get((record["id"], metric, image_set), (None, "not run", ""))
         for record in prompts
         for metric in scores
         for image_set in image_sets
     ]
-    return pd.DataFrame(table, columns=COLUMNS).astype({"score": float})
+    return pd.DataFrame(table, columns=SCORE_COLUMNS).astype({"score": float})
 
 
-def read(path) -> pd.DataFrame:
-    """The file that `gather` was written to."""
-    texts = {column: str for column in COLUMNS if column != "score"}
+def read_scores(path: str | Path) -> pd.DataFrame:
+    """Read a file that `score_frame` was written to (scores.csv)."""
+    texts = {column: str for column in SCORE_COLUMNS if column != "score"}
     frame = pd.read_csv(
         path, dtype=texts, keep_default_na=False, na_values={"score": [""]}, float_precision="round_trip"
     )
-    return frame[COLUMNS]
+    return frame[SCORE_COLUMNS]
 
 
 def _draws_text(draws: list[float | None]) -> str:

@@ -1,7 +1,8 @@
-"""Intervals, tests and effect sizes over prompts. Every array is (prompts,) or (prompts, columns); NaN = no value.
+"""Bootstrap intervals, paired tests, Holm correction and effect sizes over prompts.
 
-A prompt is the unit throughout: whatever belongs to one prompt is resampled, or changes its sign, together.
-What is undefined (a spread of one value, a test of none) is NaN, never 0.
+Every array is (prompts,) or (prompts, columns); NaN = no value. A prompt is the unit throughout: whatever belongs to
+one prompt is resampled, or changes its sign, together. What is undefined (a standard deviation of one value, a test of
+none) is NaN, never 0.
 """
 
 from functools import cache
@@ -10,19 +11,19 @@ import numpy as np
 from scipy import optimize, stats
 
 LEVEL = 0.95
-ALPHA, POWER = 0.05, 0.8  # of `detectable`
-POINTS = 2000  # at which `detectable` takes the distribution of a standard deviation
+ALPHA, POWER = 0.05, 0.8  # of `detectable_effect`
+POINTS = 2000  # at which `detectable_effect` evaluates the distribution of a standard deviation
 CHUNK = 1000  # resamples held in memory at once
-EXACT_UP_TO = 12  # prompts whose 2^n sign patterns are all tried
+EXACT_UP_TO = 12  # prompts; up to here all 2^n sign patterns are enumerated
 
 
-def intervals(
+def bootstrap_intervals(
     sums: np.ndarray, resamples: int, seed: int, counts: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """95 % bootstrap intervals of the means of columns, prompts resampled, the same ones for all columns.
+    """95 % bootstrap intervals of the means of columns; the same resampled prompts for all columns.
 
-    Expanded percentile intervals: the percentiles are moved outwards so far that the interval of normal data has the
-    width of Student's. Plain percentiles are too narrow for few prompts, by a tenth at ten.
+    Expanded percentile intervals: the percentiles are moved outwards so that the interval of normal data is as wide
+    as Student's. Plain percentiles are too narrow for few prompts, by a tenth at ten.
 
     Args:
         sums: (prompts, columns). What a prompt contributes; NaN leaves it out of that column.
@@ -40,42 +41,44 @@ def intervals(
     sums = np.nan_to_num(sums)
     prompts, columns = sums.shape
     low, high = np.full(columns, np.nan), np.full(columns, np.nan)
-    used = (counts > 0).sum(axis=0)
-    if prompts == 0 or not (used > 1).any():
+    sizes = (counts > 0).sum(axis=0)
+    if prompts == 0 or not (sizes > 1).any():
         return low, high
     generator = np.random.default_rng(seed)
-    means = []
+    chunks = []
     for start in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - start)
-        drawn = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=size).astype(float)
-        totals = drawn @ counts
-        means.append(np.divide(drawn @ sums, totals, out=np.full_like(totals, np.nan), where=totals > 0))
-    means = np.concatenate(means)
-    for number in np.unique(used[used > 1]):
-        of_size = used == number
-        tail = stats.norm.cdf(np.sqrt(number / (number - 1)) * stats.t.ppf((1 - LEVEL) / 2, number - 1))
-        low[of_size], high[of_size] = np.nanquantile(means[:, of_size], [tail, 1 - tail], axis=0, method="weibull")
+        weights = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=size).astype(float)
+        totals = weights @ counts
+        chunks.append(np.divide(weights @ sums, totals, out=np.full_like(totals, np.nan), where=totals > 0))
+    resampled = np.concatenate(chunks)
+    for n in np.unique(sizes[sizes > 1]):
+        of_size = sizes == n
+        tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - LEVEL) / 2, n - 1))
+        low[of_size], high[of_size] = np.nanquantile(resampled[:, of_size], [tail, 1 - tail], axis=0, method="weibull")
     return low, high
 
 
 def sign_flip_p(differences: np.ndarray, permutations: int, seed: int) -> np.ndarray:
     """Two-sided paired permutation test of a mean of zero: under the null each difference has either sign.
 
-    All sign patterns up to EXACT_UP_TO prompts, random ones beyond, the observed one counted in (Phipson and Smyth
+    All sign patterns up to EXACT_UP_TO prompts, random ones beyond, counting the observed one (Phipson and Smyth
     2010), so that p is never 0 and never too small.
 
     Args:
         differences: (prompts, columns); NaN leaves a prompt out of that column.
+        permutations: Number of random sign patterns.
+        seed: Of the patterns.
 
     Returns:
         p by column; NaN where no prompt has a difference.
     """
-    kept = np.nan_to_num(differences)
-    prompts, columns = kept.shape
+    filled = np.nan_to_num(differences)
+    prompts, columns = filled.shape
     if prompts == 0:
         return np.full(columns, np.nan)
-    observed = np.abs(kept.sum(axis=0))
-    slack = 1e-9 * np.abs(kept).sum(axis=0)  # sums of the same numbers in another order are equal
+    observed = np.abs(filled.sum(axis=0))
+    slack = 1e-9 * np.abs(filled).sum(axis=0)  # sums of the same numbers in another order are equal
     exact = prompts <= EXACT_UP_TO
     total = 2**prompts if exact else permutations
     generator = np.random.default_rng(seed)
@@ -86,7 +89,7 @@ def sign_flip_p(differences: np.ndarray, permutations: int, seed: int) -> np.nda
             patterns = np.arange(start, start + size)[:, None] >> np.arange(prompts) & 1
         else:
             patterns = generator.integers(0, 2, (size, prompts), dtype=np.int8)
-        extreme += (np.abs((2.0 * patterns - 1) @ kept) >= observed - slack).sum(axis=0)
+        extreme += (np.abs((2.0 * patterns - 1) @ filled) >= observed - slack).sum(axis=0)
     p = extreme / total if exact else (extreme + 1) / (total + 1)
     return np.where(np.isnan(differences).all(axis=0), np.nan, p)
 
@@ -104,7 +107,7 @@ def wilcoxon_p(differences: np.ndarray) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p values of one family; NaN is no member of it. Source: Holm 1979."""
+    """Holm's adjusted p values of one family; NaN is not a member of it. Source: Holm 1979."""
     p = np.asarray(p, dtype=float)
     adjusted = np.full(len(p), np.nan)
     order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
@@ -113,7 +116,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def spread(values: np.ndarray) -> np.ndarray:
+def std(values: np.ndarray) -> np.ndarray:
     """Standard deviation (n - 1) by column; NaN for fewer than two values."""
     counts = (~np.isnan(values)).sum(axis=0)
     centred = np.nan_to_num(values - means(values))
@@ -129,19 +132,20 @@ def means(values: np.ndarray) -> np.ndarray:
 
 
 @cache
-def detectable(n: int) -> float:
+def detectable_effect(n: int) -> float:
     """Smallest standardised difference dz that a two-sided paired t-test of n prompts finds with 80 % power at 5 %.
 
-    Not adjusted for the number of tests. NaN below two prompts. Times the standard deviation of the differences it is
-    in the metric's own units.
+    Not corrected for multiple tests. NaN below two prompts. Multiply by the standard deviation of the differences for
+    the metric's own units.
     """
     if n < 2:
         return float("nan")
     critical = stats.t.ppf(1 - ALPHA / 2, n - 1)
-    # scipy's noncentral t breaks down at few degrees of freedom: its normal part is averaged over the spread's instead.
-    spreads = np.sqrt(stats.chi2.ppf((np.arange(POINTS) + 0.5) / POINTS, n - 1) / (n - 1))
+    # scipy's noncentral t fails at few degrees of freedom. Average its normal part over the distribution of the
+    # standard deviation instead.
+    deviations = np.sqrt(stats.chi2.ppf((np.arange(POINTS) + 0.5) / POINTS, n - 1) / (n - 1))
 
-    def lacking(shift: float) -> float:
-        return stats.norm.cdf(shift - critical * spreads).mean() - POWER
+    def missing_power(shift: float) -> float:
+        return stats.norm.cdf(shift - critical * deviations).mean() - POWER
 
-    return float(optimize.brentq(lacking, 0, 10 * critical) / np.sqrt(n))
+    return float(optimize.brentq(missing_power, 0, 10 * critical) / np.sqrt(n))

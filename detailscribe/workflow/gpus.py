@@ -8,14 +8,12 @@ import contextlib
 import fcntl
 import os
 import re
-import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from detailscribe.errors import SetupError
+from detailscribe.files.user_tmp import user_tmp
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_S = 0.5
@@ -43,7 +41,7 @@ def one_gpu(say: Callable[[str], object], folder: Path | None = None) -> Iterato
     if len(cards) < 2 and (VISIBLE in os.environ or not cards):
         yield None
         return
-    with _take(cards, folder or _own_folder(), say) as name:
+    with _take(cards, folder or user_tmp("detailscribe-gpus"), say) as name:
         before = os.environ.get(VISIBLE)
         os.environ[VISIBLE] = name
         try:
@@ -98,12 +96,3 @@ def _take(cards: dict[str, str], folder: Path, say: Callable[[str], object]) -> 
                 say(f"waiting for a GPU: {len(files)} here, all taken by other jobs (--resources gpu={len(files)})")
                 told = True
             time.sleep(POLL_S)
-
-
-def _own_folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"detailscribe-gpus-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise SetupError(f"{folder} belongs to another user; remove it, or set TMPDIR to a folder of your own")
-    return folder

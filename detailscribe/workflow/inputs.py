@@ -1,34 +1,17 @@
-"""Readers of rule inputs: parameters, rows by id, manifests, outputs of all stages."""
+"""Readers of rule inputs: parameters, manifests with verified images, and the outputs of all stages."""
 
 import json
 from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.files.rows import read_rows
+from detailscribe.files.rows import MISSING_ROW, RowsById, read_rows, rows_by_id
 from detailscribe.images.image_set import is_intact
-
-LACKS = "{} has no row for {}: delete that file and run again; the work behind it is kept"
+from detailscribe.study.stages import STAGE_OF_FOLDER
 
 
 def parameters_of(snakemake) -> dict:
     """The stage's parameters, from the file that is an input of its rule."""
     return json.loads(Path(snakemake.input.parameters).read_text(encoding="utf-8"))
-
-
-class RowsById(dict):
-    """Rows of a file by id; asking for one that it lacks, because it was cut off or edited, names the file."""
-
-    def __init__(self, path: Path):
-        super().__init__((row["id"], row) for row in read_rows(path))
-        self._path = path
-
-    def __missing__(self, id: str):
-        raise SetupError(LACKS.format(self._path, id))
-
-
-def rows_by_id(path: str | Path) -> RowsById:
-    """Rows of a JSON lines file by id."""
-    return RowsById(Path(path))
 
 
 def image_set_of(manifest: str | Path) -> str:
@@ -40,50 +23,54 @@ def verified_images(manifest: str | Path, results: Path = Path("results")) -> Ro
     """Rows of a manifest by id, each with `path` (None where there is no image).
 
     Raises:
-        SetupError: a file is not as its row says, so that what is seen in it would count as seen in another image.
+        SetupError: an image's checksum differs from its row; what is seen in it would count as seen in another image.
     """
     rows = rows_by_id(manifest)
     for row in rows.values():
         row["path"] = results / row["file"] if row["file"] else None
         if row["path"] and not is_intact(results, row):
-            raise SetupError(f"{row['path']} is not as it was made: run `snakemake verify`, and then again")
+            raise SetupError(f"{row['path']} was changed since it was made: run `snakemake verify`, then run again")
     return rows
 
 
-def collect_stage_outputs(files: list[Path], stage_of: dict[str, str]) -> tuple[list, dict, dict]:
-    """Outputs of a scenario, as the cleaned dictionary takes them.
+def collect_stage_outputs(
+    files: list[Path], stage_by_image_set: dict[str, str]
+) -> tuple[list[tuple[str, str, list[dict]]], dict[str, dict[str, dict]], dict[str, dict]]:
+    """Rows of every stage of a scenario, as `complete_cases` takes them.
 
     Args:
-        files: Every output of every stage, `.../{folder}/{shard}.jsonl`.
-        stage_of: Stage of each image set by name.
+        files: Every output of rows, `.../{folder}/{shard}.jsonl` or `.../{folder}/{name}/{shard}.jsonl`.
+        stage_by_image_set: Stage of each image set by name.
 
     Returns:
-        (stage, name, rows) of each file, manifest rows by id by image set, and the picked seeds by id.
+        (stage, name, rows) of each file, manifest rows by id by image set, and the selected seeds by id.
     """
-    stages, manifests, picked = [], {}, {}
+    stages: list[tuple[str, str, list[dict]]] = []
+    manifests: dict[str, dict[str, dict]] = {}
+    selected: dict[str, dict] = {}
     for file in files:
-        name, kind = file.parent.name, file.parent.parent.name
-        rows = _read_complete(file, list(stage_of) if kind == "scores" else None)
-        if kind == "images":
+        name, folder = file.parent.name, file.parent.parent.name
+        if name in STAGE_OF_FOLDER:
+            name, folder = "", name
+        rows = _read_complete(file, list(stage_by_image_set) if folder == "scores" else None)
+        if folder == "images":
             manifests.setdefault(name, {}).update({row["id"]: row for row in rows})
-            stage = stage_of[name]
-        elif kind == "selections":
-            picked.update({row["id"]: row for row in rows})
-            stage = "select"
-        else:
-            stage = {"critiques": "critique", "rewrites": "rewrite", "scores": "score"}.get(kind, "decompose")
-        stages.append((stage, "" if stage == "decompose" else name, rows))
-    return stages, manifests, picked
+        elif folder == "selections":
+            selected.update({row["id"]: row for row in rows})
+        stages.append((stage_by_image_set[name] if folder == "images" else STAGE_OF_FOLDER[folder], name, rows))
+    return stages, manifests, selected
 
 
 def _read_complete(file: Path, image_sets: list[str] | None) -> list[dict]:
-    """Rows of a shard's output, with one for each prompt and, of scores, each image set: what a file that was cut off
-    lacks would else be missing in the tables without a word."""
+    """Rows of a shard's output, which must hold one per prompt and, of scores, per image set.
+
+    Otherwise rows lost from a truncated file would silently be missing from the tables.
+    """
     rows = read_rows(file)
-    folder = next(parent for parent in file.parents if (parent / "shards").is_dir())
-    there = {(row["id"], row["image_set"] if image_sets else None) for row in rows}
-    for record in read_rows(folder / "shards" / file.name):
+    scenario = next(parent for parent in file.parents if (parent / "shards").is_dir())
+    present = {(row["id"], row["image_set"] if image_sets else None) for row in rows}
+    for record in read_rows(scenario / "shards" / file.name):
         for image_set in image_sets or [None]:
-            if (record["id"], image_set) not in there:
-                raise SetupError(LACKS.format(file, " ".join(filter(None, [record["id"], image_set]))))
+            if (record["id"], image_set) not in present:
+                raise SetupError(MISSING_ROW.format(file, " ".join(filter(None, [record["id"], image_set]))))
     return rows

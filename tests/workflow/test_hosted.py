@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from detailscribe.llm.budget import read_spending
+from detailscribe.llm.spend_log import read_spending
 from tests.chat_server import ChatServer
 from tests.workflow.small_study import PROMPTS, merged
 from tests.workflow.test_chat_stages import on

@@ -10,7 +10,6 @@ from email.utils import formatdate
 
 import pytest
 
-from detailscribe.files.locked_file import LockedFile
 from detailscribe.llm import rate_limit
 from detailscribe.llm.rate_limit import Limit, back_off, retry_after
 
@@ -156,18 +155,3 @@ def test_back_off_doubles_with_jitter_up_to_a_bound():
         full = min(rate_limit.LONGEST_WAIT_S, rate_limit.FIRST_WAIT_S * 2**attempt)
         drawn = [back_off(attempt) for _ in range(50)]
         assert all(full / 2 <= each <= full for each in drawn) and len(set(drawn)) > 10
-
-
-def test_a_shared_value_survives_rubbish_and_a_shorter_value(tmp_path):
-    path = tmp_path / "x.json"
-    path.write_text("{torn")
-    file = LockedFile(path)
-    assert file.peek() == {}
-    with file.change() as value:
-        value["long"] = "x" * 100
-    with file.change() as value:
-        value["long"] = 1
-    assert file.peek() == {"long": 1}
-    assert file.hold(7) and not file.hold(7) and file.is_held(7)
-    file.release(7)
-    assert not file.is_held(7)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from detailscribe.errors import SetupError
-from detailscribe.llm.request import Request, image_kind
+from detailscribe.llm.request import Request, image_format
 from detailscribe.methods import reply_parsing
 from detailscribe.miniature import stand_in, world
 
@@ -134,7 +134,7 @@ def test_picture_is_a_png_that_depends_on_its_prompt(tmp_path):
     assert len(pictures) == 3
     assert stand_in.picture("a fox") in pictures
     (tmp_path / "x").write_bytes(stand_in.picture("a fox"))
-    assert image_kind((tmp_path / "x").read_bytes()) == "png"
+    assert image_format((tmp_path / "x").read_bytes()) == "png"
     assert Image.open(tmp_path / "x").size == (256, 256)
 
 

@@ -22,7 +22,7 @@ STORE = archive.STORE
 def recorded(folder, question, **answer) -> str:
     request = Request("critique", "here", "m", [{"role": "user", "content": question}], kind=answer.pop("kind", "chat"))
     given = {"status": "ok", "text": "<fine>", "usage": {"input_tokens": 1, "output_tokens": 1}, "served_model": "m"}
-    return exchange_store.record(folder / STORE, request, Answer(**given | answer), {}).digest
+    return exchange_store.record_answer(folder / STORE, request, Answer(**given | answer), {}).digest
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_an_archive_holds_the_studys_exchanges_and_unpacks_to_the_same(study, tm
     assert sum(name.endswith(".json") for name in found) == 5 and sum(name.endswith(".png") for name in found) == 1
     assert any("original-1" in name for name in found) is images
     archive.unpack(packed, other)
-    assert exchange_store.check(other / STORE) == []
+    assert exchange_store.damaged_exchanges(other / STORE) == []
     for name in found[1:]:
         assert (other / name).read_bytes() == (study / name).read_bytes()
     assert not list(other.glob(".unpacking*"))
@@ -81,7 +81,7 @@ def test_what_is_there_stays_and_what_is_damaged_is_replaced(study, tmp_path):
     ledger = other / "results/mine/ledgers/images/original-1/000-of-001.jsonl"
     Ledger(ledger).add({"id": "b", "key": "k2", "file": "g"})
     archive.unpack(packed, other)
-    assert exchange_store.check(other / STORE) == []
+    assert exchange_store.damaged_exchanges(other / STORE) == []
     assert {row["id"] for row in Ledger(ledger).rows()} == {"a", "b"}
 
 

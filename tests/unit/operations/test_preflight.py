@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from detailscribe.errors import InputError
-from detailscribe.llm.model_names import is_same_model, not_the_model, read_retirements
+from detailscribe.llm.model_names import is_same_model, model_mismatch, read_retirements
 from detailscribe.operations.preflight import check_models
 from tests.chat_server import ChatServer
 from tests.paths import REPOSITORY
@@ -40,8 +40,8 @@ def check(server, *models, mode="live", settings=SETTINGS, **changes):
 )
 def test_a_dated_snapshot_is_the_model_and_another_is_not(asked, served, same):
     assert is_same_model(asked, served) is same
-    assert (not_the_model(asked, served, {}) == "") is same
-    assert not_the_model(asked, served, {asked: [served]}) == ""
+    assert (model_mismatch(asked, served, {}) == "") is same
+    assert model_mismatch(asked, served, {asked: [served]}) == ""
 
 
 def test_a_model_that_is_there_needs_no_word():

@@ -19,7 +19,8 @@ from detailscribe.operations.verify import (
     verify_resources,
     verify_rows,
 )
-from detailscribe.prompts.interacting import SHA256, fetch
+from detailscribe.prompts.interacting import fetch_prompt_file
+from detailscribe.study.interacting import SHA256
 from detailscribe.scores.scoring import score_images
 from detailscribe.tables.complete_cases import clean, dropped_text
 
@@ -177,19 +178,19 @@ def test_interacting_files_are_checked_against_the_published_digest(tmp_path):
     name = "toy_data_001.jsonl"
     target = tmp_path / "resources" / name
     with pytest.raises(SetupError, match="no file"):
-        fetch(name, target, folder=str(tmp_path))
+        fetch_prompt_file(name, target, folder=str(tmp_path))
     (tmp_path / name).write_text("other")
     with pytest.raises(SetupError, match=SHA256[name]):
-        fetch(name, target, folder=str(tmp_path))
+        fetch_prompt_file(name, target, folder=str(tmp_path))
     with pytest.raises(SetupError, match="cannot download .*interacting_folder"):
-        fetch(name, target, address="http://127.0.0.1:9")
+        fetch_prompt_file(name, target, address="http://127.0.0.1:9")
     assert not list(target.parent.glob("*"))
 
 
 def test_a_right_interacting_file_is_taken(tmp_path, monkeypatch):
     (tmp_path / "toy_data_001.jsonl").write_text("{}")
     monkeypatch.setitem(SHA256, "toy_data_001.jsonl", file_sha256(tmp_path / "toy_data_001.jsonl"))
-    fetch("toy_data_001.jsonl", tmp_path / "out.jsonl", address=tmp_path.as_uri())
+    fetch_prompt_file("toy_data_001.jsonl", tmp_path / "out.jsonl", address=tmp_path.as_uri())
     assert (tmp_path / "out.jsonl").read_text() == "{}"
 
 

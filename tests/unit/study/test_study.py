@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from detailscribe.engines.weights import metric_identity
+from detailscribe.engines.metric_weights import metric_identity
 from detailscribe.errors import InputError
 from detailscribe.study.study import Study
 from tests.paths import REPOSITORY

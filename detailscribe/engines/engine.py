@@ -1,0 +1,59 @@
+"""Interface of an image engine: a loaded text-to-image model with the settings of a study."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import PIL.Image
+
+from detailscribe.errors import InputError
+
+NOT_FINITE = "the image has values that are not finite; fp16 overflows where bf16 and fp32 do not"
+
+
+class Engine(Protocol):
+    """What the generate and refine stages need from an image model."""
+
+    def prepare(self, texts: Iterable[str]) -> None:
+        """Encode the texts of the next images in advance, where the engine can."""
+
+    def generate(self, prompt: str, seed: int) -> PIL.Image.Image:
+        """Generate one image: RGB, `size_px` square.
+
+        Args:
+            prompt: Text of the image.
+            seed: Noise seed; noise is sampled on the CPU and therefore identical on every GPU.
+
+        Raises:
+            SetupError: the GPU has too little memory.
+            FloatingPointError: the image has values that are not finite.
+        """
+        ...
+
+    def refine(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict[int, PIL.Image.Image]:
+        """Generate the candidates of a refined prompt, one image per k.
+
+        Args:
+            prompt: p0, the condition of the first steps.
+            refined_prompt: p1, which replaces it.
+            seed: Noise seed of the initial image.
+            ks: Index of the step after which p1 replaces p0, so that k + 1 steps use p0; but 0 is a full run of p1,
+                as in the released code. Order is irrelevant.
+
+        Returns:
+            Images by k.
+
+        Raises:
+            InputError: a k outside the schedule.
+            SetupError, FloatingPointError: as `generate`.
+        """
+        ...
+
+
+def check_ks(ks: list[int], steps: int) -> None:
+    """Refuse a k outside the schedule.
+
+    Raises:
+        InputError: naming the first such k.
+    """
+    if wrong := [k for k in ks if not 0 <= k < steps]:
+        raise InputError(f"k must be from 0 to {steps - 1} with {steps} steps, got {wrong[0]}")

@@ -1,0 +1,142 @@
+"""Statistics of human ratings: means by method and selection, statistics per rater, inter-rater reliability.
+
+Intervals resample prompts together with all their ratings, because raters of a prompt see the same images.
+
+Source: stats_one_sheet of results_cleanup_and_preprocess.py in the released code, for the paper's selection.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from detailscribe.tables import significance
+from detailscribe.tables.agreement import LEVELS, krippendorff_alpha
+from detailscribe.tables.main_table import select, selections
+
+KEY_COLUMNS = ["method", "selection", "headline"]
+BEST_COLUMNS = ["best_alone", "best_shared", "best_rate"]
+RATER_COLUMNS = ["rater", "n", "missing", "mean", "sd", "spearman_with_others"]
+RELIABILITY_COLUMNS = ["statistic", "images", "raters", "value", "low95", "high95"]
+OTHERS = "by:other_raters"
+
+
+def mean_ratings(ratings: list[dict], methods: list[dict], bootstrap: dict, ties_win: bool = False) -> pd.DataFrame:
+    """Means over raters and prompts: each method under every selection of its images, the paper's first.
+
+    `oracle` is the best of the candidates by that rater's own ratings of the prompt, as the paper counts DetailScribe.
+    `by:other_raters` selects without that bias: the candidate with the highest mean of the prompt's other raters,
+    with this rater's rating.
+
+    Args:
+        ratings: Rows rater, id, image_set, rating.
+        methods: Rows: name, candidates.
+        bootstrap: `resamples` and `seed`.
+        ties_win: Whether a rating that equals another method's counts as a win, as in the released code.
+
+    Returns:
+        Rows with KEY_COLUMNS, n, prompts, mean, low95, high95, sd, se and BEST_COLUMNS; n counts ratings, one per rater
+        and prompt, and `best_*` those where the row was the best of all.
+    """
+    values_by_image = {(row["rater"], row["id"], row["image_set"]): row["rating"] for row in ratings}
+    pairs = list(dict.fromkeys((row["rater"], row["id"]) for row in ratings))
+    ids = [id for _, id in pairs]
+    keys, columns = [], []
+    for method in methods:
+        names = list(method["candidates"])
+        values = np.array([[values_by_image.get((*pair, name), np.nan) for name in names] for pair in pairs], float)
+        values = values.reshape(-1, len(names))
+        of_method = selections({**method, "headline": "oracle"}, "human", [])
+        if len(names) > 1:
+            of_method.insert(1, OTHERS)
+        for position, selection in enumerate(of_method):
+            keys.append((method["name"], selection, position == 0))
+            columns.append(select(values, selection, names, {"other_raters": _mean_of_others(values, ids)}))
+    table = pd.DataFrame(keys, columns=KEY_COLUMNS)
+    selected = np.array(columns).reshape(len(keys), len(pairs)).T
+    sums, counts = _by_prompt(selected, ids)
+    table["n"] = (~np.isnan(selected)).sum(axis=0)
+    table["prompts"] = (counts > 0).sum(axis=0)
+    table["mean"] = significance.means(selected)
+    table["low95"], table["high95"] = significance.intervals(sums, **bootstrap, counts=counts)
+    table["sd"] = significance.spread(selected)
+    table["se"] = table["sd"] / np.sqrt(table["n"].where(table["n"] > 0))
+    _add_best(table, selected, ties_win)
+    return table.astype({"best_alone": "Int64", "best_shared": "Int64"})
+
+
+def _add_best(table: pd.DataFrame, selected: np.ndarray, ties_win: bool) -> None:
+    """Add BEST_COLUMNS to the headline rows, over the pairs where all of these have a value."""
+    headline = table["headline"].to_numpy(bool)
+    complete = selected[:, headline]
+    complete = complete[~np.isnan(complete).any(axis=1)]
+    for name in BEST_COLUMNS:
+        table[name] = np.nan
+    if len(complete):
+        best = complete == complete.max(axis=1, keepdims=True)
+        alone = best & (best.sum(axis=1, keepdims=True) == 1)
+        counts = alone.sum(axis=0), (best & ~alone).sum(axis=0), (best if ties_win else alone).mean(axis=0)
+        table.loc[headline, BEST_COLUMNS] = np.array(counts, dtype=float).T
+
+
+def rater_statistics(ratings: list[dict], shown: dict[str, int]) -> pd.DataFrame:
+    """Rows with RATER_COLUMNS: each rater's ratings, and their rank correlation with the mean of the others.
+
+    Args:
+        ratings: Rows rater, id, image_set, rating.
+        shown: Number of images that each rater was shown.
+    """
+    by_image = _by_image(ratings)
+    rows = []
+    for rater, count in shown.items():
+        own = by_image[rater].dropna() if rater in by_image else pd.Series(dtype=float)
+        others = by_image.drop(columns=rater, errors="ignore").mean(axis=1).reindex(own.index)
+        both = others.notna()
+        varied = both.sum() > 1 and own[both].nunique() > 1 and others[both].nunique() > 1
+        correlation = float(stats.spearmanr(own[both], others[both]).statistic) if varied else np.nan
+        mean = own.mean() if len(own) else np.nan
+        rows.append((rater, len(own), count - len(own), mean, own.std() if len(own) > 1 else np.nan, correlation))
+    return pd.DataFrame(rows, columns=RATER_COLUMNS)
+
+
+def reliability(ratings: list[dict], bootstrap: dict) -> pd.DataFrame:
+    """Rows with RELIABILITY_COLUMNS: Krippendorff's alpha over the rated images, by level of measurement."""
+    by_image = _by_image(ratings)
+    values = by_image.to_numpy(float)
+    prompts = pd.factorize(by_image.index.get_level_values("id"))[0] if len(by_image) else np.array([], dtype=int)
+    count = prompts.max(initial=-1) + 1
+    generator = np.random.default_rng(bootstrap["seed"])
+    resamples = generator.multinomial(count, np.full(count, 1 / count), bootstrap["resamples"]) if count > 1 else []
+    rows = []
+    for level in LEVELS:
+        alphas = np.array([krippendorff_alpha(values, level, weights[prompts].astype(float)) for weights in resamples])
+        alphas = alphas[~np.isnan(alphas)]
+        low, high = np.quantile(alphas, [0.025, 0.975]) if len(alphas) else (np.nan, np.nan)
+        alpha = krippendorff_alpha(values, level) if values.size else np.nan
+        rows.append((f"alpha_{level}", len(by_image), by_image.shape[1], alpha, low, high))
+    return pd.DataFrame(rows, columns=RELIABILITY_COLUMNS)
+
+
+def _by_image(ratings: list[dict]) -> pd.DataFrame:
+    """One row per image, one column per rater."""
+    frame = pd.DataFrame(ratings, columns=["rater", "id", "image_set", "rating"])
+    return frame.pivot_table(index=["id", "image_set"], columns="rater", values="rating", sort=False)
+
+
+def _mean_of_others(values: np.ndarray, ids: list[str]) -> np.ndarray:
+    """(pairs, candidates): mean rating by the prompt's other raters; NaN where no other rater rated the image."""
+    prompts, number = pd.factorize(np.array(ids, dtype=object))[0], len(set(ids))
+    sums, counts = np.zeros((number, values.shape[1])), np.zeros((number, values.shape[1]))
+    np.add.at(sums, prompts, np.nan_to_num(values))
+    np.add.at(counts, prompts, ~np.isnan(values))
+    rest = counts[prompts] - ~np.isnan(values)
+    total = sums[prompts] - np.nan_to_num(values)
+    return np.divide(total, rest, out=np.full_like(values, np.nan), where=rest > 0)
+
+
+def _by_prompt(values: np.ndarray, ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Sums and counts of values by prompt, (prompts, columns); the sum of no value is NaN."""
+    prompts, number = pd.factorize(np.array(ids, dtype=object))[0], len(set(ids))
+    sums, counts = np.zeros((number, values.shape[1])), np.zeros((number, values.shape[1]))
+    np.add.at(sums, prompts, np.nan_to_num(values))
+    np.add.at(counts, prompts, ~np.isnan(values))
+    return np.where(counts > 0, sums, np.nan), counts

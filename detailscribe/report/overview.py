@@ -1,0 +1,85 @@
+"""Overview page of a report site: results, prompts to explore, missing results, tables, and facts of the run."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from detailscribe.files.atomic import write_if_changed
+from detailscribe.report import assets, explorer_data
+from detailscribe.report.templates import PAGES, page_template
+
+COPIED = ("site.css", "overview.js", "prompt.js")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Content of an overview besides its prompts.
+
+    Attributes:
+        title: Of the page.
+        notice: Warning at the top of every page; empty for none.
+        main: The main table with a scenario column.
+        tables: (title, caption, rows) of every table.
+        figures: (caption, SVG file) pairs.
+        dropped: Rows scenario, id, topic, stage, image_set, status, reason.
+        runs: Rows rule, jobs, seconds.
+        versions: Library versions by name.
+        commit: Of this code; empty where it is unknown.
+        config: The configuration as YAML text.
+    """
+
+    title: str
+    notice: str
+    main: pd.DataFrame
+    tables: list[tuple[str, str, pd.DataFrame]] = field(default_factory=list)
+    figures: list[tuple[str, Path]] = field(default_factory=list)
+    dropped: list[dict] = field(default_factory=list)
+    runs: list[dict] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str = ""
+    config: str = ""
+
+
+def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -> None:
+    """Write the overview of a site and its figures, styles, scripts and data.
+
+    Args:
+        data: Of `explorer_data`.
+        keep: The site's other files, relative to it; any further file is removed.
+    """
+    for name in COPIED:
+        write_if_changed(site / name, (PAGES / name).read_text(encoding="utf-8"))
+    figures = []
+    for number, (caption, path) in enumerate(overview.figures):
+        name = f"figures/{number}-{path.name}"
+        write_if_changed(site / name, path.read_text(encoding="utf-8"))
+        figures.append((caption, name))
+    explorer_data.write_explorer_data(site, data)
+    own = {*COPIED, "index.html", explorer_data.NAME, *(name for _, name in figures)}
+    assets.remove_other_files(site, keep | own)
+    reasons = Counter((row["stage"], row["image_set"], row["status"], row["reason"]) for row in overview.dropped)
+    page = page_template("overview.html.j2").render(
+        root="",
+        notice=overview.notice,
+        overview=overview,
+        figures=figures,
+        headlines=_headline_tables(overview.main),
+        reasons=reasons.most_common(),
+        data=data,
+    )
+    # Last and always: its mtime tells Snakemake that the site is complete.
+    (site / "index.html").write_text(page, encoding="utf-8")
+
+
+def _headline_tables(main: pd.DataFrame) -> list[tuple[str, list[str], dict[str, dict[str, dict]]]]:
+    """(scenario, metrics, {method: {metric: row}}) of the headline rows; `best` marks the highest mean of a metric."""
+    tables = []
+    for scenario, rows in main[main["headline"]].groupby("scenario", sort=False):
+        best = rows.groupby("metric")["mean"].transform("max") == rows["mean"]
+        cells: dict[str, dict[str, dict]] = {}
+        for row in rows.assign(best=best).to_dict("records"):
+            cells.setdefault(row["method"], {})[row["metric"]] = row
+        tables.append((str(scenario), list(dict.fromkeys(rows["metric"])), cells))
+    return tables

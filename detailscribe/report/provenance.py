@@ -1,0 +1,46 @@
+"""Provenance of a study for the report: commit, library versions, run times, configuration."""
+
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+
+def git_commit(folder: Path) -> str:
+    """The commit of the code in a folder, with `-dirty` appended where files differ; empty without git."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return completed.stdout.strip()
+
+
+def library_versions(rows: Iterable[dict]) -> dict[str, str]:
+    """Versions by library that made the images of manifest rows; several versions are joined by `and`."""
+    versions: dict[str, set[str]] = {}
+    for row in rows:
+        for library, version in (row.get("software") or {}).items():
+            if library != "source":  # of an imported image
+                versions.setdefault(library, set()).add(version)
+    return {name: " and ".join(sorted(found)) for name, found in sorted(versions.items())}
+
+
+def run_times(folder: Path, scenarios: Iterable[str]) -> list[dict]:
+    """Jobs and wall-clock seconds of each rule in these scenarios, from Snakemake's benchmark files."""
+    rows = []
+    for rule in sorted(path for path in folder.glob("*") if path.is_dir()):
+        files = [file for name in scenarios for file in (rule / name).rglob("*.tsv")]
+        if files:
+            seconds = sum(pd.read_csv(file, sep="\t", usecols=["s"])["s"].sum() for file in files)
+            rows.append({"rule": rule.name, "jobs": len(files), "seconds": float(seconds)})
+    return rows
+
+
+def public_config(config: dict) -> str:
+    """The configuration as YAML, without user names and passwords in URLs."""
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+    return re.sub(r"(\w://)[^/@\s]+@", r"\1", text)

@@ -1,0 +1,34 @@
+"""Report site of the study: the sites of its scenarios under one overview."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detailscribe.study.study import Study
+
+if TYPE_CHECKING:
+    from detailscribe.report.overview import Overview
+
+STAGE = "reports"
+ALGORITHM = 1
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    return {"reports": {"notice": study.image_model["notice"], "scenarios": study.config["study"]}}
+
+
+def write_study(site: Path, sites: dict[str, Path], overview: Overview) -> None:
+    """Write the site of a study from the sites of its scenarios, given by scenario."""
+    from detailscribe.report import assets, explorer_data
+    from detailscribe.report.overview import write_overview
+
+    keep = set()
+    for scenario, source in sites.items():
+        for path in (path for path in source.rglob("*") if path.is_file()):
+            name = f"{scenario}/{path.relative_to(source)}"
+            keep.add(name)
+            assets.link_or_copy(path, site / name)
+    parts = {scenario: explorer_data.read_explorer_data(source) for scenario, source in sites.items()}
+    write_overview(site, overview, explorer_data.pool_explorer_data(parts), keep)

@@ -1,0 +1,84 @@
+"""The stages of a study and the files that each writes per scenario: the one list that every other part reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from detailscribe.study.study import Study
+
+
+@dataclass(frozen=True)
+class RowFolder:
+    """A folder below results/{scenario}/ with one JSON lines file per shard, in it or in a folder per name.
+
+    Attributes:
+        folder: Name of the folder.
+        stage: Stage that writes it, as `dropped.tsv` names it. Image sets differ: `Study.stage_by_image_set`.
+        llm_stage: Stage of the model whose exchanges the rows name; empty where rows name none.
+    """
+
+    folder: str
+    stage: str
+    llm_stage: str = ""
+
+
+ROW_FOLDERS = (
+    RowFolder("decompositions", "decompose", "decompose"),
+    RowFolder("rewrites", "rewrite", "rewrite"),
+    RowFolder("noun_phrases", "phrases"),
+    RowFolder("images", "generate", "external"),
+    RowFolder("critiques", "critique", "critique"),
+    RowFolder("selections", "select"),
+    RowFolder("scores", "score", "judge"),
+)
+STAGE_OF_FOLDER = {each.folder: each.stage for each in ROW_FOLDERS}
+LLM_STAGE_OF_FOLDER = {each.folder: each.llm_stage for each in ROW_FOLDERS if each.llm_stage}
+
+# Stages of the rows in the order of the data: the order of `dropped.tsv`.
+ROW_STAGES = ("decompose", "rewrite", "generate", "critique", "refine", "external", "select", "score")
+# Stages of a scenario in the order of the data; each is a target {scenario}_{stage}.
+STAGES = ("decompose", "generate", "critique", "refine", "external", "score", "select", "tables", "report")
+# Stages that run only when they are asked for by name: people have to act before them.
+HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement")
+FIGURES = ("main", "bars", "wins", "compute")
+# Tables of a scenario that its report shows besides the main one.
+REPORT_TABLES = ("published", "strata", "optimism", "judges", "judge_repeats", "truncation_shares", "cost")
+
+
+def stage_outputs(study: Study, stage: str) -> list[str]:
+    """Files that a stage ends in, relative to results/{scenario}/, with `{shard}` where there is one per shard.
+
+    Raises:
+        KeyError: no such stage.
+    """
+    config, raters = study.config, study.config["human"]["raters"]
+    refined = [name for critic in config["critics"] for name in study.candidates(critic)]
+    patterns: dict[str, list[str]] = {
+        "decompose": ["decompositions/{shard}.jsonl"],
+        "generate": [
+            *(f"rewrites/{name}/{{shard}}.jsonl" for name in config["rewriters"]),
+            *(f"images/{name}/{{shard}}.jsonl" for name in [*study.originals(), *config["rewriters"]]),
+        ],
+        "critique": [f"critiques/{name}/{{shard}}.jsonl" for name in config["critics"]],
+        "refine": [f"images/{name}/{{shard}}.jsonl" for name in refined],
+        "external": [f"images/{name}/{{shard}}.jsonl" for name in config["external"]],
+        "score": [f"scores/{name}/{{shard}}.jsonl" for name in study.metrics],
+        "select": ["selections/multi_seed/{shard}.jsonl"] if study.candidates_of_method("multi_seed") else [],
+        "tables": [
+            *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
+            *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
+            *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares", "cost")),
+            *("tables/main.md", "tables/main.tex"),
+            *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
+        ],
+        "report": ["report/index.html"],
+        "human_sheets": [
+            "human/sheets/key.jsonl",
+            *(f"human/sheets/{rater}.{kind}" for rater in raters for kind in ("xlsx", "html")),
+        ],
+        "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
+        "human_agreement": ["human/agreement.csv", "human/agreement.svg", "human/agreement.png"],
+    }
+    return patterns[stage]

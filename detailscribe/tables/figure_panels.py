@@ -1,0 +1,96 @@
+"""Panels, error bars, legends and style that the figures share; the same values give the same bytes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette for colour-blind readers; where colour carries meaning, the shapes differ too.
+BLUE, VERMILLION, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#BFD9EA"
+PLAIN = {"color": BLUE, "marker": "o", "label": "one image, or picked by another metric"}
+BEST = {"color": VERMILLION, "marker": "D", "label": "best of several under the metric shown"}
+PANEL_IN = 2.7  # width of a panel in inches
+ROW_IN = 0.32  # height of a method's line in inches
+LETTERS_PER_IN = 12  # of the notice
+DPI = 200
+# Glyphs as outlines, so that the figure looks the same everywhere; a fixed salt for constant ids.
+STYLE: dict[str, Any] = {
+    "svg.hashsalt": "detailscribe",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.parse_math": False,  # a dollar in a notice is a dollar
+}
+
+
+def save(figure: Figure, path: Path, kind: str) -> None:
+    """Save a figure as `kind`, svg or png, without date and software version."""
+    figure.savefig(path, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
+
+
+def make_panels(
+    title: str, metrics: list[str], methods: list[str], notice: str, methods_on_y: bool = True
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with one panel per metric.
+
+    Args:
+        methods_on_y: Whether each method has a line, named on the shared y axis.
+    """
+    from matplotlib.figure import Figure
+
+    width = 1.6 + PANEL_IN * max(len(metrics), 1.2)
+    height = 1.3 + 0.18 * len(_wrapped(notice, width)) + max(ROW_IN * len(methods), 1)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.05)
+    figure.suptitle(title, fontweight="bold")
+    panels = figure.subplots(1, max(len(metrics), 1), sharey=methods_on_y, squeeze=False)[0]
+    if methods_on_y:
+        for panel in panels:
+            panel.set_ylim(len(methods) - 0.5, -0.5)
+            panel.grid(axis="x", color="0.9")
+            panel.set_axisbelow(True)
+            panel.tick_params(axis="y", length=0)
+            panel.spines[["top", "right", "left"]].set_visible(False)
+        panels[0].set_yticks(range(len(methods)), methods)
+    return figure, panels
+
+
+def add_error_bars(panel: Axes, means: pd.Series, rows: pd.DataFrame, style: dict) -> None:
+    """Means with their intervals `low95` and `high95`, one method per line."""
+    reach = [(means - rows["low95"]).clip(lower=0), (rows["high95"] - means).clip(lower=0)]
+    look = {"linestyle": "none", "capsize": 3, "markersize": 6}
+    panel.errorbar(means, range(len(means)), xerr=reach, **look, **style)
+
+
+def label_missing(panel: Axes, means: pd.Series) -> None:
+    """Write `no score` on the lines without a mean."""
+    for line, missing in enumerate(means.isna()):
+        if missing:
+            panel.text(0.5, line, "no score", transform=panel.get_yaxis_transform(), ha="center", va="center")
+
+
+def add_legend(figure: Figure, panel: Axes, notice: str, columns: int) -> None:
+    """The legend of a panel below the figure, with the notice as its title."""
+    handles, labels = panel.get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    legend.set_title("\n".join(_wrapped(notice, figure.get_figwidth())))  # the layout reserves room for it
+    legend.get_title().set(color="#B45309", multialignment="center")
+
+
+def count_label(n: pd.Series) -> str:
+    """`n = 6`, or `n = 0 to 6` if the counts differ."""
+    n = n.dropna()
+    if not len(n):
+        return "n = 0"
+    return f"n = {n.min():.0f}" if n.min() == n.max() else f"n = {n.min():.0f} to {n.max():.0f}"
+
+
+def _wrapped(text: str, width_in: float) -> list[str]:
+    return textwrap.wrap(text, int(width_in * LETTERS_PER_IN), break_on_hyphens=False)

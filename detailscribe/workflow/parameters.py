@@ -1,0 +1,38 @@
+"""Parameters of every stage, each from the module that owns the stage."""
+
+from types import ModuleType
+
+from detailscribe import miniature
+from detailscribe.human import agreement, assignment, released
+from detailscribe.human import tables as human_tables
+from detailscribe.images import image_set
+from detailscribe.methods import critique, decompose, external, generate, refine, rewrite, select
+from detailscribe.operations import costs
+from detailscribe.prompts import noun_phrases, writing
+from detailscribe.report import scenario_site, study_site
+from detailscribe.scores import judge, model_weights, scoring, truncation
+from detailscribe.study.study import Study
+from detailscribe.tables import complete_cases, figures, judge_repeats, main_table, pooled, published
+
+# The owner of each stage defines STAGE (its name), ALGORITHM (a number that is raised when a change of the code changes
+# results) and parameters(study).
+STAGE_OWNERS: tuple[ModuleType, ...] = (
+    *(miniature, model_weights, writing, noun_phrases),
+    *(decompose, generate, critique, rewrite, refine, external, image_set),
+    *(scoring, judge, truncation, select),
+    *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
+    *(assignment, human_tables, agreement, released),
+    *(scenario_site, study_site),
+)
+
+
+def stage_parameters(study: Study) -> dict[str, dict]:
+    """Everything that decides the results of each stage, by the name of its file in results/parameters/.
+
+    Endpoint addresses, rate limits and the number of shards are in none of them: they change no result.
+    """
+    return {
+        name: {"stage": owner.STAGE, "algorithm": owner.ALGORITHM, **values}
+        for owner in STAGE_OWNERS
+        for name, values in owner.parameters(study).items()
+    }

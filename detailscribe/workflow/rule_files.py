@@ -1,0 +1,155 @@
+"""Files that rules declare: input functions and the outputs of each stage, as paths of a study."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from detailscribe.scores.metric_facts import environment_of, reads_phrases
+from detailscribe.scores.model_weights import hub_weights, model_folders
+from detailscribe.study.stages import FIGURES, HUMAN_STAGES, REPORT_TABLES, STAGES, stage_outputs
+from detailscribe.study.study import MINIATURE, Study
+from detailscribe.workflow.watched import watched_folders, watched_tables
+
+InputFunction = Callable[..., list[str]]  # of the wildcards of a job
+
+
+class RuleFiles:
+    """Paths of a study's files, for the rules.
+
+    Args:
+        study: The study.
+        folder: The workflow's own folder.
+    """
+
+    stages = STAGES
+    human_stages = HUMAN_STAGES
+    figures = FIGURES
+    report_tables = REPORT_TABLES
+
+    def __init__(self, study: Study, folder: Path):
+        self._study = study
+        self.captions = [str(path) for path in sorted((folder / "rules" / "captions").glob("*.rst"))]
+        self.known_models = str(folder / "config" / "models.tsv")
+
+    # ---- outputs -----------------------------------------------------------------------------------------------
+
+    def of_stage(self, scenario: str, stage: str) -> list[str]:
+        """Every file that a stage of a scenario ends in."""
+        return self.per_shard(scenario, stage_outputs(self._study, stage))
+
+    def of_all_stages(self, scenario: str) -> list[str]:
+        """Every file of a scenario that needs nobody's rating."""
+        return [file for stage in STAGES for file in self.of_stage(scenario, stage)]
+
+    def rows_of(self, scenario: str) -> list[str]:
+        """Every file of rows that the dictionary and the dropped rows are made from."""
+        return [file for stage in STAGES[: STAGES.index("tables")] for file in self.of_stage(scenario, stage)]
+
+    def per_shard(self, scenario: str, patterns: Iterable[str]) -> list[str]:
+        """Paths of patterns below results/{scenario}/, `{shard}` replaced by each shard of the scenario."""
+        shards = self._study.shards(scenario)
+        return [
+            f"results/{scenario}/{pattern}".replace("{shard}", shard)
+            for pattern in patterns
+            for shard in (shards if "{shard}" in pattern else [""])
+        ]
+
+    def manifests(self, scenario: str) -> list[str]:
+        """Manifests of every image set of a scenario."""
+        return self.per_shard(scenario, [f"images/{name}/{{shard}}.jsonl" for name in self._study.image_sets()])
+
+    def rewrites(self, scenario: str) -> list[str]:
+        """Rewritten prompts of a scenario."""
+        names = self._study.config["rewriters"]
+        return self.per_shard(scenario, [f"rewrites/{name}/{{shard}}.jsonl" for name in names])
+
+    def judge_scores(self, scenario: str) -> list[str]:
+        """Scores of every judge of a scenario."""
+        return self.per_shard(scenario, [f"scores/{judge}/{{shard}}.jsonl" for judge in self._study.judges])
+
+    def noun_phrases(self, scenario: str) -> list[str]:
+        """Noun phrases of a scenario, if a metric reads them."""
+        wanted = any(reads_phrases(self._study, metric) for metric in self._study.config["metrics"])
+        return self.per_shard(scenario, ["noun_phrases/{shard}.jsonl"]) if wanted else []
+
+    # ---- input functions ---------------------------------------------------------------------------------------
+
+    def image_folder(self, *image_sets: str) -> InputFunction:
+        """Input function: the folders of a shard's images in these image sets, those that exist.
+
+        A file deleted from a folder makes it newer than its manifest, and the job runs again.
+        """
+
+        def folders(wildcards) -> list[str]:
+            names = [image_set.format(**wildcards) for image_set in image_sets]
+            paths = [f"results/{wildcards.scenario}/images/{name}/{wildcards.shard}" for name in names]
+            return [path for path in paths if Path(path).is_dir()]
+
+        return folders
+
+    def generation_parameters(self, wildcards) -> str:
+        """Parameter file of an image set that is generated from text."""
+        return f"results/parameters/generate-{wildcards.image_set.removeprefix('original-')}.json"
+
+    def text_of_image_set(self, wildcards) -> str | list[str]:
+        """The rewritten prompts of an image set that is generated from them; none for an initial image."""
+        name = wildcards.image_set
+        rewritten = f"results/{wildcards.scenario}/rewrites/{name}/{wildcards.shard}.jsonl"
+        return rewritten if name in self._study.config["rewriters"] else []
+
+    def decompositions_of_critic(self, wildcards) -> str | list[str]:
+        """The decompositions, for a critic that is shown them."""
+        path = f"results/{wildcards.scenario}/decompositions/{wildcards.shard}.jsonl"
+        return path if self._study.config["critics"][wildcards.critic]["decomposition"] else []
+
+    def phrases_of_metric(self, wildcards) -> list[str]:
+        """The noun phrases of a shard, for a metric that reads them."""
+        path = f"results/{wildcards.scenario}/noun_phrases/{wildcards.shard}.jsonl"
+        return [path] if reads_phrases(self._study, wildcards.metric) else []
+
+    def texts_of_scenario(self, wildcards) -> list[str]:
+        """Rewritten and refined prompts of a scenario."""
+        critiques = [f"critiques/{name}/{{shard}}.jsonl" for name in self._study.config["critics"]]
+        return [*self.rewrites(wildcards.scenario), *self.per_shard(wildcards.scenario, critiques)]
+
+    def filled_sheets(self, wildcards) -> list[str]:
+        """Each rater's ratings: the table that the rating page exported if there is one, otherwise the workbook."""
+        human = self._study.config["human"]
+        files = [f"{human['ratings_folder']}/{wildcards.scenario}/{rater}" for rater in human["raters"]]
+        return [f"{file}.csv" if Path(f"{file}.csv").is_file() else f"{file}.xlsx" for file in files]
+
+    def ratings(self, wildcards) -> list[str]:
+        """The ratings of a scenario, if people have given some."""
+        path = f"results/{wildcards.scenario}/human/ratings.csv"
+        return [path] if Path(path).exists() else []
+
+    # ---- weights and watched files -----------------------------------------------------------------------------
+
+    def weights(self, name: str) -> list[str]:
+        """Files that stand for a model's weights: fetched or built by a rule, or the listing of the user's folder.
+
+        Args:
+            name: `model` for the image model, `score-{metric}` for a metric.
+        """
+        if name in hub_weights(self._study):
+            return [f"results/weights/{name}.json"]
+        built = model_folders(self._study).get(name, "").startswith(f"{MINIATURE}/")
+        return [f"{MINIATURE}/digests.json"] if built else self.listing(name)
+
+    def all_weights(self) -> list[str]:
+        """Files that stand for the weights of every model of the study."""
+        names = dict.fromkeys([*hub_weights(self._study), *model_folders(self._study)])
+        return sorted({file for name in names for file in self.weights(name)})
+
+    def reader_weights(self) -> list[str]:
+        """Files that stand for the weights in folders, whose tokenizers count tokens."""
+        return sorted({file for name in model_folders(self._study) for file in self.weights(name)})
+
+    def listing(self, name: str) -> list[str]:
+        """The listing of a watched folder or table, which is rewritten when one of its files changes."""
+        watched = {**watched_folders(self._study), **watched_tables(self._study)}
+        return [f"results/folders/{name}.json"] if name in watched else []
+
+    def metrics_of_environment(self, environment: str) -> str:
+        """Pattern of the metrics that run in an environment of envs/."""
+        names = [name for name in self._study.config["metrics"] if environment_of(self._study, name) == environment]
+        return "|".join([*names, "none"])

@@ -1,0 +1,115 @@
+"""Start of a run: validation of the configuration, the lock of results/, and the files that the graph starts from."""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+from detailscribe.errors import InputError, SetupError
+from detailscribe.study.study import Study
+from detailscribe.workflow.run_lock import is_dry_run, lock
+
+# Groups of the config whose entries a second config file removes with null.
+REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges")
+# Rules that send requests to models: the stage of each, and the wildcard that names the entry.
+LLM_RULES = {
+    "decompose_prompts": ("decompose", None),
+    "critique_images": ("critique", "critic"),
+    "rewrite_prompts": ("rewrite", "rewriter"),
+    "gather_external": ("external", "external"),
+    "judge_images": ("judge", "judge"),
+    "write_prompts": ("write", None),
+}
+
+
+class Run:
+    """A parsed Snakefile: the study that it describes, and whether this process may run it.
+
+    Args:
+        config: Snakemake's configuration; entries that are null are removed from it.
+        folder: The workflow's own folder.
+        arguments: Arguments of the command line.
+        is_main_process: Only the process that plans writes the files that the graph starts from; a job's never does.
+
+    Raises:
+        WorkflowError: the configuration is invalid, or results/ cannot be written.
+    """
+
+    def __init__(self, config: dict, folder: Path, arguments: list[str], is_main_process: bool):
+        from snakemake.exceptions import WorkflowError
+        from snakemake.utils import validate
+
+        remove_null_entries(config)
+        validate(config, str(folder / "config" / "config.schema.yaml"), set_default=False)
+        self._is_main_process, dry_run = is_main_process, is_dry_run(arguments)
+        self._lock = None
+        try:
+            self.study = Study(config, folder)
+            if is_main_process:
+                self._lock = lock(wait_for_jobs=not dry_run)
+            if self._lock:
+                from detailscribe.workflow.prepare import prepare  # imports every stage, which a job need not do
+
+                prepare(self.study, move=not dry_run)
+        except (InputError, SetupError) as error:
+            raise WorkflowError(str(error)) from error
+        except OSError as error:
+            raise WorkflowError(
+                f"cannot write below results/ ({error}); make room, correct its permissions, or use --directory"
+            ) from error
+
+    def before_jobs(self, jobs) -> None:
+        """Refuse to start beside another run, and check the models that the jobs will use.
+
+        Args:
+            jobs: Snakemake's jobs that are to run.
+
+        Raises:
+            WorkflowError: another run uses results/, or a model is not available.
+        """
+        from snakemake.exceptions import WorkflowError
+
+        if not self._is_main_process:
+            return
+        if not self._lock:
+            raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
+        notes, problems = check_models_of_jobs(
+            self.study, [(job.rule.name, dict(job.wildcards.items())) for job in jobs]
+        )
+        for note in notes:
+            print(f"Preflight: {note}", file=sys.stderr)
+        if problems:
+            raise WorkflowError("Preflight: " + " ".join(problems))
+
+
+def remove_null_entries(config: dict) -> None:
+    """Remove entries that a second config file sets to null, in place."""
+    for group in REMOVABLE:
+        if isinstance(config.get(group), dict):
+            config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
+
+
+def check_models_of_jobs(study: Study, jobs: list[tuple[str, dict]]) -> tuple[list[str], list[str]]:
+    """Check the models that some jobs will use.
+
+    Args:
+        jobs: Rule name and wildcards of each job.
+
+    Returns:
+        Notes and problems, as messages. Both are empty where no job sends a request over the network.
+    """
+    requested = set()
+    for rule, wildcards in jobs:
+        if rule in LLM_RULES:
+            stage, wildcard = LLM_RULES[rule]
+            requested.add(study.endpoint_and_model(stage, wildcards[wildcard] if wildcard else ""))
+    pairs = sorted(filter(None, requested))
+    config = study.config
+    if all(config["endpoints"][endpoint]["kind"] == "offline" for endpoint, _ in pairs):
+        return [], []
+    from detailscribe.llm.model_names import read_retirements
+    from detailscribe.operations.preflight import check_models
+
+    retirements = read_retirements(study.folder / "config" / "models.tsv")
+    settings = config["endpoints"], config["exchanges"], config["preflight"]
+    findings = check_models(pairs, *settings, retirements, date.today())
+    return findings.notes, findings.problems

@@ -1,0 +1,151 @@
+"""Source code behind the results of each stage: digests, and the record of those that gave the present results.
+
+    make record-stages        (python -m tests.stage_sources) records the sources as they are now
+
+A stage's sources are the module that owns it, the scripts of the rules that read its parameters, and what these import
+from the package, without the rooms that only carry (language model transport, Snakemake harness, names of the study).
+Comments, docstrings and blank lines do not count.
+"""
+
+import ast
+import hashlib
+import importlib
+import io
+import json
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from detailscribe.scores import NEEDED
+from detailscribe.workflow.parameters import STAGE_OWNERS
+from tests.paths import REPOSITORY
+
+RECORD = REPOSITORY / "tests" / "stage_sources.json"
+CARRYING_ROOMS = ("llm", "operations", "study", "workflow")  # change no result, or show in parameter files
+BUT = ("llm/request.py", "llm/prices.py")  # digests of requests, and the costs in tables
+
+
+def stages() -> dict[str, tuple[int, list[str]]]:
+    """ALGORITHM and source files (relative to the repository) of each stage and of each metric."""
+    found = {}
+    for owner in STAGE_OWNERS:
+        roots = [_path(owner.__name__), *_scripts(owner.STAGE)]
+        found[owner.STAGE] = owner.ALGORITHM, sorted(_reachable(roots))
+    for file in sorted((REPOSITORY / "detailscribe" / "scores").glob("*.py")):
+        metric = importlib.import_module(f"detailscribe.scores.{file.stem}" if file.stem != "__init__" else "json")
+        if all(hasattr(metric, name) for name in NEEDED):
+            found[f"metric {file.stem}"] = metric.ALGORITHM, sorted(_reachable([_path(metric.__name__)]))
+    return found
+
+
+def problems(record: dict, present: dict[str, tuple[int, list[str]]] | None = None) -> list[str]:
+    """A message for each stage whose sources differ from the record."""
+    found = []
+    for stage, (algorithm, files) in (present or stages()).items():
+        changed = [file for file in files if record["sources"].get(file) != source_digest(file)]
+        if algorithm != record["algorithms"].get(stage):
+            found.append(
+                f"{stage}: ALGORITHM is {algorithm}, recorded is {record['algorithms'].get(stage)}: give the reason in "
+                "CHANGELOG.md and run `make record-stages`"
+            )
+        elif changed:
+            found.append(
+                f"{stage}: the code behind its results changed ({', '.join(changed)}) and ALGORITHM is still "
+                f"{algorithm}. If results can differ, raise ALGORITHM of the stage and give the reason in CHANGELOG.md. "
+                "If they are the same bytes, show that with a run before and after. Then run `make record-stages`"
+            )
+    return found
+
+
+def record() -> dict:
+    """The record of the sources as they are now."""
+    present = stages()
+    files = sorted({file for _, files in present.values() for file in files})
+    return {
+        "algorithms": {stage: algorithm for stage, (algorithm, _) in present.items()},
+        "sources": {file: source_digest(file) for file in files},
+    }
+
+
+@cache
+def source_digest(file: str) -> str:
+    """First 16 hex characters of the SHA-256 of a file's code without comments, docstrings and blank lines."""
+    return hashlib.sha256(code_of((REPOSITORY / file).read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+
+
+def code_of(text: str) -> str:
+    """Python source without comments, docstrings and blank lines."""
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                for number in range(first.lineno - 1, first.end_lineno):
+                    lines[number] = ""
+    kept = "\n".join(lines)
+    for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
+        row = token.start[0] - 1
+        if token.type == tokenize.COMMENT and lines[row]:
+            lines[row] = lines[row][: token.start[1]]
+    kept = "\n".join(line.rstrip() for line in lines if line.strip())
+    return kept
+
+
+def _scripts(stage: str) -> list[str]:
+    """Scripts of the rules that read the parameters of a stage."""
+    found = set()
+    for rules in (REPOSITORY / "rules").glob("*.smk"):
+        for block in re.split(r"^\s*rule\b", rules.read_text(encoding="utf-8"), flags=re.M):
+            reads = set(re.findall(r"results/parameters/([a-z_]+)", block))
+            if "generation_parameters" in block:
+                reads.add("generate")
+            if stage in reads:
+                found |= {f"scripts/{name}.py" for name in re.findall(r"scripts/(\w+)\.py", block)}
+    return sorted(found)
+
+
+def _reachable(roots: list[str]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += [other for other in _imports(file) if other in BUT_PATHS or _room(other) not in CARRYING_ROOMS]
+    return seen
+
+
+BUT_PATHS = {f"detailscribe/{file}" for file in BUT}
+
+
+def _room(file: str) -> str:
+    return Path(file).parts[1]
+
+
+def _path(module: str) -> str:
+    path = module.replace(".", "/")
+    return f"{path}/__init__.py" if (REPOSITORY / path).is_dir() else f"{path}.py"
+
+
+def _imports(file: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("detailscribe"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("detailscribe.")]
+        for path in map(_path, names):
+            if (REPOSITORY / path).is_file() and path != "detailscribe/__init__.py":
+                yield path
+
+
+def main() -> None:
+    """Write the record."""
+    RECORD.write_text(json.dumps(record(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
