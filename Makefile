@@ -1,12 +1,13 @@
-# All make targets of the README; each runs its own set-up. PYTHON must be 3.11 or newer.
+# The make targets of README.md and CONTRIBUTING.md; each runs its own set-up. PYTHON must be 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
-CORES ?= $(shell nproc 2>/dev/null || echo 2)
+# The cores that this shell may use. nproc otherwise obeys OpenMP's variables, which limit the threads of a process.
+CORES ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 SNAKEMAKE := $(BIN)/snakemake
 # One thread per process: the tiny models run faster that way, and concurrent jobs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow test-slurm faults miniature gc lint format pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
+.PHONY: setup demo test test-slow test-slurm faults miniature gc lint format record-stages pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -20,12 +21,15 @@ demo: setup
 	@$(SNAKEMAKE) demo results/tables/main.csv --config 'study=["demo"]' --cores $(CORES) --resources gpu=$(CORES) --quiet host reason
 	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: results/demo/report/index.html"
 
+# A worker per core starts with its part of the tests in order, and takes over tests of another one when it is done.
+PARALLEL := -n $(CORES) --dist worksteal --durations=15
+
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # Tests that take minutes each: real model sizes, an isolated environment, a kill at every stage.
 test-slow: setup
-	$(BIN)/python -m pytest -m slow -n 2
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 # The slurm profile on a Slurm instance that the test starts (apt-get install slurm-wlm munge; needs root).
 test-slurm: setup
@@ -65,6 +69,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
+	$(BIN)/mypy
+
+# Record the code behind each stage's results, after ALGORITHM was raised or the results were shown to be byte-equal.
+record-stages: setup
+	$(BIN)/python -m tests.stage_sources
 
 format: setup
 	$(BIN)/ruff format .
@@ -77,7 +86,7 @@ docs/rulegraph.svg: setup
 
 # All images of the README; also needs Chromium (apt-get install chromium).
 pictures: docs/rulegraph.svg demo
-	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf results logs benchmarks/*/ .snakemake

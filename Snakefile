@@ -1,4 +1,5 @@
-# DetailScribe on files: from prompts to tables. What each rule file reads and writes stands at its top.
+# DetailScribe: a reproducible Snakemake pipeline, from prompts to tables. Each rule file states at its top what it reads
+# and writes.
 from pathlib import Path
 
 from snakemake.utils import min_version

@@ -78,9 +78,11 @@ def one_by_one(url: str) -> float:
     """Seconds a call, one after the other, nothing kept."""
     from openai import OpenAI
 
-    from detailscribe.methods.roles import request_for, with_topic
+    from detailscribe.methods.roles import request_for, template_values
 
-    messages = [request_for("decompose", role(), record, with_topic(record)).messages for record in records()[:SAMPLE]]
+    messages = [
+        request_for("decompose", role(), record, template_values(record)).messages for record in records()[:SAMPLE]
+    ]
     with OpenAI(api_key="none", base_url=url) as client:
         client.chat.completions.create(model="some-model", messages=messages[0])  # connects
         started = time.perf_counter()

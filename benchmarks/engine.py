@@ -83,7 +83,7 @@ def build(size: dict, device: torch.device, dtype: torch.dtype):
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
     from detailscribe.miniature.assembly import clip_tokenizer
-    from detailscribe.miniature.sd3 import t5_tokenizer
+    from detailscribe.miniature.models.sd3_text import t5_tokenizer
 
     tokenizers = [clip_tokenizer("<|endoftext|>", 77), clip_tokenizer("!", 77), t5_tokenizer()]
     (width, layers), (t5_width, t5_layers), head = size["transformer"], size["t5"], 64 if size["px"] > 64 else 16

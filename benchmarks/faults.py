@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from detailscribe.files.ledger import Ledger
-from detailscribe.images.image_set import is_intact
+from detailscribe.images.image_file import is_intact
 from tests.workflow.small_study import PROMPTS, Study
 
 KILLS, CHAINS = 30, 3
@@ -44,7 +44,7 @@ class Campaign:
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.random = folder, random.Random(seed)
-        self.reference = Study(folder / "reference")
+        self.reference = Study(folder / "reference", real=True)
         self.reference.folder.mkdir()
         self.reference.prompts(PROMPTS)
         self.reference.snakemake()
@@ -53,11 +53,11 @@ class Campaign:
     def finished(self, name: str) -> Study:
         """A copy of the finished study, times and all."""
         shutil.copytree(self.reference.folder, self.folder / name, symlinks=True, dirs_exist_ok=True)
-        return Study(self.folder / name)
+        return Study(self.folder / name, real=True)
 
     def fresh(self, name: str, built: bool = True) -> Study:
         """An unstarted study, with the miniature built or not."""
-        study = Study(self.folder / name)
+        study = Study(self.folder / name, real=True)
         study.folder.mkdir(exist_ok=True)
         study.prompts(PROMPTS)
         if built:
@@ -204,7 +204,7 @@ def read_only_results(campaign: Campaign) -> None:
     (study.results / "small" / "tables" / "main.csv").unlink()
     with mounted("--bind", str(study.results), str(study.results), at=study.results):
         mount("-o", "remount,bind,ro", str(study.results))
-        stops(study, "cannot be written", "correct its rights")
+        stops(study, "is not writable", "correct its permissions")
     campaign.check(study, finished_work(study))
 
 

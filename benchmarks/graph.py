@@ -4,7 +4,7 @@
     python benchmarks/graph.py --prompts FOLDER    real ones from the *.jsonl files of a folder, filled up to 1000
 
 The methods, seeds and candidates are the default study's, with three metrics; engine, metrics and hosted models are
-stand-ins (`graph_stub`, the offline endpoint). Prints a table, then one line of JSON. `scheduler_mb` is the peak of
+stubs (`tests.stub_models`, the offline endpoint). Prints a table, then one line of JSON. `scheduler_mb` is the peak of
 Snakemake's own process, the largest of all runs.
 """
 
@@ -23,13 +23,15 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 SHARDS = 20
-METRIC = {"module": "graph_stub", "model": None, "pretrained": None, "revision": None}
+METRIC = {"module": "tests.stub_models", "model": None, "pretrained": None, "revision": None}
 CONFIG = {
     "study": ["graph"],
     "scenarios": {"graph": {"file": "graph.jsonl", "shards": SHARDS}},
     "metrics": {name: METRIC for name in ("clip_score", "image_reward", "blip_vqa")},
     "judges": {"main": None},  # 16,000 questions to the stand-in would be work, not orchestration
 }
+# What Python imports first in every process of a run: the engine alone is replaced.
+SITE = 'from tests import stub_models\n\nstub_models.install("detailscribe.engines.load")\n'
 POLL_S = 0.05
 
 
@@ -61,7 +63,7 @@ def main() -> None:
 def measure(folder: Path, records: list[dict]) -> None:
     """Run the study in this folder, change one thing after the other, and print what each costs."""
     (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text("import graph_stub\n\ngraph_stub.replace_engine()\n")
+    (folder / "site" / "sitecustomize.py").write_text(SITE)
     (folder / "graph.yaml").write_text(yaml.safe_dump(CONFIG))
     write(folder, records)
     print(f"{len(records)} prompts, {sum('number' not in record for record in records)} of them real; {SHARDS} shards")
@@ -110,7 +112,7 @@ def snakemake(folder: Path, *arguments: str) -> Cost:
     """Run Snakemake in the folder on two cores."""
     command = [sys.executable, "-m", "snakemake", "graph", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
     command += ["--cores", "2", "--resources", "gpu=2", "api_calls=2", "--configfile", "graph.yaml"]
-    path = os.pathsep.join([str(folder / "site"), str(REPOSITORY / "benchmarks")])
+    path = os.pathsep.join([str(folder / "site"), str(REPOSITORY)])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     with open(folder / "run.log", "w+") as log:
         start = time.monotonic()

@@ -1,9 +1,9 @@
-"""A simulated study with known truth, through the code that makes the tables: do its statistics keep their promises?
+"""Validation of the statistics on simulated studies with known truth: coverage, error rates, bias, power.
 
-Prompts differ in difficulty, so that all images of a prompt are correlated; images differ in quality; a judge gives
-whole marks from 1 to 5 with an error of its own, twice, so that ties abound; some scores and some whole prompts are
-missing. The truth of every number comes from a population of 400,000 prompts and another formula, never from the code
-that is tried.
+The simulated scores go through the code of the tables. Prompts differ in difficulty, so all images of a prompt are
+correlated; images differ in quality; a judge gives whole ratings from 1 to 5 with an error of its own, twice, so there
+are many ties; some scores and some whole prompts are missing. The truth of every number comes from a population of
+400,000 prompts and another formula, never from the code under test.
 Coverage and error rates are shares over studies, with their standard error. The last line is JSON.
 """
 
@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from detailscribe.tables import score_table
 from detailscribe.tables.main_table import tabulate
-from detailscribe.tables.selection_bias import optimism
+from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
+from detailscribe.tables.selection_bias import selection_bias
 
-STUDIES = {12: 500, 50: 2000, 200: 500}  # by prompts of a study; most of the size that people rate
+STUDIES = {12: 500, 50: 2000, 200: 500}  # by prompts per study; most have as many as people rate
 REPORTED = 50
 POPULATION = 400_000
-IMAGE_SETS = {  # planted mean quality; `rewrite` and `refine` are no better and no worse than `sd`
+IMAGE_SETS = {  # planted mean quality; `rewrite` and `refine` equal `sd`
     **{"sd": 0.0, "rewrite": 0.0, "refine": 0.0, "hosted": 0.3, "seed2": 0.0},
     **{"ours-k0": 0.2, "ours-k1": 0.4, "ours-k2": 0.4, "ours-k4": 0.0},
 }
@@ -39,8 +39,8 @@ METHODS = [
     {"name": "ours", "candidates": ["ours-k0", "ours-k1", "ours-k2", "ours-k4"], "headline": "oracle"},
 ]
 NULL = ("rewrite", "refine")
-ORDER = ["rewrite", "hosted", "ours"]  # by planted mean, ours being the best of four
-JUDGE_CUTS = np.array([-1.2, -0.3, 0.5, 1.3])  # between the marks
+ORDER = ["rewrite", "hosted", "ours"]  # by planted mean; ours is the best of four
+JUDGE_CUTS = np.array([-1.2, -0.3, 0.5, 1.3])  # between the ratings
 JUDGE_ERROR = 0.6
 MISSING_SCORE, MISSING_PROMPT = 0.02, 0.05
 SETTINGS = {
@@ -52,19 +52,19 @@ SETTINGS = {
 
 
 def quality(generator: np.random.Generator, prompts: int) -> np.ndarray:
-    """(prompts, image sets): difficulty of the prompt, planted mean, and a skewed part of the image's own."""
+    """(prompts, image sets): difficulty of the prompt, planted mean, and a skewed part per image."""
     difficulty = generator.normal(0, 0.7, (prompts, 1))
     own = 0.5 * (generator.gamma(2, 1, (prompts, len(IMAGE_SETS))) - 2)
     return difficulty + np.array(list(IMAGE_SETS.values())) + own
 
 
-def marks(generator: np.random.Generator, values: np.ndarray) -> np.ndarray:
-    """One mark of the judge for each image."""
+def ratings(generator: np.random.Generator, values: np.ndarray) -> np.ndarray:
+    """One rating of the judge per image."""
     return 1.0 + (values[..., None] + generator.normal(0, JUDGE_ERROR, (*values.shape, 1)) > JUDGE_CUTS).sum(axis=-1)
 
 
-def expected_mark(values: np.ndarray) -> np.ndarray:
-    """Mean mark of the judge, from the normal distribution of its error."""
+def expected_rating(values: np.ndarray) -> np.ndarray:
+    """Mean rating of the judge, from the normal distribution of its error."""
     return 1 + stats.norm.cdf((values[..., None] - JUDGE_CUTS) / JUDGE_ERROR).sum(axis=-1)
 
 
@@ -72,42 +72,42 @@ def simulate(generator: np.random.Generator, prompts: int) -> pd.DataFrame:
     """The score table of one study."""
     values = quality(generator, prompts)
     metric = values + generator.normal(0, 0.3, values.shape)
-    draws = np.stack([marks(generator, values), marks(generator, values)], axis=-1)
+    repeats = np.stack([ratings(generator, values), ratings(generator, values)], axis=-1)
     lost = generator.random(prompts) < MISSING_PROMPT
     rows = []
-    for place in range(prompts):
+    for prompt in range(prompts):
         for number, image_set in enumerate(IMAGE_SETS):
-            common = (f"p{place}", "", "sd failed" if lost[place] else "", image_set)
-            gone = generator.random(2) < MISSING_SCORE
-            one, two = draws[place, number]
+            common = (f"p{prompt}", "", "sd failed" if lost[prompt] else "", image_set)
+            missing = generator.random(2) < MISSING_SCORE
+            one, two = repeats[prompt, number]
             rows.append(
-                (*common, "metric", *((np.nan, "failed", "") if gone[0] else (metric[place, number], "ok", "")))
+                (*common, "metric", *((np.nan, "failed", "") if missing[0] else (metric[prompt, number], "ok", "")))
             )
-            judged = (np.nan, "unparsed", "") if gone[1] else ((one + two) / 2, "ok", f"{one:g} {two:g}")
+            judged = (np.nan, "unparsed", "") if missing[1] else ((one + two) / 2, "ok", f"{one:g} {two:g}")
             rows.append((*common, "judge", *judged))
-    return pd.DataFrame(rows, columns=score_table.COLUMNS)
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
 
 
 def truth() -> dict:
-    """What the tables estimate, from the population."""
+    """Estimands of the tables, from the population."""
     generator = np.random.default_rng(1)
     values = quality(generator, POPULATION)
     names = list(IMAGE_SETS)
     metric = values + generator.normal(0, 0.3, values.shape)
-    judge = (marks(generator, values) + marks(generator, values)) / 2
+    judge = (ratings(generator, values) + ratings(generator, values)) / 2
     ours = [names.index(name) for name in METHODS[-1]["candidates"]]
     seeds = [names.index("sd"), names.index("seed2")]
-    picked = np.take_along_axis(judge[:, seeds], metric[:, seeds].argmax(axis=1)[:, None], axis=1)[:, 0]
+    selected = np.take_along_axis(judge[:, seeds], metric[:, seeds].argmax(axis=1)[:, None], axis=1)[:, 0]
     chosen = {
         (name, m): array[:, names.index(name)]
         for name in names[:4]
         for m, array in (("metric", metric), ("judge", judge))
     }
     chosen |= {("ours", "metric"): metric[:, ours].max(axis=1), ("ours", "judge"): judge[:, ours].max(axis=1)}
-    chosen |= {("multi_seed", "metric"): metric[:, seeds].max(axis=1), ("multi_seed", "judge"): picked}
-    single = marks(generator, values)[:, ours]
+    chosen |= {("multi_seed", "metric"): metric[:, seeds].max(axis=1), ("multi_seed", "judge"): selected}
+    single = ratings(generator, values)[:, ours]
     best = single.argmax(axis=1)[:, None]
-    fresh = np.take_along_axis(expected_mark(values[:, ours]), best, axis=1)[:, 0]
+    fresh = np.take_along_axis(expected_rating(values[:, ours]), best, axis=1)[:, 0]
     return {
         "means": {key: float(value.mean()) for key, value in chosen.items()},
         "other_draw": float((single.max(axis=1) - fresh).mean()),
@@ -123,20 +123,20 @@ def truth() -> dict:
 
 
 def fixed_choice(planted: dict, prompts: int) -> float:
-    """Optimism against the candidate that the mean of `prompts` other prompts picks, from fresh studies."""
+    """Selection bias against the candidate with the best mean over `prompts` other prompts, from new studies."""
     generator = np.random.default_rng(2)
     ours = [list(IMAGE_SETS).index(name) for name in METHODS[-1]["candidates"]]
-    picks = []
+    selected = []
     for _ in range(4000):
         values = quality(generator, prompts)[:, ours]
-        picks.append((values + generator.normal(0, 0.3, values.shape)).mean(axis=0).argmax())
-    return planted["oracle"] - float(planted["candidates"][picks].mean())
+        selected.append((values + generator.normal(0, 0.3, values.shape)).mean(axis=0).argmax())
+    return planted["oracle"] - float(planted["candidates"][selected].mean())
 
 
 def study(task: tuple[int, int, dict]) -> dict:
-    """What one study says, against the truth."""
+    """Coverage, errors and bias of one study, against the truth."""
     seed, prompts, planted = task
-    scores = score_table.Scores(simulate(np.random.default_rng([3, prompts, seed]), prompts), ["metric", "judge"])
+    scores = ScoreTable(simulate(np.random.default_rng([3, prompts, seed]), prompts), ["metric", "judge"])
     table = tabulate(scores, METHODS, SETTINGS)
     rows = table[table["headline"]].set_index(["method", "metric"])
     covered = []
@@ -146,21 +146,21 @@ def study(task: tuple[int, int, dict]) -> dict:
             difference = planted["means"][key] - planted["means"]["sd", key[1]]
             covered.append(row["difference_low95"] <= difference <= row["difference_high95"])
     null = rows.loc[[(name, metric) for name in NULL for metric in scores.metrics]]
-    estimates = optimism(scores, METHODS, SETTINGS["bootstrap"]).set_index(["method", "metric", "against"])
-    found = {
+    estimates = selection_bias(scores, METHODS, SETTINGS["bootstrap"]).set_index(["method", "metric", "against"])
+    estimated = {
         "fixed": estimates.loc[("ours", "metric", "other_prompts")],
         "by_judge": estimates.loc[("ours", "metric", "by:judge")],
         "draw": estimates.loc[("ours", "judge", "other_draw")],
     }
-    wanted = {"fixed": planted["fixed"][prompts], "by_judge": planted["by_judge"], "draw": planted["other_draw"]}
+    true = {"fixed": planted["fixed"][prompts], "by_judge": planted["by_judge"], "draw": planted["other_draw"]}
     return {
         "coverage": np.mean(covered),
         "false_positives": (null["p"] < 0.05).mean(),
         "false_after_holm": (null["p_holm"] < 0.05).any(),
         "order": list(rows.xs("metric", level=1).loc[ORDER, "mean"].rank()) == [1, 2, 3],
         "power": rows.loc[("hosted", "metric"), "p"] < 0.05,
-        **{f"bias_{name}": row["optimism"] - wanted[name] for name, row in found.items()},
-        **{f"coverage_{name}": row["low95"] <= wanted[name] <= row["high95"] for name, row in found.items()},
+        **{f"bias_{name}": row["optimism"] - true[name] for name, row in estimated.items()},
+        **{f"coverage_{name}": row["low95"] <= true[name] <= row["high95"] for name, row in estimated.items()},
     }
 
 
@@ -176,9 +176,9 @@ def main() -> None:
     summary = {}
     with Pool() as pool:
         for prompts, studies in STUDIES.items():
-            found = pd.DataFrame(pool.map(study, [(seed, prompts, planted) for seed in range(studies)], chunksize=5))
-            found = found.astype(float)
-            summary[prompts] = pd.DataFrame({"mean": found.mean(), "se": found.sem()})
+            outcomes = pd.DataFrame(pool.map(study, [(seed, prompts, planted) for seed in range(studies)], chunksize=5))
+            outcomes = outcomes.astype(float)
+            summary[prompts] = pd.DataFrame({"mean": outcomes.mean(), "se": outcomes.sem()})
             print(
                 f"\n{prompts} prompts ({time.monotonic() - start:.0f} s)\n{summary[prompts].round(4).to_string()}",
                 flush=True,

@@ -1,7 +1,7 @@
-"""How long the report takes: built whole, built again after one prompt changed, and in a browser.
+"""Benchmark of the report: full build, rebuild after one prompt changed, and response times in a browser.
 
 A synthetic study of 1000 prompts with 12 images of 1024 x 1024 each goes through the code that the report's rules
-call. Every image file has bytes of its own, so that every one is read, shrunk and linked. The browser is headless
+call. Every image file has different bytes, so that each is read, scaled down and linked. The browser is headless
 Chromium.
 """
 
@@ -22,8 +22,9 @@ from PIL import Image
 
 from detailscribe.files.digests import digest, file_sha256
 from detailscribe.files.rows import read_rows, write_rows
-from detailscribe.report.inputs import scenario
-from detailscribe.report.site import Overview, write_scenario
+from detailscribe.report.inputs import read_scenario
+from detailscribe.report.overview import Overview
+from detailscribe.report.scenario_site import write_scenario
 
 SETS = [
     *(f"original-{seed}" for seed in (1, 2)),
@@ -44,18 +45,18 @@ METHODS = [
     {"name": "ablation", "candidates": CRITICS["ablation"], "headline": "oracle"},
 ]
 TEXT = "an otter and a heron share one red umbrella while two badgers carry the ladder through a narrow door"
-MASTERS = 40  # different pictures; each file adds its own name behind the end of one
+MASTERS = 40  # different images; each file appends its own name to the bytes of one
 
 
 def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
-    """Write a study as the stages do; the input files of the report's rule."""
-    chance = random.Random(0)
-    masters = [_picture(number, side_px) for number in range(MASTERS)]
+    """Write a study as the stages do; return the input files of the report's rule."""
+    generator = random.Random(0)
+    masters = [_jpeg(number, side_px) for number in range(MASTERS)]
     prompts = [
         {
             "id": f"topic-{n}-{digest(n)[:10]}",
             "topic": f"topic {n}",
-            "prompt": " ".join(chance.choices(TEXT.split(), k=25)),
+            "prompt": " ".join(generator.choices(TEXT.split(), k=25)),
         }
         for n in range(count)
     ]
@@ -83,7 +84,7 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
         for row in prompts:
             path = base / "images" / name / "a" / f"{row['id']}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(chance.choice(masters) + f"{name}/{row['id']}".encode())
+            path.write_bytes(generator.choice(masters) + f"{name}/{row['id']}".encode())
             rows.append(
                 {"id": row["id"], **ok, "file": str(path.relative_to(folder / "results")), "sha256": file_sha256(path)}
             )
@@ -91,7 +92,7 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
         write_rows(base / "images" / name / "a.jsonl", rows)
     for metric in METRICS:
         rows = [
-            {"id": row["id"], "image_set": name, **ok, "score": chance.random()}
+            {"id": row["id"], "image_set": name, **ok, "score": generator.random()}
             | ({"exchange": [_exchange(folder, row["id"], name)]} if metric == "judge-main" else {})
             for name in SETS
             for row in prompts
@@ -114,8 +115,8 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
     )
 
 
-def _picture(number: int, side_px: int) -> bytes:
-    """A JPEG with shapes and some noise, about as heavy as a photograph."""
+def _jpeg(number: int, side_px: int) -> bytes:
+    """A JPEG with shapes and some noise, about as large as a photograph."""
     noise = np.random.default_rng(number)
     coarse = Image.fromarray(noise.integers(0, 255, (24, 24, 3), dtype=np.uint8)).resize(
         (side_px, side_px), Image.BICUBIC
@@ -127,7 +128,7 @@ def _picture(number: int, side_px: int) -> bytes:
 
 
 def _exchange(folder: Path, id: str, image_set: str) -> str:
-    """Record a judgement; its digest."""
+    """Record a judgement; return its digest."""
     request = {"kind": "chat", "messages": [{"role": "user", "content": f"Grade {image_set} of {id}"}]}
     reply = {"status": "ok", "reason": "", "text": "Both hold the pole. <4>", "image": None, "image_sha256": None}
     name = digest(request)
@@ -138,10 +139,10 @@ def _exchange(folder: Path, id: str, image_set: str) -> str:
 
 
 def build(folder: Path, files: SimpleNamespace, threads: int) -> float:
-    """Seconds for the site, its inputs read from disk."""
+    """Seconds to read the inputs and write the site."""
     start = time.perf_counter()
     critics = [{"name": name, "candidates": sets} for name, sets in CRITICS.items()]
-    told = scenario("large", files, {"methods": METHODS, "critics": critics}, folder / "exchanges")
+    results = read_scenario("large", files, {"methods": METHODS, "critics": critics}, folder / "exchanges")
     rows = [
         {
             "scenario": "large",
@@ -157,13 +158,14 @@ def build(folder: Path, files: SimpleNamespace, threads: int) -> float:
         for method in METHODS
         for metric in METRICS
     ]
-    overview = Overview("large", "", pd.DataFrame(rows), dropped=[{"scenario": "large", **row} for row in told.dropped])
-    write_scenario(folder / "results" / "large" / "report", told, overview, folder / "results", threads)
+    dropped = [{"scenario": "large", **row} for row in results.dropped]
+    overview = Overview("large", "", pd.DataFrame(rows), dropped=dropped)
+    write_scenario(folder / "results" / "large" / "report", results, overview, folder / "results", threads)
     return time.perf_counter() - start
 
 
 def change_one(folder: Path, files: SimpleNamespace) -> None:
-    """Give one prompt another text and other images."""
+    """Change the text and the images of one prompt."""
     side = Image.new("RGB", (1024, 1024), "teal")
     for manifest in files.manifests:
         rows = read_rows(manifest)
@@ -178,7 +180,7 @@ def change_one(folder: Path, files: SimpleNamespace) -> None:
 
 
 def browse(page: Path, chromium: str) -> tuple[float, dict[str, float]]:
-    """Seconds until the overview answers, and milliseconds until each filter is painted."""
+    """Seconds until the overview is interactive, and milliseconds until each filter is painted."""
     from playwright.sync_api import sync_playwright
 
     actions = {
@@ -226,10 +228,10 @@ def main() -> None:
         print(f"writing {arguments.prompts} prompts with {len(SETS)} images of {arguments.side_px} px each")
         files = synthetic(folder, arguments.prompts, arguments.side_px)
         whole = build(folder, files, threads)
-        print(f"built whole with {threads} threads: {whole:.1f} s")
+        print(f"full build with {threads} threads: {whole:.1f} s")
         change_one(folder, files)
         one = build(folder, files, threads)
-        print(f"built again after one prompt changed: {one:.1f} s")
+        print(f"rebuild after one prompt changed: {one:.1f} s")
         interactive, times = None, {}
         if chromium:
             interactive, times = browse(folder / "results" / "large" / "report" / "index.html", chromium)

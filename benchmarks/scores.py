@@ -1,10 +1,10 @@
-"""How fast the scorers are, against the straightforward way, on networks of the real sizes with random weights.
+"""Speed of the scorers against a straightforward implementation, on networks of the real sizes with random weights.
 
-Straightforward is one image at a time by the same classes: text and picture encoded for every image, a prompt padded to
-35 pieces for ImageReward, and for BLIP-VQA, as in T2I-CompBench's code, the image encoded anew for every question and
-the network loaded anew for every position of a phrase. Both ways start from the same JPEG files, in turns, in the same
-process, on the same threads; the quicker of two rounds counts. `speedup` of blip_vqa leaves all loading out;
-`speedup_with_loading` counts it on both sides, as it weighs for `IMAGES_OF_A_SHARD` images.
+The straightforward implementation scores one image at a time with the same classes: text and image are encoded for
+every image, a prompt is padded to 35 word pieces for ImageReward, and for BLIP-VQA, as in T2I-CompBench's code, the
+image is encoded again for every question and the network loaded again for every position of a phrase. Both start from
+the same JPEG files, alternately, in the same process and threads; the faster of two rounds counts. `speedup` of
+blip_vqa excludes loading; `speedup_with_loading` includes it on both sides, amortised over `IMAGES_PER_SHARD` images.
 
 Usage: python benchmarks/scores.py. The last line is JSON.
 """
@@ -23,7 +23,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from detailscribe.engines import torch_setup
-from detailscribe.miniature import blip as random_blip
+from detailscribe.miniature.models import blip as random_blip
 from detailscribe.scores import blip, blip_vqa, clip_score, image_reward
 
 import open_clip  # isort: skip
@@ -37,64 +37,64 @@ PROMPTS = {
         *("a fox", "a parrot", "a narrow branch", "a river", "a red kite", "two grey clouds", "the evening sky"),
     ],
 }
-IMAGE_SETS, VQA_IMAGE_SETS = 4, 1  # images of a prompt that are scored; the study has 16
-IMAGES_OF_A_SHARD = 800  # of a scenario's 50 prompts
+IMAGE_SETS, VQA_IMAGE_SETS = 4, 1  # images scored per prompt; the study has 16
+IMAGES_PER_SHARD = 800  # of a scenario's 50 prompts
 SIZE_PX, ROUNDS = 1024, 2
-WHERE = torch_setup.default_device()
+DEVICE = torch_setup.default_device()
 
 
 def main() -> None:
-    """Build, score both ways, print."""
-    print(f"{WHERE}, {torch.get_num_threads()} threads, torch {torch.__version__}", flush=True)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        files = pictures(folder)
+    """Build the networks, score with both implementations, print."""
+    print(f"{DEVICE}, {torch.get_num_threads()} threads, torch {torch.__version__}", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = save_images(folder)
         results = {}
         for metric in (_clip_score, _image_reward, _blip_vqa):
             name = metric.__name__.strip("_")
             results[name] = metric(folder, files)
             print(f"{name}: {results[name]}", flush=True)
-    print(f"\n{'metric':14}{'straightforward':>18}{'ours':>10}{'speed-up':>10}   (images a second)")
+    print(f"\n{'metric':14}{'straightforward':>18}{'ours':>10}{'speed-up':>10}   (images per second)")
     for metric, row in results.items():
         print(f"{metric:14}{row['straightforward']:18.3f}{row['images_per_second']:10.3f}{row['speedup']:10.2f}")
     print(f"BLIP-VQA with loading: {results['blip_vqa']['speedup_with_loading']:.2f}")
-    print(json.dumps({**results, "device": str(WHERE)}))
+    print(json.dumps({**results, "device": str(DEVICE)}))
 
 
-def pictures(folder: Path) -> dict[str, list[Path]]:
+def save_images(folder: Path) -> dict[str, list[Path]]:
     """JPEG files by prompt."""
-    stream, files = np.random.default_rng(0), {}
-    for at, prompt in enumerate(PROMPTS):
+    generator, files = np.random.default_rng(0), {}
+    for index, prompt in enumerate(PROMPTS):
         for n in range(IMAGE_SETS):
-            small = Image.fromarray(stream.integers(0, 256, (9, 9, 3), dtype=np.uint8))
-            path = folder / f"{at}-{n}.jpg"
+            small = Image.fromarray(generator.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+            path = folder / f"{index}-{n}.jpg"
             small.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC).save(path, quality=75)
             files.setdefault(prompt, []).append(path)
     return files
 
 
-def compared(files: dict[str, list[Path]], straightforward, ours, tolerance: float) -> dict:
-    """Time both ways, in turns, image by image.
+def measure(files: dict[str, list[Path]], straightforward, ours, tolerance: float) -> dict:
+    """Time both implementations, alternately, per image.
 
     Args:
         files: Images by prompt.
         straightforward, ours: Functions of (prompt, opened image) that give a score.
-        tolerance: How far the two scores of an image may be apart.
+        tolerance: Largest allowed difference of the two scores of an image.
     """
     pairs = [(prompt, file) for prompt, paths in files.items() for file in paths]
-    taken = {straightforward: [[] for _ in pairs], ours: [[] for _ in pairs]}
+    seconds_of = {straightforward: [[] for _ in pairs], ours: [[] for _ in pairs]}
     for round_ in range(ROUNDS):
         getattr(ours, "forget", lambda: None)()
-        for at, (prompt, file) in enumerate(pairs):
+        for index, (prompt, file) in enumerate(pairs):
             scores = []
-            for way in (straightforward, ours) if round_ % 2 else (ours, straightforward):
+            for implementation in (straightforward, ours) if round_ % 2 else (ours, straightforward):
                 start = time.perf_counter()
                 with Image.open(file) as image:
                     image.load()
-                    scores.append(way(prompt, image))
-                taken[way][at].append(time.perf_counter() - start)
+                    scores.append(implementation(prompt, image))
+                seconds_of[implementation][index].append(time.perf_counter() - start)
             assert abs(scores[0] - scores[1]) <= tolerance, (prompt, file.name, scores)
-    seconds = {way: sum(map(min, times)) for way, times in taken.items()}
+    seconds = {implementation: sum(map(min, times)) for implementation, times in seconds_of.items()}
     return {
         "images_per_second": round(len(pairs) / seconds[ours], 4),
         "speedup": round(seconds[straightforward] / seconds[ours], 3),
@@ -105,73 +105,74 @@ def compared(files: dict[str, list[Path]], straightforward, ours, tolerance: flo
 def _clip_score(folder: Path, files: dict[str, list[Path]]) -> dict:
     from safetensors.torch import save_file
 
-    place = folder / "clip"
-    place.mkdir()
+    model_folder = folder / "clip"
+    model_folder.mkdir()
     config = open_clip.get_model_config("ViT-B-32-quickgelu")
     torch.manual_seed(0)
     model = open_clip.CLIP(**config)
-    (place / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    (model_folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
     save_file(
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
-        place / "open_clip_model.safetensors",
+        model_folder / "open_clip_model.safetensors",
     )
-    name = f"local-dir:{place}"
-    model, _, prepare = open_clip.create_model_and_transforms(name, precision="fp32", device=WHERE)
+    name = f"local-dir:{model_folder}"
+    model, _, prepare = open_clip.create_model_and_transforms(name, precision="fp32", device=DEVICE)
     model, tokenizer = model.eval(), open_clip.get_tokenizer(name)
     scorer = clip_score.load({"model": name, "pretrained": "", "revision": ""})
 
     @torch.no_grad()
     def straightforward(prompt: str, image: Image.Image) -> float:
-        seen = model.encode_image(prepare(image)[None].to(WHERE), normalize=True)
-        said = model.encode_text(tokenizer([clip_score.PREFIX + prompt]).to(WHERE), normalize=True)
-        return 2.5 * max((seen @ said.T).item(), 0.0)
+        image_embedding = model.encode_image(prepare(image)[None].to(DEVICE), normalize=True)
+        text_embedding = model.encode_text(tokenizer([clip_score.PREFIX + prompt]).to(DEVICE), normalize=True)
+        return 2.5 * max((image_embedding @ text_embedding.T).item(), 0.0)
 
     def ours(prompt: str, image: Image.Image) -> float:
         return scorer.score([prompt], [image])[0]
 
-    ours.forget = lambda: scorer._said.cache_clear()
+    ours.forget = lambda: scorer._text_embedding.cache_clear()
     straightforward(*first(files)), ours(*first(files))
-    return compared(files, straightforward, ours, 1e-4)
+    return measure(files, straightforward, ours, 1e-4)
 
 
 def _image_reward(folder: Path, files: dict[str, list[Path]]) -> dict:
-    place = folder / "image_reward"
-    place.mkdir()
-    random_blip.save_image_reward(place, vocabulary(), random_blip.IMAGE_REWARD)
-    name = f"local-dir:{place}"
+    model_folder = folder / "image_reward"
+    model_folder.mkdir()
+    random_blip.save_image_reward(model_folder, vocabulary(), random_blip.IMAGE_REWARD)
+    name = f"local-dir:{model_folder}"
     scorer = image_reward.load({"model": name, "revision": "", "vocabulary": name})
-    # The same network, so that the two do not differ in where their memory lies.
-    model, tokenizer = scorer._model, blip.word_pieces(name)
+    # The same network, so that both use the same memory.
+    model, tokenizer = scorer._model, blip.load_tokenizer(name)
     prepare = prepared([transforms.Resize(224, BICUBIC), transforms.CenterCrop(224)])
 
     @torch.no_grad()
     def straightforward(prompt: str, image: Image.Image) -> float:
-        seen = model["vision"](pixel_values=prepare(image)[None].to(WHERE)).last_hidden_state
-        asked = tokenizer(prompt, padding="max_length", truncation=True, max_length=35, return_tensors="pt").to(WHERE)
-        read = model["text"](
-            input_ids=asked.input_ids,
-            attention_mask=asked.attention_mask,
-            encoder_hidden_states=seen,
-            encoder_attention_mask=torch.ones(seen.shape[:-1], dtype=torch.long, device=WHERE),
+        image_states = model["vision"](pixel_values=prepare(image)[None].to(DEVICE)).last_hidden_state
+        tokens = tokenizer(prompt, padding="max_length", truncation=True, max_length=35, return_tensors="pt").to(DEVICE)
+        text_states = model["text"](
+            input_ids=tokens.input_ids,
+            attention_mask=tokens.attention_mask,
+            encoder_hidden_states=image_states,
+            encoder_attention_mask=torch.ones(image_states.shape[:-1], dtype=torch.long, device=DEVICE),
         ).last_hidden_state[:, 0]
-        return (model["mlp"](read).item() - image_reward.MEAN) / image_reward.DEVIATION
+        return (model["mlp"](text_states).item() - image_reward.MEAN) / image_reward.DEVIATION
 
     def ours(prompt: str, image: Image.Image) -> float:
         return scorer.score([prompt], [image])[0]
 
     straightforward(*first(files)), ours(*first(files))
-    return compared(files, straightforward, ours, 1e-4)
+    return measure(files, straightforward, ours, 1e-4)
 
 
 def _blip_vqa(folder: Path, files: dict[str, list[Path]]) -> dict:
-    place = folder / "blip_vqa"
-    place.mkdir()
-    random_blip.save_blip_vqa(place, vocabulary(), random_blip.BLIP_VQA)
-    parameters = {"model": f"local-dir:{place}", "revision": "", "vocabulary": f"local-dir:{place}", "size_px": 480}
+    model_folder = folder / "blip_vqa"
+    model_folder.mkdir()
+    random_blip.save_blip_vqa(model_folder, vocabulary(), random_blip.BLIP_VQA)
+    name = f"local-dir:{model_folder}"
+    parameters = {"model": name, "revision": "", "vocabulary": name, "size_px": 480}
     start = time.perf_counter()
     scorer = blip_vqa.load(parameters)
     loading_s = time.perf_counter() - start
-    model, tokenizer = scorer._model, blip.word_pieces(parameters["vocabulary"])
+    model, tokenizer = scorer._model, blip.load_tokenizer(parameters["vocabulary"])
     enc, yes, no = tokenizer.convert_tokens_to_ids(["[ENC]", "yes", "no"])
     prepare = prepared([transforms.Resize((480, 480), BICUBIC)])
 
@@ -179,17 +180,18 @@ def _blip_vqa(folder: Path, files: dict[str, list[Path]]) -> dict:
     def straightforward(prompt: str, image: Image.Image) -> float:
         answers = []
         for phrase in PROMPTS[prompt]:
-            seen = model.vision_model(pixel_values=prepare(image)[None].to(WHERE)).last_hidden_state
-            asked = tokenizer(blip_vqa.question(phrase), truncation=True, max_length=35, return_tensors="pt").to(WHERE)
-            asked.input_ids[:, 0] = enc
-            read = model.text_encoder(
-                input_ids=asked.input_ids,
-                attention_mask=asked.attention_mask,
-                encoder_hidden_states=seen,
-                encoder_attention_mask=torch.ones(seen.shape[:-1], dtype=torch.long, device=WHERE),
+            image_states = model.vision_model(pixel_values=prepare(image)[None].to(DEVICE)).last_hidden_state
+            question = blip_vqa.question_for(phrase)
+            tokens = tokenizer(question, truncation=True, max_length=35, return_tensors="pt").to(DEVICE)
+            tokens.input_ids[:, 0] = enc
+            text_states = model.text_encoder(
+                input_ids=tokens.input_ids,
+                attention_mask=tokens.attention_mask,
+                encoder_hidden_states=image_states,
+                encoder_attention_mask=torch.ones(image_states.shape[:-1], dtype=torch.long, device=DEVICE),
             ).last_hidden_state
-            begin = torch.full((1, 1), model.decoder_start_token_id, device=WHERE)
-            shares = model.text_decoder(input_ids=begin, encoder_hidden_states=read).logits[0, 0].softmax(-1)
+            begin = torch.full((1, 1), model.decoder_start_token_id, device=DEVICE)
+            shares = model.text_decoder(input_ids=begin, encoder_hidden_states=text_states).logits[0, 0].softmax(-1)
             answers.append((shares[yes] / (shares[yes] + shares[no])).item())
         return round(math.prod(round(answer, 4) for answer in answers), 4)
 
@@ -198,9 +200,9 @@ def _blip_vqa(folder: Path, files: dict[str, list[Path]]) -> dict:
 
     few = {prompt: paths[:VQA_IMAGE_SETS] for prompt, paths in files.items()}
     ours(*first(files))
-    result = compared(few, straightforward, ours, 2e-4)
+    result = measure(few, straightforward, ours, 2e-4)
     seconds = [1 / result["straightforward"], 1 / result["images_per_second"]]
-    with_loading = [each + times * loading_s / IMAGES_OF_A_SHARD for each, times in zip(seconds, (8, 1), strict=True)]
+    with_loading = [each + times * loading_s / IMAGES_PER_SHARD for each, times in zip(seconds, (8, 1), strict=True)]
     return result | {
         "loading_s": round(loading_s, 2),
         "speedup_with_loading": round(with_loading[0] / with_loading[1], 3),
@@ -211,13 +213,13 @@ BICUBIC = transforms.InterpolationMode.BICUBIC
 
 
 def prepared(sizes: list):
-    """The authors' preparation by torchvision."""
+    """The authors' preparation with torchvision."""
     mean, deviation = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
     return transforms.Compose([*sizes, transforms.ToTensor(), transforms.Normalize(mean, deviation)])
 
 
 def vocabulary() -> list[str]:
-    """As many words as BERT's vocabulary has, those of the prompts among them."""
+    """As many words as BERT's vocabulary has, including those of the prompts."""
     words = random_blip.vocabulary(list(PROMPTS))
     return words + [f"[unused{n}]" for n in range(30522 - len(words))]
 

@@ -1,9 +1,9 @@
-"""The two kinds of mistake a user can make; everything else is ours."""
+"""Exceptions for errors that the user can fix; any other exception is a bug."""
 
 
 class InputError(ValueError):
-    """A prompt file, topic list or config value is wrong; the message names the place, the value and the way out."""
+    """A prompt file, topic list or config value is wrong; the message names the place, the value and the remedy."""
 
 
 class SetupError(RuntimeError):
-    """The machine or an account is not ready (weights, key, memory, disk); the message is a sentence on what to do."""
+    """The machine or an account is not ready (weights, key, memory, disk); the message names the remedy."""

@@ -1,16 +1,12 @@
-# Cost: what a run would do and cost, whether its models exist, and what the study's answers did cost.
+# Cost: estimate of a run, availability of its models, and the cost of the recorded answers.
 # Reads   the study, ledgers and exchanges on disk; every output that names an exchange
-# Writes  results/{scenario}/tables/cost.csv, results/tables/cost.csv; `plan` and `preflight` only say
+# Writes  results/{scenario}/tables/cost.csv, results/tables/cost.csv; `plan` and `preflight` only print
 
 
 rule tabulate_cost:
-    """Calls, tokens and dollars of a scenario's answers, by stage."""
+    """Calls, tokens and dollars of the recorded answers of a scenario, by stage."""
     input:
-        decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
-        critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),
-        rewrites=lambda wildcards: FILES.rewrites(wildcards.scenario),
-        external=lambda wildcards: FILES.of_stage(wildcards.scenario, "external"),
-        judges=lambda wildcards: FILES.judge_scores(wildcards.scenario),
+        outputs=lambda wildcards: FILES.rows_with_exchanges(wildcards.scenario),
         parameters="results/parameters/cost.json",
     output:
         report("results/{scenario}/tables/cost.csv", caption="captions/tables_cost.rst", category="{scenario}"),
@@ -20,7 +16,7 @@ rule tabulate_cost:
     conda:
         "../envs/chat.yaml"
     message:
-        "Adding up what {wildcards.scenario} cost"
+        "Calculating the cost of {wildcards.scenario}"
     script:
         "../scripts/tabulate_cost.py"
 
@@ -44,7 +40,7 @@ rule pool_cost:
 
 
 rule preflight:
-    """Ask every endpoint of the study whether its models exist, and when they retire."""
+    """Check that every model of the study exists at its endpoint, and report when it retires."""
     log:
         "logs/preflight.log",
     localrule: True
@@ -56,13 +52,13 @@ rule preflight:
         models=[STUDY.endpoint_and_model(*each) for each in STUDY.llm_stages()],
         known=FILES.known_models,
     message:
-        "Asking the endpoints for their models"
+        "Checking the models at their endpoints"
     script:
         "../scripts/preflight.py"
 
 
 rule plan:
-    """Say what a run would make and why, and what it would cost."""
+    """Report what a run would make, why, and at what cost."""
     log:
         "logs/plan.log",
     localrule: True

@@ -1,10 +1,10 @@
-# Critique: a vision-language model looks at the first image and answers with a refined prompt.
+# Critique: a vision-language model looks at the initial image and answers with a refined prompt.
 # Reads   results/{scenario}/shards/, images/original-{first seed}/ and, for a critic that is shown them, decompositions/
 # Writes  results/{scenario}/critiques/{critic}/{shard}.jsonl
 
 
 rule critique_images:
-    """Ask one critic what is wrong with the first image of each prompt of a shard."""
+    """Let one critic criticise the initial image of each prompt of a shard."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         decompositions=FILES.decompositions_of_critic,

@@ -1,4 +1,4 @@
-# Decompose: what has to touch what for a prompt to be true.
+# Decompose: the interactions of a prompt, each as the contact of two parts.
 # Reads   results/{scenario}/shards/{shard}.jsonl
 # Writes  results/{scenario}/decompositions/{shard}.jsonl
 

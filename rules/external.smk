@@ -1,10 +1,10 @@
 # External: images that the diffusion model did not make, from an image model at an endpoint, a folder or a table.
-# Reads   results/{scenario}/shards/{shard}.jsonl, a folder of images or a table that names them
+# Reads   results/{scenario}/shards/{shard}.jsonl; a folder of images, or a table that names them
 # Writes  results/{scenario}/images/{external}/{shard}.jsonl and the images in {shard}/ beside it
 
 
 rule gather_external:
-    """Ask an image model for the image of each prompt of a shard, or import it from a folder or by a table."""
+    """Request the image of each prompt of a shard from an image model, or import it from a folder or by a table."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         parameters="results/parameters/external-{external}.json",

@@ -1,12 +1,12 @@
-# Generate: images from text alone, one image set a seed, and one a rewriter at the first seed.
+# Generate: images from text alone, one image set per seed, and one per rewriter at the first seed.
 # Reads   results/{scenario}/shards/{shard}.jsonl, rewrites/{rewriter}/{shard}.jsonl
 # Writes  results/{scenario}/rewrites/{rewriter}/{shard}.jsonl
 #         results/{scenario}/images/{image_set}/{shard}.jsonl and the images in {shard}/ beside it
-#         resources/miniature/: the tiny models, when a config entry names them
+#         resources/miniature/: the demo models, if a config entry names them
 
 
 rule build_miniature:
-    """Build the tiny models that stand in for the real ones; the digests of their files are written last."""
+    """Build the demo models, which replace the full-size ones; the digests of their files are written last."""
     input:
         parameters="results/parameters/miniature.json",
     output:
@@ -45,7 +45,7 @@ rule rewrite_prompts:
 
 
 rule generate_images:
-    """Draw the images of one shard from the prompts, or from the rewritten prompts."""
+    """Generate the images of one shard from the prompts, or from the rewritten prompts."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         texts=FILES.text_of_image_set,
@@ -67,6 +67,6 @@ rule generate_images:
     params:
         offload=STUDY.image_model["offload"],
     message:
-        "Drawing {wildcards.image_set} of {wildcards.scenario} {wildcards.shard}"
+        "Generating {wildcards.image_set} of {wildcards.scenario} {wildcards.shard}"
     script:
         "../scripts/generate_images.py"

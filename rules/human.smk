@@ -1,15 +1,14 @@
-# Human: blind rating sheets out, filled sheets in. Asked for by name only: {scenario}_human_sheets, _human_scores,
+# Human: blind rating sheets out, filled sheets in. Targets that run only by name: {scenario}_human_sheets, _human_scores,
 # _human_agreement; human_released for the ratings of the released study.
 # Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx or .csv;
 #         results/{scenario}/tables/scores.csv; the released study's workbooks and dictionaries
 # Writes  results/{scenario}/human/sheets/{rater}.xlsx, {rater}.html and key.jsonl; human/{ratings,main,raters,reliability,
 #         agreement}.csv, agreement.svg and .png; results/tables/released/;
-#         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, since people's work hangs on it
+#         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, which filled sheets depend on
 
 
 rule human_sheets:
-    """Write a workbook and a page a rater: prompts with their images in random order, and nothing of where an image
-    came from."""
+    """Write one workbook and one page per rater: prompts with their images in random order, without their origin."""
     input:
         dictionary="results/{scenario}/dictionary.jsonl",
         parameters="results/parameters/human_sheets.json",
@@ -29,7 +28,7 @@ rule human_sheets:
 
 
 rule human_scores:
-    """Read what the raters filled in, find out which image each mark is of, average, and see how raters agree."""
+    """Read the filled sheets, assign each rating to its image, average, and measure the agreement of the raters."""
     input:
         filled=FILES.filled_sheets,
         parameters="results/parameters/human_scores.json",
@@ -50,7 +49,7 @@ rule human_scores:
 
 
 rule human_agreement:
-    """How often each metric and judge prefers the image that people prefer."""
+    """How often each metric and judge prefers the image that the raters prefer."""
     input:
         ratings="results/{scenario}/human/ratings.csv",
         scores="results/{scenario}/tables/scores.csv",
@@ -65,13 +64,13 @@ rule human_agreement:
     conda:
         "../envs/tables.yaml"
     message:
-        "Setting the metrics of {wildcards.scenario} beside its ratings"
+        "Comparing the metrics of {wildcards.scenario} with its ratings"
     script:
         "../scripts/human_agreement.py"
 
 
 rule human_released:
-    """Tables of the released study's own ratings, beside the numbers that the paper printed of them."""
+    """Tables of the released study's own ratings, beside the numbers that the paper reports for them."""
     input:
         FILES.listing("human-released"),
         parameters="results/parameters/human_released.json",

@@ -1,11 +1,11 @@
 # Prompts: the four InterActing files, prompts written from topics, and the shards of every scenario.
 # Reads   a scenario's JSON lines file; a list of topics
 # Writes  resources/interacting/{file}, resources/written/{topics}.jsonl,
-#         results/{scenario}/prompts.jsonl and shards/{shard}.jsonl (written before planning where the file is there)
+#         results/{scenario}/prompts.jsonl and shards/{shard}.jsonl (written before planning if the file exists)
 
 
 rule fetch_interacting:
-    """Download one InterActing file at its pinned commit, or take it from a folder, and check its digest."""
+    """Fetch one InterActing file at its pinned commit or from a folder, and check its digest."""
     output:
         "resources/interacting/{file}",
     log:
@@ -25,7 +25,7 @@ rule fetch_interacting:
 
 
 rule write_prompts:
-    """Write a prompt for each topic of a list, refusing duplicates and prompts that lost their topic."""
+    """Write a prompt for each topic of a list; duplicates and prompts that lost their topic are rejected."""
     input:
         topics=lambda wildcards: config["topics"][wildcards.topics]["file"],
         parameters="results/parameters/write-{topics}.json",

@@ -1,8 +1,8 @@
-# Refine: the first image is denoised again, with the refined prompt taking over after step k.
+# Refine: the initial image is denoised again; the refined prompt replaces the original one after step k.
 # Reads   results/{scenario}/shards/{shard}.jsonl, critiques/{critic}/{shard}.jsonl
-# Writes  results/{scenario}/images/{critic}-k{k}/{shard}.jsonl, one a k (or images/{critic}/ for a critic that starts
-#         from scratch), and the images in {shard}/ beside each
-# One job draws all candidates of a critic: they share the model, the encoded texts and the first steps.
+# Writes  results/{scenario}/images/{critic}-k{k}/{shard}.jsonl, one per k (or images/{critic}/ for a critic that
+#         starts from noise), and the images in {shard}/ beside each
+# One job generates all candidates of a critic, which share the model, the encoded texts and the first steps.
 
 for critic in config["critics"]:
 

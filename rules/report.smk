@@ -1,11 +1,11 @@
-# Report: a site of static pages a scenario, and one over the whole study. Its folder is whole: copy it anywhere.
-# Reads   every output of a scenario; human/ratings.csv where it is there
-# Writes  results/{scenario}/report/, results/report/; declared is index.html, written last, so that the pages and small
-#         images of an earlier run stay and only what changed is made
+# Report: one site of static pages per scenario, and one over the whole study. A site is one self-contained folder.
+# Reads   every output of a scenario; human/ratings.csv if it exists
+# Writes  results/{scenario}/report/, results/report/; index.html is the declared output and is written last, so that
+#         pages and thumbnails of an earlier run are kept and only changed ones are made
 
 
 rule write_report:
-    """A page a prompt, with its images, critiques and scores, under an overview of the scenario."""
+    """One page per prompt, with its images, critiques and scores, and an overview of the scenario."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
         dictionary="results/{scenario}/dictionary.jsonl",

@@ -1,6 +1,6 @@
-# Score: one row an image under each metric, and the seed that one of the metrics picks; how far scores can be trusted.
-# Reads   results/{scenario}/shards/{shard}.jsonl and every image set's manifest; sets.json says which sets there are,
-#         so that one that comes back is scored
+# Score: one row per image and metric, the seed that one metric selects, and checks of judges and of token limits.
+# Reads   results/{scenario}/shards/{shard}.jsonl and every image set's manifest; sets.json lists the image sets,
+#         so that one that is configured again is scored
 # Writes  results/{scenario}/scores/{metric}/{shard}.jsonl, scores/judge-{judge}/{shard}.jsonl,
 #         noun_phrases/{shard}.jsonl, selections/multi_seed/{shard}.jsonl,
 #         tables/judge_repeats.csv, tables/truncation.csv, tables/truncation_shares.csv
@@ -9,7 +9,7 @@ MANIFESTS = expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", im
 
 
 rule find_noun_phrases:
-    """Find what each prompt of one shard names, or take the user's own phrases."""
+    """Find the noun phrases of each prompt of one shard, or take the user's own."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         parameters="results/parameters/phrases-{scenario}.json",
@@ -27,7 +27,7 @@ rule find_noun_phrases:
 
 
 rule score_images:
-    """Score every image of one shard with a model of our own."""
+    """Score every image of one shard with a metric that runs here."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
@@ -54,7 +54,7 @@ rule score_images:
 
 
 rule score_images_by_package:
-    """The same with the image-reward package, which does not import beside current transformers."""
+    """Score with the image-reward package, which cannot be imported together with current transformers."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
@@ -81,7 +81,7 @@ rule score_images_by_package:
 
 
 rule judge_images:
-    """Ask a vision-language judge for a mark for every image of one shard."""
+    """Let a vision-language judge grade every image of one shard."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
@@ -106,7 +106,7 @@ rule judge_images:
 
 
 rule select_seed:
-    """Pick the best of the seeds for each prompt of one shard by one metric."""
+    """Select the best of the seeds for each prompt of one shard by one metric."""
     input:
         scores=f"results/{{scenario}}/scores/{config['seed_selector']}/{{shard}}.jsonl",
         parameters="results/parameters/select.json",
@@ -124,7 +124,7 @@ rule select_seed:
 
 
 rule tabulate_repeats:
-    """How far each judge agrees with itself, where it is asked more than once about an image."""
+    """Agreement of each judge with itself, if it grades an image more than once."""
     input:
         scores=lambda wildcards: FILES.judge_scores(wildcards.scenario),
         parameters="results/parameters/repeats.json",
@@ -142,7 +142,7 @@ rule tabulate_repeats:
 
 
 rule count_tokens:
-    """How much of each text its readers read: the image model's encoders, and the metrics."""
+    """Count how much of each text the image model's encoders and the metrics read."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
         texts=FILES.texts_of_scenario,
@@ -158,6 +158,6 @@ rule count_tokens:
     conda:
         "../envs/scores.yaml"
     message:
-        "Counting what is read of the texts of {wildcards.scenario}"
+        "Counting the tokens of {wildcards.scenario}"
     script:
         "../scripts/count_tokens.py"

@@ -6,7 +6,7 @@
 
 
 rule clean_dictionary:
-    """Keep the prompts that have every image, and list everything that is missing and why."""
+    """Keep the prompts that have every image, and list everything that is missing with its reason."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
         outputs=lambda wildcards: FILES.rows_of(wildcards.scenario),
@@ -26,7 +26,7 @@ rule clean_dictionary:
 
 
 rule tabulate_scenario:
-    """Scores as one file, and the tables of them: every choice of image, differences, tests, optimism, judges."""
+    """Scores as one file, and the tables of a scenario: every selection, differences, tests, optimism, judges."""
     input:
         prompts="results/{scenario}/prompts.jsonl",
         dictionary="results/{scenario}/dictionary.jsonl",
@@ -59,7 +59,7 @@ rule tabulate_scenario:
 
 
 rule pool_tables:
-    """The tables of all configured scenarios, each under its name, and one of all their prompts together."""
+    """The tables of all configured scenarios below each other, and one table over all their prompts."""
     input:
         tables=expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
         scores=expand("results/{scenario}/tables/scores.csv", scenario=config["study"]),
@@ -117,11 +117,11 @@ rule compare_pooled:
     message:
         "Comparing the whole study with the paper"
     script:
-        "../scripts/compare_pooled.py"
+        "../scripts/compare_published.py"
 
 
 rule plot_scenario:
-    """Pictures of the main table: means as marks and as bars, win rates, score against compute."""
+    """Figures of the main table: means as points and as bars, win rates, score against compute."""
     input:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/plot.json",

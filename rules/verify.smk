@@ -1,7 +1,7 @@
-# Verify, retry and gc: look at what is on disk; the next run remakes what the first two took away.
-# Reads   every manifest, image and exchange that is there
-# Writes  nothing; moves changed images to results/{scenario}/changed/ and removes outputs to be made again; gc_delete
-#         removes files that nothing names any more
+# Verify, retry and gc: check what is on disk. The next run makes again what verify and retry removed.
+# Reads   every manifest, image and exchange on disk
+# Writes  nothing; verify moves changed images to results/{scenario}/changed/; verify and retry remove outputs that are
+#         to be made again; gc_delete removes unreferenced files
 
 
 rule verify:
@@ -35,7 +35,7 @@ rule retry:
 
 
 rule gc:
-    """List files that no manifest names any more: images of old settings and removed prompts, leftovers of kills."""
+    """List unreferenced files: images of earlier settings and removed prompts, leftovers of killed runs."""
     log:
         "logs/gc.log",
     localrule: True
@@ -44,13 +44,13 @@ rule gc:
     params:
         delete=False,
     message:
-        "Looking for files that nothing names any more"
+        "Looking for unreferenced files"
     script:
         "../scripts/gc.py"
 
 
 rule gc_delete:
-    """Remove what gc lists. An older setting's images are then drawn again when it comes back."""
+    """Remove the files that gc lists. Images of an earlier setting are generated again if it returns."""
     log:
         "logs/gc_delete.log",
     localrule: True
@@ -59,6 +59,6 @@ rule gc_delete:
     params:
         delete=True,
     message:
-        "Removing files that nothing names any more"
+        "Removing unreferenced files"
     script:
         "../scripts/gc.py"

@@ -1,8 +1,8 @@
-# Weights: what the image model and the metrics need from the hub, fetched by a rule of its own, so that machines without
-# a network can do the rest.
+# Weights: files that the image model and the metrics need from the hub. A rule of its own fetches them, so that all other
+# jobs run without a network.
 # Reads   results/parameters/weights-{weights}.json; resources/weights/: commit and digests of what was fetched before
-# Writes  results/weights/{weights}.json: repository, revision and commit of each; the files lie in the hub's cache
-# On a cluster this runs where Snakemake does, which has a network if any machine has one.
+# Writes  results/weights/{weights}.json: repository, revision and commit of each; the files are in the hub's cache
+# On a cluster this rule runs on the machine of the main process, which is the most likely to have a network.
 # {weights} is model for the image model, score-{metric} for a metric.
 
 
@@ -12,7 +12,7 @@ rule weights:
         FILES.all_weights(),
     localrule: True
     message:
-        "The weights are there"
+        "The weights are complete"
 
 
 rule fetch_weights:

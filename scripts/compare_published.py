@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from detailscribe.files.rows import write_frame
-from detailscribe.tables.published import COLUMNS, compare
+from detailscribe.tables.published import PUBLISHED_COLUMNS, compare_with_published
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
@@ -13,5 +13,5 @@ with job(snakemake):
     parameters = parameters_of(snakemake)
     keys = ("published", "judges", "replaced", "miniature", "whole")
     table = pd.read_csv(snakemake.input.table)
-    rows = compare(snakemake.wildcards.scenario, table=table, **{key: parameters[key] for key in keys})
-    write_frame(Path(snakemake.output[0]), pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"}))
+    rows = compare_with_published(snakemake.wildcards.scenario, table=table, **{key: parameters[key] for key in keys})
+    write_frame(Path(snakemake.output[0]), pd.DataFrame(rows, columns=PUBLISHED_COLUMNS).astype({"n": "Int64"}))

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, write_rows
-from detailscribe.prompts.noun_phrases import noun_phrases
+from detailscribe.prompts.noun_phrases import find_noun_phrases
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):
-    parameters = parameters_of(snakemake)
-    records = read_rows(Path(snakemake.input.prompts))
-    write_rows(Path(snakemake.output[0]), noun_phrases(records, parameters["by"], parameters["corrections"]))
+    parameters, records = parameters_of(snakemake), read_rows(Path(snakemake.input.prompts))
+    write_rows(Path(snakemake.output[0]), find_noun_phrases(records, parameters["by"], parameters["corrections"]))

@@ -3,29 +3,18 @@
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows
-from detailscribe.images.image_set import make_images
-from detailscribe.methods.external import ask_for_images, imported_requests, read_image
+from detailscribe.methods.external import hosted_requests, imported_requests, save_external_images
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:
-    parameters = parameters_of(snakemake)
-    records = read_rows(Path(snakemake.input.prompts))
-    name = snakemake.wildcards.external
+    parameters, records = parameters_of(snakemake), read_rows(Path(snakemake.input.prompts))
+    scenario, shard, image_set = snakemake.wildcards.scenario, snakemake.wildcards.shard, snakemake.wildcards.external
     if snakemake.input.folder:
-        image_requests, files = imported_requests(records, parameters, name, parameters)
+        requests, files = imported_requests(records, parameters, image_set, parameters)
     else:
         role = parameters | {"endpoint": snakemake.params.endpoint}
         step = running.progress(len(records), "call")
-        image_requests, files = ask_for_images(records, role, name, chat_of(snakemake), step)
-    make_images(
-        Path("results"),
-        snakemake.wildcards.scenario,
-        snakemake.wildcards.shard,
-        [name],
-        image_requests,
-        parameters["generation"],
-        lambda missing: [read_image(files[image_request.id]) for image_request in missing],
-        {"source": parameters.get("model") or "imported"},
-        running.progress(len(image_requests), "image"),
-    )
+        requests, files = hosted_requests(records, role, image_set, chat_of(snakemake), step)
+    step = running.progress(len(requests), "image")
+    save_external_images(scenario, shard, image_set, requests, files, parameters, step)

@@ -11,6 +11,10 @@ with job(snakemake) as running:
     records = read_rows(snakemake.input.prompts)
     texts = rows_by_id(snakemake.input.texts) if snakemake.input.texts else None
     requests = requests_from_text(records, texts, snakemake.wildcards.image_set, image_generator)
-    image_generator.make(
-        snakemake.wildcards, [snakemake.wildcards.image_set], requests, running.progress(len(requests), "image")
+    image_generator.generate_shard(
+        snakemake.wildcards.scenario,
+        snakemake.wildcards.shard,
+        [snakemake.wildcards.image_set],
+        requests,
+        running.progress(len(requests), "image"),
     )

@@ -1,4 +1,4 @@
-"""results/{scenario}/human/agreement.csv (columns of `human.agreement.COLUMNS`), and agreement as SVG and PNG."""
+"""results/{scenario}/human/agreement.csv (columns: `human.agreement.AGREEMENT_COLUMNS`), agreement.svg and .png."""
 
 from pathlib import Path
 
@@ -7,13 +7,14 @@ import pandas as pd
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import rows_by_id, write_frame
 from detailscribe.human.agreement import metric_agreement, scores_by_file
-from detailscribe.tables import figures, score_table
+from detailscribe.tables import figures
+from detailscribe.tables.score_table import read_scores
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
-    dictionary, scores = rows_by_id(snakemake.input.dictionary), score_table.read(snakemake.input.scores)
+    dictionary, scores = rows_by_id(snakemake.input.dictionary), read_scores(snakemake.input.scores)
     by_file = scores_by_file(scores, dictionary, parameters["metrics"])
     ratings = pd.read_csv(snakemake.input.ratings).to_dict("records")
     table = metric_agreement(ratings, by_file, parameters["bootstrap"])
@@ -21,4 +22,4 @@ with job(snakemake):
     for path in map(Path, snakemake.output.pictures):
         with atomic_write(path) as temporary:
             values = table, snakemake.wildcards.scenario, parameters["notice"]
-            figures.plot(temporary, figures.agreement, *values, kind=path.suffix[1:])
+            figures.save_figure(temporary, figures.plot_agreement, *values, kind=path.suffix[1:])

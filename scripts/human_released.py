@@ -13,7 +13,7 @@ from detailscribe.workflow.job import job
 with job(snakemake) as running:
     parsed = read_released(snakemake.params.folder)
     require_no_defects(parsed, "released ratings")
-    print(*(f"{place}: no rating" for place in parsed.missing), sep="\n")
+    print(*(f"{location}: no rating" for location in parsed.missing), sep="\n")
     running.say([f"human_released: {len(parsed.ratings)} ratings, {len(parsed.missing)} missing"])
     tables = released_tables(parsed.ratings, parameters_of(snakemake))
     for path in map(Path, snakemake.output):

@@ -18,7 +18,7 @@ with job(snakemake) as running:
     parsed = read_filled_sheets(files, partial(find_key, Path("resources/human") / snakemake.wildcards.scenario))
     merged = merge_ratings(parsed.values())
     require_no_defects(merged, "workbooks")
-    print(*(f"{place}: no rating" for place in merged.missing), sep="\n")
+    print(*(f"{location}: no rating" for location in merged.missing), sep="\n")
     running.say([f"human_scores: {len(merged.ratings)} ratings, {len(merged.missing)} missing"])
     for name, table in rating_tables(parsed, parameters).items():
         write_frame(Path(snakemake.output[name]), table)

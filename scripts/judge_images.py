@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, write_rows
-from detailscribe.scores.judge import judge
+from detailscribe.scores.judge import judge_images
 from detailscribe.workflow.inputs import image_set_of, parameters_of, verified_images
 from detailscribe.workflow.job import chat_of, job
 
@@ -13,5 +13,5 @@ with job(snakemake) as running:
     image_sets = {image_set_of(path): verified_images(path) for path in snakemake.input.manifests}
     step = running.progress(len(records) * len(image_sets), "image")
     role = parameters | {"endpoint": snakemake.params.endpoint}
-    rows = judge(records, image_sets, role, chat_of(snakemake), step, snakemake.wildcards.scenario)
+    rows = judge_images(records, image_sets, role, chat_of(snakemake), step, snakemake.wildcards.scenario)
     write_rows(Path(snakemake.output[0]), rows)

@@ -13,11 +13,11 @@ with job(snakemake):
     parameters = parameters_of(snakemake)
     values = pd.read_csv(snakemake.input.table), snakemake.wildcards.scenario, parameters["notice"]
     drawings = {
-        "main": (figures.draw, *values),
-        "bars": (figures.bars, *values),
-        "wins": (figures.wins, *values),
-        "compute": (figures.compute, *values, parameters["steps"], parameters["selector"]),
+        "main": (figures.plot_means, *values),
+        "bars": (figures.plot_bars, *values),
+        "wins": (figures.plot_wins, *values),
+        "compute": (figures.plot_compute, *values, parameters["steps"], parameters["selector"]),
     }
     for path in map(Path, snakemake.output):
         with atomic_write(path) as temporary:
-            figures.plot(temporary, *drawings[path.stem], kind=path.suffix[1:])
+            figures.save_figure(temporary, *drawings[path.stem], kind=path.suffix[1:])

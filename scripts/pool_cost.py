@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from detailscribe.files.atomic import atomic_write
+from detailscribe.tables.pooled import joined_tables
 from detailscribe.workflow.job import job
 
 with job(snakemake):
-    tables = {Path(file).parent.parent.name: pd.read_csv(file, dtype=str) for file in snakemake.input.tables}
+    tables = joined_tables([Path(file) for file in snakemake.input.tables])
     with atomic_write(Path(snakemake.output[0])) as temporary:
-        pd.concat(tables, names=["scenario"]).reset_index("scenario").to_csv(temporary, index=False)
+        tables.to_csv(temporary, index=False)

@@ -10,8 +10,9 @@ with job(snakemake) as running:
     image_generator = ImageGenerator(parameters_of(snakemake), snakemake.params.offload)
     records = read_rows(snakemake.input.prompts)
     requests = requests_from_critiques(records, rows_by_id(snakemake.input.critiques), image_generator)
-    image_generator.make(
-        snakemake.wildcards,
+    image_generator.generate_shard(
+        snakemake.wildcards.scenario,
+        snakemake.wildcards.shard,
         list(image_generator.parameters["candidates"]),
         requests,
         running.progress(len(requests), "image"),

@@ -1,15 +1,15 @@
-"""results/{scenario}/selections/multi_seed/{shard}.jsonl: id, status, reason, image_set (the pick), metric, score."""
+"""results/{scenario}/selections/multi_seed/{shard}.jsonl: id, status, reason, image_set (the selected one), metric, score."""
 
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, write_rows
 from detailscribe.methods.select import select_image
-from detailscribe.scores.fingerprints import one_fingerprint
+from detailscribe.scores.fingerprints import single_fingerprint
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters = parameters_of(snakemake)
     scores = read_rows(Path(snakemake.input.scores))
-    one_fingerprint(parameters["metric"], scores)
+    single_fingerprint(parameters["metric"], scores)
     write_rows(Path(snakemake.output[0]), select_image(scores, parameters["candidates"], parameters["metric"]))

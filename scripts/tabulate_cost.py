@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from detailscribe.files.atomic import write_text
-from detailscribe.operations.costs import cost_rows, cost_text
+from detailscribe.operations.costs import cost_csv, cost_rows
 from detailscribe.workflow.job import job
 
 with job(snakemake):
-    stages = ("decompositions", "critiques", "rewrites", "external", "judges")
-    outputs = [Path(file) for stage in stages for file in snakemake.input.get(stage)]
-    write_text(Path(snakemake.output[0]), cost_text(cost_rows(outputs, Path("resources/exchanges"))))
+    outputs = [Path(file) for file in snakemake.input.outputs]
+    write_text(Path(snakemake.output[0]), cost_csv(cost_rows(outputs, Path("resources/exchanges"))))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, write_csv
-from detailscribe.tables.judge_repeats import REPEATS_COLUMNS, repeats
+from detailscribe.tables.judge_repeats import REPEATS_COLUMNS, judge_repeats
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
@@ -11,4 +11,4 @@ with job(snakemake):
     judges = {name: [] for name in parameters_of(snakemake)["judges"]}
     for file in map(Path, snakemake.input.scores):
         judges[file.parent.name] += read_rows(file)
-    write_csv(Path(snakemake.output[0]), REPEATS_COLUMNS, repeats(judges))
+    write_csv(Path(snakemake.output[0]), REPEATS_COLUMNS, judge_repeats(judges))

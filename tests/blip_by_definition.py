@@ -1,6 +1,6 @@
-"""BLIP's picture encoder and text model, written once more from their definitions, in float64 and without transformers.
+"""BLIP's image encoder and text model: a second implementation, from their definitions, in float64, no transformers.
 
-Reads a checkpoint under the authors' names. One picture, one text, no padding.
+Reads a checkpoint under the authors' names. One image, one text, no padding.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch.nn.functional import gelu, layer_norm, linear
 
 
 class Blip:
-    """Tensors by the authors' names, below a prefix."""
+    """Tensors by the authors' names, under a prefix."""
 
     def __init__(self, state: dict, prefix: str = ""):
         self.state, self.prefix = state, prefix
@@ -29,8 +29,8 @@ class Blip:
     def count(self, pattern: str) -> int:
         return sum(self.prefix + pattern.format(n) in self.state for n in range(99))
 
-    def picture(self, pixels: np.ndarray) -> torch.Tensor:
-        """(patches + 1, width) from (3, side, side): a vision transformer that norms before each block."""
+    def image_states(self, pixels: np.ndarray) -> torch.Tensor:
+        """(patches + 1, width) from (3, side, side): a vision transformer with a norm before each block."""
         kernel = self.tensor("visual_encoder.patch_embed.proj.weight")
         patches = torch.nn.functional.conv2d(
             torch.from_numpy(pixels)[None].double(),
@@ -48,28 +48,28 @@ class Blip:
             x = x + self.linear(f"{block}.mlp.fc2", inner)
         return self.norm("visual_encoder.norm", x, 1e-6)
 
-    def text(self, part: str, ids: list[int], seen: torch.Tensor) -> torch.Tensor:
-        """(tokens, width): BERT, each layer of which looks at `seen` after itself; norms after each step."""
+    def text_states(self, part: str, ids: list[int], image_states: torch.Tensor) -> torch.Tensor:
+        """(tokens, width): BERT whose layers attend to themselves, then to `image_states`; a norm after each step."""
         x = self.tensor(f"{part}embeddings.word_embeddings.weight")[ids]
         x = x + self.tensor(f"{part}embeddings.position_embeddings.weight")[: len(ids)]
         x = self.norm(f"{part}embeddings.LayerNorm", x, 1e-12)
         for n in range(self.count(f"{part}encoder.layer.{{}}.output.dense.weight")):
             layer = f"{part}encoder.layer.{n}"
-            for step, at in (("attention", x), ("crossattention", seen)):
+            for step, at in (("attention", x), ("crossattention", image_states)):
                 at = x if step == "attention" else at
                 heads = [
                     self.linear(f"{layer}.{step}.self.{name}", each)
                     for name, each in (("query", x), ("key", at), ("value", at))
                 ]
-                x = self.after(f"{layer}.{step}.output", attend(*heads), x)
-            x = self.after(f"{layer}.output", gelu(self.linear(f"{layer}.intermediate.dense", x)), x)
+                x = self.add_and_norm(f"{layer}.{step}.output", attend(*heads), x)
+            x = self.add_and_norm(f"{layer}.output", gelu(self.linear(f"{layer}.intermediate.dense", x)), x)
         return x
 
-    def after(self, name: str, made: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(f"{name}.LayerNorm", self.linear(f"{name}.dense", made) + x, 1e-12)
+    def add_and_norm(self, name: str, update: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(f"{name}.LayerNorm", self.linear(f"{name}.dense", update) + x, 1e-12)
 
-    def words(self, states: torch.Tensor) -> torch.Tensor:
-        """Logits of the vocabulary for each state of the answer decoder."""
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits over the vocabulary for each state of the answer decoder."""
         head = "text_decoder.cls.predictions"
         inner = self.norm(f"{head}.transform.LayerNorm", gelu(self.linear(f"{head}.transform.dense", states)), 1e-12)
         table = self.tensor("text_decoder.bert.embeddings.word_embeddings.weight")
@@ -77,7 +77,7 @@ class Blip:
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Attention in as many heads as 64 goes into the width; the same number in the wide keys' model and here."""
+    """Multi-head attention with heads of width 64."""
     heads = query.shape[-1] // 64
     wide = query.shape[-1] // heads
     split = [x.reshape(x.shape[0], heads, wide).transpose(0, 1) for x in (query, key, value)]
@@ -86,7 +86,7 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
 
 
 def word_ids(words: list[str], text: str, first: str, limit: int) -> list[int]:
-    """Greedy word pieces of a lower-case ASCII text between a first token and [SEP], cut to `limit`."""
+    """Greedy word pieces of an ASCII text in lower case, between a first token and [SEP], cut to `limit`."""
     known, ids = {word: n for n, word in enumerate(words)}, []
     spaced = "".join(c if c.isalnum() else f" {c} " for c in text.lower())
     for word in spaced.split():
@@ -101,7 +101,7 @@ def word_ids(words: list[str], text: str, first: str, limit: int) -> list[int]:
 
 
 def prepared(image: Image.Image, side: int, crop: bool) -> np.ndarray:
-    """The authors' own torchvision transforms of an RGB picture."""
+    """The authors' own torchvision transforms of an RGB image."""
     from detailscribe.engines import torch_setup  # noqa: F401 - before torchvision
 
     from torchvision import transforms  # isort: skip
@@ -120,20 +120,20 @@ def image_reward(state: dict, words: list[str], prompt: str, image: Image.Image)
     """ImageReward of one pair."""
     blip = Blip(state, "blip.")
     side = round((state["blip.visual_encoder.pos_embed"].shape[1] - 1) ** 0.5) * 16
-    seen = blip.picture(prepared(image, side, crop=True))
-    x = blip.text("text_encoder.", word_ids(words, prompt, "[CLS]", 35), seen)[0]
+    seen = blip.image_states(prepared(image, side, crop=True))
+    x = blip.text_states("text_encoder.", word_ids(words, prompt, "[CLS]", 35), seen)[0]
     for n in (0, 2, 4, 6, 7):
         x = linear(x, state[f"mlp.layers.{n}.weight"].double(), state[f"mlp.layers.{n}.bias"].double())
     return (x.item() - 0.16717362830052426) / 1.0333394966054072
 
 
 def p_yes(state: dict, words: list[str], question: str, image: Image.Image) -> float:
-    """p(yes) / (p(yes) + p(no)) of a question that is lower case and without punctuation but for its mark."""
+    """p(yes) / (p(yes) + p(no)) of a question in lower case whose only punctuation is its question mark."""
     blip = Blip(state)
     side = round((state["visual_encoder.pos_embed"].shape[1] - 1) ** 0.5) * 16
-    seen = blip.picture(prepared(image, side, crop=False))
-    read = blip.text("text_encoder.", word_ids(words, question, "[ENC]", 35), seen)
-    said = blip.text("text_decoder.bert.", [len(words)], read)
-    shares = blip.words(said)[0].softmax(-1)
+    seen = blip.image_states(prepared(image, side, crop=False))
+    read = blip.text_states("text_encoder.", word_ids(words, question, "[ENC]", 35), seen)
+    decoded = blip.text_states("text_decoder.bert.", [len(words)], read)
+    shares = blip.logits(decoded)[0].softmax(-1)
     yes, no = (shares[words.index(word)].item() for word in ("yes", "no"))
     return yes / (yes + no)

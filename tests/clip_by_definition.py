@@ -1,4 +1,4 @@
-"""CLIP's two towers written once more from their definition, in float64, from an open_clip state dict."""
+"""CLIP's two towers: a second implementation from their definition, in float64, from an open_clip state dict."""
 
 import math
 
@@ -12,8 +12,8 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
     return x * torch.sigmoid(1.702 * x)
 
 
-def picture(state: dict, pixels: np.ndarray, heads: int, activation=quick_gelu) -> torch.Tensor:
-    """(width,), direction of (3, side, side): patches and a class token, which is projected at the end."""
+def image_embedding(state: dict, pixels: np.ndarray, heads: int, activation=quick_gelu) -> torch.Tensor:
+    """(width,), of (3, side, side): patches and a class token, which is projected at the end; not normalised."""
     kernel = state["visual.conv1.weight"].double()
     patches = torch.nn.functional.conv2d(torch.from_numpy(pixels)[None].double(), kernel, stride=kernel.shape[-1])
     x = torch.cat([state["visual.class_embedding"].double()[None], patches[0].flatten(1).T])
@@ -22,8 +22,8 @@ def picture(state: dict, pixels: np.ndarray, heads: int, activation=quick_gelu) 
     return norm(state, "visual.ln_post", x[0]) @ state["visual.proj"].double()
 
 
-def text(state: dict, tokens: torch.Tensor, heads: int, activation=quick_gelu) -> torch.Tensor:
-    """(width,), direction of 77 tokens, taken at the end token: the highest number."""
+def text_embedding(state: dict, tokens: torch.Tensor, heads: int, activation=quick_gelu) -> torch.Tensor:
+    """(width,), of 77 tokens, taken at the end token, the highest number; not normalised."""
     x = state["token_embedding.weight"].double()[tokens] + state["positional_embedding"].double()
     later = torch.full((len(tokens), len(tokens)), -math.inf, dtype=torch.float64).triu(1)
     x = norm(state, "ln_final", blocks(state, "transformer", x, heads, later, activation))
@@ -40,14 +40,14 @@ def blocks(state: dict, part: str, x: torch.Tensor, heads: int, mask: torch.Tens
         query, key, value = (each.reshape(len(x), heads, -1).transpose(0, 1) for each in wide)
         scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
         shares = (scores if mask is None else scores + mask).softmax(-1)
-        x = x + mapped(state, f"{block}.attn.out_proj", (shares @ value).transpose(0, 1).reshape(x.shape))
-        inner = mapped(state, f"{block}.mlp.c_fc", norm(state, f"{block}.ln_2", x))
-        x = x + mapped(state, f"{block}.mlp.c_proj", activation(inner))
+        x = x + linear_layer(state, f"{block}.attn.out_proj", (shares @ value).transpose(0, 1).reshape(x.shape))
+        inner = linear_layer(state, f"{block}.mlp.c_fc", norm(state, f"{block}.ln_2", x))
+        x = x + linear_layer(state, f"{block}.mlp.c_proj", activation(inner))
         n += 1
     return x
 
 
-def mapped(state: dict, name: str, x: torch.Tensor) -> torch.Tensor:
+def linear_layer(state: dict, name: str, x: torch.Tensor) -> torch.Tensor:
     return linear(x, state[f"{name}.weight"].double(), state[f"{name}.bias"].double())
 
 

@@ -1,11 +1,11 @@
-"""What several test files share: the miniature models, built once a run."""
+"""Shared fixtures: the scene world's sprites, and the miniature models."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.miniature_cache import cached_miniature
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -14,21 +14,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def sprites() -> dict:
     """The scene world's sprites; skips where their font is missing."""
     from detailscribe.errors import SetupError
-    from detailscribe.miniature import sprites
+    from detailscribe.miniature.world.sprites import load_sprites
 
     try:
-        return sprites.load()
+        return load_sprites()
     except SetupError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
-def miniature(tmp_path_factory) -> Path:
-    """A folder with the miniature's `sd3`, `clip`, `image_reward` and `blip_vqa`; do not write into it.
-
-    Built by a process of its own, since what other tests did to this one's libraries must not be in it.
-    """
-    code = "import sys, pathlib; from detailscribe.miniature.assembly import build; build(pathlib.Path(sys.argv[1]))"
-    folder = tmp_path_factory.mktemp("models") / "miniature"
-    subprocess.run([sys.executable, "-c", code, folder], check=True, cwd=Path(__file__).parents[1])
-    return folder
+def miniature() -> Path:
+    """A folder with the miniature's `sd3`, `clip`, `image_reward` and `blip_vqa`; do not write into it."""
+    return cached_miniature()

@@ -53,8 +53,8 @@ def problems(record: dict, present: dict[str, tuple[int, list[str]]] | None = No
         elif changed:
             found.append(
                 f"{stage}: the code behind its results changed ({', '.join(changed)}) and ALGORITHM is still "
-                f"{algorithm}. If results can differ, raise ALGORITHM of the stage and give the reason in CHANGELOG.md. "
-                "If they are the same bytes, show that with a run before and after. Then run `make record-stages`"
+                f"{algorithm}. If results can differ, raise ALGORITHM of the stage and give the reason in CHANGELOG.md; "
+                "if they are the same bytes, show that with a run before and after. Then run `make record-stages`"
             )
     return found
 
@@ -85,13 +85,11 @@ def code_of(text: str) -> str:
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 for number in range(first.lineno - 1, first.end_lineno):
                     lines[number] = ""
-    kept = "\n".join(lines)
     for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
         row = token.start[0] - 1
         if token.type == tokenize.COMMENT and lines[row]:
             lines[row] = lines[row][: token.start[1]]
-    kept = "\n".join(line.rstrip() for line in lines if line.strip())
-    return kept
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def _scripts(stage: str) -> list[str]:

@@ -108,7 +108,7 @@ class CallbackEngine:
         return images
 
     def _embeddings(self, prompt: str, seed: int) -> dict[str, torch.Tensor]:
-        """What the pipeline is conditioned on with this prompt, taken after its first step; ends the run if possible."""
+        """The pipeline's condition for this prompt, taken after its first step; ends the run there if possible."""
         taken = {}
 
         def take(pipe, i, timestep, tensors):

@@ -136,7 +136,7 @@ def _compile(pipe: Any) -> None:
     With a kernel for several numbers of rows, or one chosen by timing, an image's bytes would depend on what the
     process generated before.
     """
-    transformer = getattr(pipe, "transformer", None)
+    transformer: Any = getattr(pipe, "transformer", None)
     kind = type(transformer).__name__
     if blocks := BLOCKS.get(kind):
         transformer._repeated_blocks = blocks

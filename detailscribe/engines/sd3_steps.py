@@ -50,9 +50,7 @@ def start_run(pipe: Any, size_px: int, steps: int, seed: int, condition: PromptE
     if scheduler.config.get("use_dynamic_shifting", None):
         from diffusers.pipelines.stable_diffusion_3 import pipeline_stable_diffusion_3 as source
 
-        values = (
-            scheduler.config[f"{name}_{what}"] for what in ("image_seq_len", "shift") for name in ("base", "max")
-        )
+        values = (scheduler.config[f"{name}_{what}"] for what in ("image_seq_len", "shift") for name in ("base", "max"))
         shift["mu"] = source.calculate_shift((latents.shape[-1] // patch) ** 2, *values)
     scheduler.set_timesteps(steps, device=device, **shift)
     return Run(latents, scheduler, condition)

@@ -1,4 +1,4 @@
-"""Atomic writes: a file is written whole or not at all."""
+"""Atomic writes: a file is written in full or not at all."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a hidden temporary name in the same folder; on success it takes the place of `path`, on an error it goes."""
+    """Yield a hidden temporary path in the same folder; replace `path` with it on success, delete it on error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
@@ -24,13 +24,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
+    """Write a text file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_if_changed(path: Path, text: str) -> bool:
-    """Write only where the content differs, so that the file's time means its content; say whether it did."""
+    """Write only if the content differs, so that the mtime changes only with the content; return whether it wrote."""
     if path.is_file() and path.read_bytes() == text.encode():
         return False
     write_text(path, text)

@@ -7,13 +7,13 @@ from pathlib import Path
 KEY_LENGTH = 16  # hex characters of a key that go into a file name: 64 bits
 
 
-def canonical_json(value) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, characters as they are."""
+def canonical_json(value: object) -> str:
+    """Canonical JSON of a value: sorted keys, no spaces, non-ASCII characters unescaped."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def digest(value) -> str:
-    """SHA-256 of `canonical(value)`, 64 hex characters."""
+def digest(value: object) -> str:
+    """SHA-256 of `canonical_json(value)`, 64 hex characters."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 

@@ -6,14 +6,14 @@ import os
 import time
 from pathlib import Path
 
-SYNC_S = 1.0  # what a power cut may cost; a killed process costs nothing of what it wrote
+SYNC_S = 1.0  # between two fsync: a power cut may lose this much; a killed process loses no row it wrote
 
 
 class Ledger:
-    """Finished rows by id and key, in a file that only grows: what a killed or repeated job need not do again.
+    """Finished rows by id and key, in an append-only file: work that a killed or repeated job need not do again.
 
-    Outputs of a rule are deleted by Snakemake before each run of a job; the ledger is not an output and stays.
-    A line torn by a kill is skipped on reading.
+    Snakemake deletes the outputs of a rule before each run of a job; the ledger is not an output and is kept.
+    A line that a kill truncated is skipped on reading.
     """
 
     def __init__(self, path: Path):
@@ -27,22 +27,22 @@ class Ledger:
                     self._rows[row["id"], row["key"]] = row
 
     def get(self, id: str, key: str) -> dict | None:
-        """The row made for this id under this key, or None."""
+        """The finished row of this id and key, or None."""
         return self._rows.get((id, key))
 
     def add(self, row: dict) -> None:
-        """Record a finished row, which holds its `id` and `key`; no kill takes it back when this returns."""
+        """Append a finished row with its `id` and `key`; once this returns, a kill cannot lose it."""
         self._rows[row["id"], row["key"]] = row
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab+") as file:
             file.seek(0, os.SEEK_END)
-            torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-            file.write(b"\n" * torn + json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            truncated = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+            file.write(b"\n" * truncated + json.dumps(row, ensure_ascii=False).encode() + b"\n")
             file.flush()
             if time.monotonic() - self._synced > SYNC_S:
                 os.fsync(file.fileno())
                 self._synced = time.monotonic()
 
     def rows(self) -> list[dict]:
-        """All rows, the latest of each id and key."""
+        """The latest row of each id and key."""
         return list(self._rows.values())

@@ -1,4 +1,4 @@
-"""Rows on disk: JSON lines, content digests, atomic files and the ledger of what was already made."""
+"""Rows on disk: JSON lines (JSONL) and CSV, written atomically."""
 
 import csv
 import json
@@ -12,19 +12,21 @@ from detailscribe.files.atomic import atomic_write, write_text
 if TYPE_CHECKING:  # planning writes no table
     import pandas as pd
 
+MISSING_ROW = "{} has no row for {}: delete that file and run again; the work behind it is kept"
+
 
 def to_jsonl(rows: Iterable[dict]) -> str:
-    """Rows as JSON lines, keys in the order given."""
+    """Rows as JSON lines, keys in their order."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def write_rows(path: Path, rows: Iterable[dict]) -> None:
-    """Write JSON lines, whole or not at all."""
+    """Write JSON lines."""
     write_text(path, to_jsonl(rows))
 
 
 def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
-    """Write a table, whole or not at all; numbers to six decimals, nothing for None."""
+    """Write rows as CSV: floats with six decimals, None as an empty cell."""
     with atomic_write(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)
@@ -33,7 +35,7 @@ def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
 
 
 def read_rows(path: Path) -> list[dict]:
-    """Read JSON lines that this project wrote.
+    """Read JSON lines.
 
     Raises:
         ValueError: a line is not JSON; the message names file and line.
@@ -49,12 +51,9 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def write_frame(path: Path, frame: "pd.DataFrame", exact: bool = False) -> None:
-    """Write a table as CSV, fractions with six decimals or `exact`, nothing where there is no number."""
+    """Write a data frame as CSV: floats with six decimals or `exact`, NaN as an empty cell."""
     with atomic_write(path) as temporary:
         frame.to_csv(temporary, index=False, float_format=None if exact else "%.6f")
-
-
-MISSING_ROW = "{} has no row for {}: delete that file and run again; the work behind it is kept"
 
 
 class RowsById(dict):

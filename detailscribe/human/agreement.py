@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
 STAGE = "human_agreement"
 ALGORITHM = 1
-COLUMNS = ["metric", "pairs", "agreement", "low95", "high95", "tied_by_people", "tied_by_metric", "images_unmatched"]
+AGREEMENT_COLUMNS = [
+    "metric",
+    "pairs",
+    "agreement",
+    "low95",
+    "high95",
+    "tied_by_people",
+    "tied_by_metric",
+    "images_unmatched",
+]
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -36,16 +45,17 @@ def scores_by_file(
     """
     images = {id: row["images"] for id, row in dictionary.items()}
     by_file: dict[str, dict[tuple[str, str], float]] = {metric: {} for metric in metrics}
-    for row in scores.itertuples():
-        if row.image_set in images.get(row.id, {}):
-            by_file[row.metric][row.id, images[row.id][row.image_set]] = row.score
+    columns = (scores[name] for name in ("id", "image_set", "metric", "score"))
+    for id, image_set, metric, score in zip(*columns, strict=True):
+        if image_set in images.get(id, {}):
+            by_file[metric][id, images[id][image_set]] = score
     return by_file
 
 
 def metric_agreement(
     ratings: list[dict], scores: dict[str, dict[tuple[str, str], float]], bootstrap: dict
 ) -> pd.DataFrame:
-    """Rows with COLUMNS: how often each metric prefers the image of a pair that people prefer.
+    """Rows with AGREEMENT_COLUMNS: how often each metric prefers the image of a pair that people prefer.
 
     Pairs are of one prompt; people's preference is that of the mean over raters; the rule for ties is `pair_hits`'.
 
@@ -58,7 +68,7 @@ def metric_agreement(
     import pandas as pd
 
     from detailscribe.tables.agreement import pair_hits
-    from detailscribe.tables.significance import intervals
+    from detailscribe.tables.significance import bootstrap_intervals
 
     frame = pd.DataFrame(ratings, columns=["id", "file", "rating"])
     means = frame.groupby(["id", "file"], sort=False)["rating"].mean()
@@ -77,11 +87,11 @@ def metric_agreement(
     for metric, by_file in scores.items():
         scored = matrix(lambda id, file, by_file=by_file: by_file.get((id, file), np.nan))
         hits, pairs, human_tied, metric_tied = pair_hits(human, scored)
-        low, high = intervals(
+        low, high = bootstrap_intervals(
             np.where(pairs > 0, hits, np.nan)[:, None], **bootstrap, counts=pairs[:, None].astype(float)
         )
         total = int(pairs.sum())
         unmatched = int((~np.isnan(human) & np.isnan(scored)).sum())
         share = hits.sum() / total if total else np.nan
         rows.append((metric, total, share, low[0], high[0], int(human_tied.sum()), int(metric_tied.sum()), unmatched))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)

@@ -19,7 +19,7 @@ from detailscribe.human.assignment import key_digest
 from detailscribe.human.ratings import INVALID_RATING, ParsedRatings
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
-COLUMNS = ["workbook", "sheet", "row", "column", "topic", "prompt", "rating"]
+TABLE_COLUMNS = ["workbook", "sheet", "row", "column", "topic", "prompt", "rating"]
 
 
 def render_page(key: list[dict], thumbnail: Callable[[str], bytes], instructions: list[str]) -> str:
@@ -38,7 +38,7 @@ def render_page(key: list[dict], thumbnail: Callable[[str], bytes], instructions
         prompts.append({"sheet": sheet, "row": row, **texts, "images": embedded})
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    data = {"code": key_digest(key), "columns": COLUMNS, "prompts": prompts}
+    data = {"code": key_digest(key), "columns": TABLE_COLUMNS, "prompts": prompts}
     values = {"rater": key[0]["rater"], "instructions": instructions, "data": data}
     script = re.search(r"<script>(.*?)</script>", template.render(**values, script_digest=""), re.DOTALL)
     assert script is not None, TEMPLATE
@@ -60,9 +60,9 @@ def read_ratings_table(path: Path, rater: str, key_of: Callable[[str], list[dict
     header = text.split("\n", 1)[0]
     # Spreadsheets of some countries save with semicolons.
     reader = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in header else ",")
-    if reader.fieldnames != COLUMNS:
+    if reader.fieldnames != TABLE_COLUMNS:
         return unusable(
-            f", line 1: the columns were moved or changed, got {header!r}; they must be {', '.join(COLUMNS)}"
+            f", line 1: the columns were moved or changed, got {header!r}; they must be {', '.join(TABLE_COLUMNS)}"
         )
     lines = [(f"{path}, line {reader.line_num}", line) for line in reader]
     codes = {line["workbook"] for _, line in lines}
@@ -77,23 +77,23 @@ def read_ratings_table(path: Path, rater: str, key_of: Callable[[str], list[dict
     expected = {(row["sheet"], str(row["row"]), row["column"]): row for row in key}
     ratings, missing, defects = [], [], []
     seen = set()
-    for place, line in lines:
+    for location, line in lines:
         position = line["sheet"], line["row"], line["column"]
         row = expected.get(position)
         if row is None or None in line or position in seen:
-            defects.append(f"{place}: the row was changed; sheet, row and column {position} are unknown or repeated")
+            defects.append(f"{location}: the row was changed; sheet, row and column {position} are unknown or repeated")
             continue
         seen.add(position)
         defects += [
-            f"{place}: the row was changed; its {name} was {row[name]!r}"
+            f"{location}: the row was changed; its {name} was {row[name]!r}"
             for name in ("topic", "prompt")
             if line[name] != row[name]
         ]
         rating = (line["rating"] or "").strip()
         if not rating:
-            missing.append(place)
+            missing.append(location)
         elif rating not in {"1", "2", "3", "4", "5"}:
-            defects.append(f"{place}: {INVALID_RATING.format(rating)}")
+            defects.append(f"{location}: {INVALID_RATING.format(rating)}")
         else:
             kept = {name: row[name] for name in ("rater", "id", "image_set", "file")}
             ratings.append({**kept, "rating": int(rating)})

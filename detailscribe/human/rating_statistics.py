@@ -5,13 +5,15 @@ Intervals resample prompts together with all their ratings, because raters of a 
 Source: stats_one_sheet of results_cleanup_and_preprocess.py in the released code, for the paper's selection.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from detailscribe.tables import significance
 from detailscribe.tables.agreement import LEVELS, krippendorff_alpha
-from detailscribe.tables.main_table import select, selections
+from detailscribe.tables.selection import select_scores, selections
 
 KEY_COLUMNS = ["method", "selection", "headline"]
 BEST_COLUMNS = ["best_alone", "best_shared", "best_rate"]
@@ -50,15 +52,15 @@ def mean_ratings(ratings: list[dict], methods: list[dict], bootstrap: dict, ties
             of_method.insert(1, OTHERS)
         for position, selection in enumerate(of_method):
             keys.append((method["name"], selection, position == 0))
-            columns.append(select(values, selection, names, {"other_raters": _mean_of_others(values, ids)}))
+            columns.append(select_scores(values, selection, names, {"other_raters": _mean_of_others(values, ids)}))
     table = pd.DataFrame(keys, columns=KEY_COLUMNS)
     selected = np.array(columns).reshape(len(keys), len(pairs)).T
     sums, counts = _by_prompt(selected, ids)
     table["n"] = (~np.isnan(selected)).sum(axis=0)
     table["prompts"] = (counts > 0).sum(axis=0)
     table["mean"] = significance.means(selected)
-    table["low95"], table["high95"] = significance.intervals(sums, **bootstrap, counts=counts)
-    table["sd"] = significance.spread(selected)
+    table["low95"], table["high95"] = significance.bootstrap_intervals(sums, **bootstrap, counts=counts)
+    table["sd"] = significance.std(selected)
     table["se"] = table["sd"] / np.sqrt(table["n"].where(table["n"] > 0))
     _add_best(table, selected, ties_win)
     return table.astype({"best_alone": "Int64", "best_shared": "Int64"})
@@ -105,7 +107,9 @@ def reliability(ratings: list[dict], bootstrap: dict) -> pd.DataFrame:
     prompts = pd.factorize(by_image.index.get_level_values("id"))[0] if len(by_image) else np.array([], dtype=int)
     count = prompts.max(initial=-1) + 1
     generator = np.random.default_rng(bootstrap["seed"])
-    resamples = generator.multinomial(count, np.full(count, 1 / count), bootstrap["resamples"]) if count > 1 else []
+    resamples: Iterable[np.ndarray] = []
+    if count > 1:
+        resamples = generator.multinomial(count, np.full(count, 1 / count), bootstrap["resamples"])
     rows = []
     for level in LEVELS:
         alphas = np.array([krippendorff_alpha(values, level, weights[prompts].astype(float)) for weights in resamples])

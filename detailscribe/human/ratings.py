@@ -26,8 +26,9 @@ def merge_ratings(parts: Iterable[ParsedRatings]) -> ParsedRatings:
     """The content of several sheets, in the order given."""
     merged = ParsedRatings([], [], [])
     for part in parts:
-        for entries, new in zip(merged, part, strict=True):
-            entries.extend(new)
+        merged.ratings.extend(part.ratings)
+        merged.missing.extend(part.missing)
+        merged.defects.extend(part.defects)
     return merged
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STAGE = "human_released"
 ALGORITHM = 1
-RATING_COLUMNS = ("rater", "scenario", "id", "image_set", "rating", "file")
+RELEASED_COLUMNS = ("rater", "scenario", "id", "image_set", "rating", "file")
 SEED = 2628670643  # of the initial image, which here carries it in its name
 # Our names of the released code's other image sets.
 IMAGE_SET_NAMES = {
@@ -38,7 +38,7 @@ def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame
     """Tables of released ratings.
 
     Args:
-        ratings: Rows with RATING_COLUMNS.
+        ratings: Rows with RELEASED_COLUMNS.
         values: Parameters of the stage: `bootstrap`, `ties_win`, and `published`, the rows of `read_published`.
 
     Returns:
@@ -58,7 +58,7 @@ def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame
     }
     main = pd.concat(means, names=["scenario"]).reset_index("scenario")
     return {
-        "ratings": pd.DataFrame(ratings, columns=RATING_COLUMNS),
+        "ratings": pd.DataFrame(ratings, columns=RELEASED_COLUMNS),
         "main": main,
         "raters": rating_statistics.rater_statistics(ratings, Counter(row["rater"] for row in ratings)),
         "reliability": rating_statistics.reliability(ratings, values["bootstrap"]),

@@ -17,16 +17,16 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from detailscribe.errors import InputError
 from detailscribe.human.ratings import INVALID_RATING, ParsedRatings, merge_ratings
-from detailscribe.human.released import IMAGE_SET_NAMES, RATING_COLUMNS, SEED
+from detailscribe.human.released import IMAGE_SET_NAMES, RELEASED_COLUMNS, SEED
 from detailscribe.prompts.prompt_file import prompt_id
 
 FIRST_ROW = 2
-FIRST_RATING_COLUMN = 3  # column C
+FIRST_COLUMN = 3  # column C
 SCENARIOS = {"func": "functional_600", "comp": "compositional_200", "multi": "multi_subject_200"}  # by sheet name part
 
 
 def read_released(folder: str | Path) -> ParsedRatings:
-    """Ratings of all raters and sheets, with RATING_COLUMNS; defects and missing ratings name file and cell.
+    """Ratings of all raters and sheets, with RELEASED_COLUMNS; defects and missing ratings name file and cell.
 
     The scenario is the paper's where the sheet's name identifies it, otherwise the sheet's name.
 
@@ -69,21 +69,21 @@ def _read_workbook(path: Path, dictionaries: dict[Path, list[dict]]) -> ParsedRa
     scenario = next((name for part, name in SCENARIOS.items() if part in path.stem.lower()), path.stem)
     for number, row in enumerate(rows, FIRST_ROW):
         for position, step in enumerate(row["steps"]):
-            cell = f"{get_column_letter(FIRST_RATING_COLUMN + 2 * position)}{number}"
+            cell = f"{get_column_letter(FIRST_COLUMN + 2 * position)}{number}"
             rating = sheet[cell].value
-            place = f"{path}, sheet {sheet.title!r}, cell {cell}"
+            location = f"{path}, sheet {sheet.title!r}, cell {cell}"
             if rating is None or not str(rating).strip():
-                missing.append(place)
+                missing.append(location)
                 continue
             # The drop-down of these sheets offers texts; a spreadsheet stores "4" or 4.
             value = str(rating).strip().removesuffix(".0")
             if isinstance(rating, bool) or value not in {"1", "2", "3", "4", "5"}:
-                defects.append(f"{place}: {INVALID_RATING.format(rating)}")
+                defects.append(f"{location}: {INVALID_RATING.format(rating)}")
                 continue
             id = prompt_id(row.get("topic") or "prompt", row["original_prompt"])
             file = row["image_paths"][position] if row.get("image_paths") else ""
             values = (path.parent.name, scenario, id, our_image_set(str(step)), int(value), file)
-            ratings.append(dict(zip(RATING_COLUMNS, values, strict=True)))
+            ratings.append(dict(zip(RELEASED_COLUMNS, values, strict=True)))
     return ParsedRatings(ratings, missing, defects)
 
 

@@ -30,7 +30,8 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 CODE_CELL = "B8"
 COVER = "instructions"
 RATING_FILL = PatternFill("solid", fgColor="FFF7DB")
-RATING_BORDER = Border(*[Side(style="thin", color="999999")] * 4)
+LINE = Side(style="thin", color="999999")
+RATING_BORDER = Border(left=LINE, right=LINE, top=LINE, bottom=LINE)
 
 
 def build_workbook(key: list[dict], thumbnail: Callable[[str], bytes], instructions: list[str]) -> Workbook:
@@ -42,7 +43,7 @@ def build_workbook(key: list[dict], thumbnail: Callable[[str], bytes], instructi
         instructions: Lines of text, at most six.
     """
     book = Workbook()
-    cover = book.active
+    cover = book.worksheets[0]
     cover.title = COVER
     cover.column_dimensions["A"].width, cover.column_dimensions["B"].width = 90, 20
     _fit_page_width(cover)
@@ -58,8 +59,8 @@ def build_workbook(key: list[dict], thumbnail: Callable[[str], bytes], instructi
             sheet.cell(line, 1, number).alignment = Alignment(vertical="top")
             sheet.row_dimensions[line].height = (THUMBNAIL_PX + MARGIN_PX) * POINTS_PER_PX
             for position, row in enumerate(images, 1):
-                _write_text(sheet.cell(line, 2), row["topic"])
-                _write_text(sheet.cell(line, 3), row["prompt"])
+                _write_text(sheet[f"B{line}"], row["topic"])
+                _write_text(sheet[f"C{line}"], row["prompt"])
                 rating = sheet[f"{row['column']}{line}"]
                 image = rating.offset(column=-1)
                 sheet.add_image(SheetImage(io.BytesIO(thumbnail(row["file"]))), image.coordinate)
@@ -86,17 +87,17 @@ def read_workbook(path: Path, rater: str, key_of: Callable[[str], list[dict]]) -
         return ParsedRatings([], [], [f"{path}: cannot be read as a workbook ({error})"])
     code = book[COVER][CODE_CELL].value if COVER in book.sheetnames else None
     key = key_of(str(code))
-    place = f"{path}, sheet {COVER!r}, cell {CODE_CELL}"
+    location = f"{path}, sheet {COVER!r}, cell {CODE_CELL}"
     if not key:
         message = f"no sheets with the code {code!r} were written here; restore the code, or its key file"
-        return ParsedRatings([], [], [f"{place}: {message}"])
+        return ParsedRatings([], [], [f"{location}: {message}"])
     if key[0]["rater"] != rater:
         message = f"these are the sheets of {key[0]['rater']}, not of {rater}; rename the file"
-        return ParsedRatings([], [], [f"{place}: {message}"])
+        return ParsedRatings([], [], [f"{location}: {message}"])
     ratings, missing, defects = [], [], []
     changed = set()  # the images of a prompt share its texts: report each once
     for row in key:
-        place = f"{path}, sheet {row['sheet']!r}, cell"
+        location = f"{path}, sheet {row['sheet']!r}, cell"
         if row["sheet"] not in book.sheetnames:
             changed.add(f"{path}, sheet {row['sheet']!r}: the sheet is missing")
             continue
@@ -104,16 +105,16 @@ def read_workbook(path: Path, rater: str, key_of: Callable[[str], list[dict]]) -
         for column, name in (("B", "topic"), ("C", "prompt")):
             cell = f"{column}{row['row']}"
             if cell_text(sheet[cell].value) != row[name]:
-                changed.add(f"{place} {cell}: the row was changed; its {name} was {row[name]!r}")
+                changed.add(f"{location} {cell}: the row was changed; its {name} was {row[name]!r}")
         cell = f"{row['column']}{row['row']}"
         heading = f"rating {(column_index_from_string(row['column']) - FIRST_RATING_COLUMN) // 2 + 1}"
         if sheet[f"{row['column']}1"].value != heading:
-            changed.add(f"{place} {row['column']}1: the column was moved; it must be {heading!r}")
+            changed.add(f"{location} {row['column']}1: the column was moved; it must be {heading!r}")
         rating = sheet[cell].value
         if rating is None or str(rating).strip() == "":
-            missing.append(f"{place} {cell}")
+            missing.append(f"{location} {cell}")
         elif isinstance(rating, bool) or not isinstance(rating, int | float) or rating not in range(1, 6):
-            defects.append(f"{place} {cell}: {INVALID_RATING.format(rating)}")
+            defects.append(f"{location} {cell}: {INVALID_RATING.format(rating)}")
         else:
             kept = {name: row[name] for name in ("rater", "id", "image_set", "file")}
             ratings.append({**kept, "rating": int(rating)})

@@ -1,11 +1,13 @@
-"""What a diffusion stage asks for: requests with their recipes, and the engine, loaded at the first missing image."""
+"""Image generation of a stage: image requests with their recipes, and the engine, loaded at the first missing image."""
 
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
+from detailscribe.engines.engine import Engine
 from detailscribe.engines.step_times import record_step_times, step_time_key
 from detailscribe.engines.versions import library_versions
 from detailscribe.engines.weights import model_identity
@@ -15,29 +17,29 @@ SOFTWARE = ("torch", "diffusers", "transformers")
 
 
 class ImageGenerator:
-    """The parameters of a generate or refine stage at work.
+    """Makes the image requests of a generate or refine stage, and the images.
 
     Args:
         parameters: `algorithm`, `model`, `generation`, `seed` and, for a refinement, `candidates` {image set: k} and
             `batch` (candidates or image).
-        offload: Where the model's parts wait; changes no image.
+        offload: Which modules of the model leave the GPU while they are idle; changes no image.
     """
 
     def __init__(self, parameters: dict, offload: str):
         self.parameters = parameters
         self.offload = offload
-        self.steps, self.seconds = 0, 0.0  # drawn so far, without the loading of the model
+        self.steps, self.seconds = 0, 0.0  # of the images generated so far, without loading the model
 
     @functools.cached_property
-    def engine(self):
-        """The diffusion engine; loading it is what an up-to-date shard saves."""
+    def engine(self) -> Engine:
+        """The image engine. A shard that is up to date never loads it."""
         from detailscribe.engines.load import load_engine
 
         machine = {"offload": self.offload, "batch": self.parameters.get("batch", "image")}
         return load_engine(self.parameters["model"] | machine, self.parameters["generation"])
 
     @functools.cached_property
-    def _base(self) -> dict:
+    def _base_recipe(self) -> dict:
         model = self.parameters["model"]
         kept = {key: value for key, value in model.items() if key not in ("path", "revision")}
         generation = {key: value for key, value in self.parameters["generation"].items() if key != "swap_pooled"}
@@ -49,73 +51,95 @@ class ImageGenerator:
         }
 
     @functools.cached_property
-    def _batch(self) -> list[int]:
-        """The ks that go through the transformer together; none where each image goes alone."""
+    def _batch_ks(self) -> list[int]:
+        """The ks that go through the transformer as one batch; empty if each image is a batch of its own."""
         ks = sorted(k for k in self.parameters.get("candidates", {}).values() if k is not None)
         return ks if self.parameters.get("batch") == "candidates" else []
 
-    def from_noise(self, id: str, image_set: str, prompt: str, k: int | None = None) -> ImageRequest:
-        """A full run with one prompt, in a batch of its own."""
+    def from_noise_request(self, id: str, image_set: str, prompt: str, k: int | None = None) -> ImageRequest:
+        """Request a full run with one prompt, in a batch of its own."""
         return self._request(id, image_set, prompt, k, {"prompt": prompt})
 
-    def switched(self, id: str, image_set: str, prompt: str, refined_prompt: str, k: int) -> ImageRequest:
-        """A run that starts with the prompt and goes on with the refined one after step k.
+    def prompt_switch_request(self, id: str, image_set: str, prompt: str, refined_prompt: str, k: int) -> ImageRequest:
+        """Request a run that starts with the prompt and continues with the refined one after step k.
 
-        k=0 is a full run with the refined prompt, as released; unless it shares a batch, nothing tells it from one.
+        k=0 is a full run with the refined prompt, as released; unless it shares a batch, it has the recipe of one.
         """
-        if k == 0 and not self._batch:
-            return self.from_noise(id, image_set, refined_prompt, k=0)
+        if k == 0 and not self._batch_ks:
+            return self.from_noise_request(id, image_set, refined_prompt, k=0)
         switch = {"k": k, "refined_prompt": refined_prompt, "swap_pooled": self.parameters["generation"]["swap_pooled"]}
-        batch = {"batch": self._batch} if self._batch else {}
+        batch = {"batch": self._batch_ks} if self._batch_ks else {}
         return self._request(id, image_set, refined_prompt, k, {"prompt": prompt} | switch | batch)
 
     def _request(self, id: str, image_set: str, text: str, k: int | None, recipe: dict) -> ImageRequest:
-        base, seed = self._base, self.parameters["seed"]
+        base, seed = self._base_recipe, self.parameters["seed"]
         return ImageRequest(
             id, image_set, prompt=text, seed=seed, k=k, recipe=base | recipe, model=base["model"]["identity"]
         )
 
     def prepare(self, requests: list[ImageRequest]) -> None:
-        """Encode the texts of some prompts before the first of their images is drawn."""
-        texts = {text: None for request in requests for text in (request.recipe["prompt"], request.prompt)}
-        self.engine.prepare(list(texts))
+        """Encode the texts of some prompts before their first image is generated."""
+        texts = [
+            text for request in requests for text in (request.recipe["prompt"], request.prompt) if text is not None
+        ]
+        self.engine.prepare(list(dict.fromkeys(texts)))
 
-    def draw(self, requests: list[ImageRequest]) -> list[Image.Image]:
-        """Draw some images of one prompt; what they have in common is computed once.
+    def render(self, requests: list[ImageRequest]) -> list[Image.Image]:
+        """Generate some images of one prompt; steps that they share are computed once.
 
-        A batch always runs whole, and what was not asked for is thrown away: the bytes hang on who is in it.
+        A batch always runs in full and unrequested images are discarded, because an image's bytes depend on the batch
+        composition.
         """
-        switched = [request for request in requests if "refined_prompt" in request.recipe]
-        images, engine = {}, self.engine
+        candidates = [request for request in requests if "refined_prompt" in request.recipe]
+        refined: dict[int, Image.Image] = {}
+        engine = self.engine
         started = time.monotonic()
-        if switched:
-            first = switched[0].recipe
-            ks = self._batch or [request.k for request in switched]
-            images = engine.refine(first["prompt"], first["refined_prompt"], first["seed"], ks)
-        drawn = [
-            images[request.k] if "refined_prompt" in request.recipe else engine.generate(request.prompt, request.seed)
+        if candidates:
+            recipe = candidates[0].recipe
+            ks = self._batch_ks or [request.recipe["k"] for request in candidates]
+            refined = engine.refine(recipe["prompt"], recipe["refined_prompt"], recipe["seed"], ks)
+        images = [
+            refined[request.recipe["k"]]
+            if "refined_prompt" in request.recipe
+            else engine.generate(request.recipe["prompt"], request.recipe["seed"])
             for request in requests
         ]
         self.steps += denoising_steps(requests)
         self.seconds += time.monotonic() - started
-        return drawn
+        return images
 
-    def make(self, wildcards, image_sets: list[str], requests: list[ImageRequest], on_done) -> None:
-        """Fulfil the requests of one shard."""
-        saving = self.parameters["generation"]
-        software = library_versions(SOFTWARE)
-        place = Path("results"), wildcards.scenario, wildcards.shard, image_sets
-        make_images(*place, requests, saving, self.draw, software, on_done, self.prepare)
-        record_step_times(place[0], step_time_key(self.parameters), self.steps, self.seconds)
+    def generate_shard(
+        self,
+        scenario: str,
+        shard: str,
+        image_sets: list[str],
+        requests: list[ImageRequest],
+        on_done: Callable[[], object],
+    ) -> None:
+        """Generate the missing images of one shard, write its manifests and record the step times."""
+        results = Path("results")
+        make_images(
+            results,
+            scenario,
+            shard,
+            image_sets,
+            requests,
+            self.parameters["generation"],
+            self.render,
+            library_versions(SOFTWARE),
+            on_done,
+            self.prepare,
+        )
+        record_step_times(results, step_time_key(self.parameters), self.steps, self.seconds)
 
 
 def denoising_steps(requests: list[ImageRequest]) -> int:
-    """Steps that drawing some images of one prompt takes; those that its candidates share count once."""
-    switched = [request for request in requests if "refined_prompt" in request.recipe]
+    """Denoising steps of some images of one prompt; steps that its candidates share count once."""
+    candidates = [request for request in requests if "refined_prompt" in request.recipe]
     steps = requests[0].recipe["generation"]["steps"]
-    ks = switched[0].recipe.get("batch") or [request.k for request in switched] if switched else []
+    ks = candidates[0].recipe.get("batch") or [request.k for request in candidates] if candidates else []
     shared = max((k + 1 for k in ks if k), default=0)
-    return steps * (len(requests) - len(switched)) + shared + sum(steps - (k + 1 if k else 0) for k in ks)
+    return steps * (len(requests) - len(candidates)) + shared + sum(steps - (k + 1 if k else 0) for k in ks)
 
 
 def skipped_request(id: str, image_set: str, stage: str, row: dict) -> ImageRequest:

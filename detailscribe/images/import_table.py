@@ -1,4 +1,4 @@
-"""Images made elsewhere: which file belongs to which prompt, from a folder or a table. Opens no image."""
+"""Import of existing images: the file of each prompt, from a folder or a table. Opens no image."""
 
 import csv
 import io
@@ -8,60 +8,61 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+IMPORT_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True)
-class Import:
-    """Where a prompt's image lies, or why there is none: `status` is ok, refused or failed."""
+class ImportedImage:
+    """The file of a prompt's image, or why there is none: `status` is ok, refused or failed."""
 
     path: Path | None = None
     status: str = "ok"
     reason: str = ""
 
 
-def from_folder(records: list[dict], folder: Path) -> dict[str, Import]:
+def images_from_folder(records: list[dict], folder: Path) -> dict[str, ImportedImage]:
     """The files `{id}.png` (or .jpg, .jpeg, .webp) of a folder, by id."""
-    found = {}
+    images = {}
     for record in records:
         id = record["id"]
-        paths = [path for suffix in SUFFIXES if (path := folder / f"{id}{suffix}").is_file()]
-        missing = Import(None, "failed", f"no file {id}.png (or .jpg, .jpeg, .webp) in {folder}")
-        found[id] = Import(paths[0]) if paths else missing
-    return found
+        paths = [path for suffix in IMPORT_SUFFIXES if (path := folder / f"{id}{suffix}").is_file()]
+        missing = ImportedImage(None, "failed", f"no file {id}.png (or .jpg, .jpeg, .webp) in {folder}")
+        images[id] = ImportedImage(paths[0]) if paths else missing
+    return images
 
 
-def from_table(records: list[dict], table: Path) -> dict[str, Import]:
+def images_from_table(records: list[dict], table: Path) -> dict[str, ImportedImage]:
     """The files that a table names, by id. A row without a file is a refusal, with the table's reason.
 
     Raises:
         InputError: the table cannot be read, or names a prompt twice.
     """
-    by_id, by_prompt = {}, {}
-    for number, row in read_table(table):
+    by_id: dict[str, ImportedImage] = {}
+    by_prompt: dict[str, ImportedImage] = {}
+    for number, row in read_image_table(table):
         id, prompt = (str(row.get(key) or "").strip() for key in ("id", "prompt"))
         named, name = (by_id, id) if id else (by_prompt, prompt)
         if name in named:
-            raise InputError(f"{table}, line {number}: {name!r} is there twice; remove one of the two")
+            raise InputError(f"{table}, line {number}: {name!r} is there twice; remove one of the two rows")
         file, reason = (str(row.get(key) or "").strip() for key in ("file", "reason"))
-        declined = Import(None, "refused", reason or "the table names no file")
-        named[name] = Import(table.parent / file) if file else declined
-    found = {}
+        refused = ImportedImage(None, "refused", reason or "the table names no file")
+        named[name] = ImportedImage(table.parent / file) if file else refused
+    images = {}
     for record in records:
-        one = by_id.get(record["id"]) or by_prompt.get(record["prompt"].strip())
-        one = one or Import(None, "failed", f"no row for it in {table}")
-        if one.path and not one.path.is_file():
-            one = Import(None, "failed", f"there is no file {one.path}, which {table} names")
-        found[record["id"]] = one
-    return found
+        image = by_id.get(record["id"]) or by_prompt.get(record["prompt"].strip())
+        image = image or ImportedImage(None, "failed", f"no row for it in {table}")
+        if image.path and not image.path.is_file():
+            image = ImportedImage(None, "failed", f"there is no file {image.path}, which {table} names")
+        images[record["id"]] = image
+    return images
 
 
-def read_table(table: Path) -> list[tuple[int, dict]]:
+def read_image_table(table: Path) -> list[tuple[int, dict]]:
     """Rows of a CSV, TSV or JSON lines file with their line numbers.
 
     Raises:
-        InputError: another kind of file, a line that cannot be read, or neither `id` nor `prompt` in it.
+        InputError: another file type, a line that cannot be read, or a row without both `id` and `prompt`.
     """
     try:
         text = table.read_bytes().decode("utf-8-sig")
@@ -72,7 +73,9 @@ def read_table(table: Path) -> list[tuple[int, dict]]:
         rows = [(reader.line_num, row) for row in reader]
     elif table.suffix == ".jsonl":
         rows = [
-            (number, _json(table, number, line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+            (number, _json_object(table, number, line))
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.strip()
         ]
     else:
         raise InputError(f"{table}: a table of images is a .csv, .tsv or .jsonl file")
@@ -84,13 +87,13 @@ def read_table(table: Path) -> list[tuple[int, dict]]:
     return rows
 
 
-def files_of(table: Path) -> list[Path]:
-    """The table and every file that it names, to be watched."""
-    named = [table.parent / str(row["file"]).strip() for _, row in read_table(table) if row.get("file")]
+def files_named_by(table: Path) -> list[Path]:
+    """The table and every file that it names, as inputs to watch for changes."""
+    named = [table.parent / str(row["file"]).strip() for _, row in read_image_table(table) if row.get("file")]
     return [table, *sorted(set(named))]
 
 
-def _json(table: Path, number: int, line: str) -> dict:
+def _json_object(table: Path, number: int, line: str) -> dict:
     try:
         row = json.loads(line)
     except ValueError as error:

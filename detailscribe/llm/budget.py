@@ -92,7 +92,7 @@ class Budget:
                     each for each in requests if self._known_cost(each, endpoint) is None and not output_limit(each)
                 ]
                 if unknown:
-                    problem = f"the cost of a {unknown[0].role} call is unknown (set `max_tokens` in its options)"
+                    problem = f"the cost of a call of {unknown[0].role} is unknown (set `max_tokens` in its options)"
                     raise BudgetExceededError(f"{self._spent_text()}; {problem}")
                 if self._spent + amount > self.limit_usd:
                     raise BudgetExceededError(

@@ -77,7 +77,7 @@ class Chat:
         missing, damaged = [], 0
         for digest, (request, *_) in by_digest.items():
             try:
-                reply = exchange_store.read_reply(self.store, digest)
+                reply = exchange_store.recorded_reply(self.store, digest)
             except ValueError:
                 reply, damaged = None, damaged + 1
             if reply is None or (reply.status not in exchange_store.ANSWERED and self.mode == "live"):

@@ -44,7 +44,7 @@ def load_exchange(path: Path) -> dict:
     return exchange
 
 
-def read_reply(store: Path, digest: str) -> Reply | None:
+def recorded_reply(store: Path, digest: str) -> Reply | None:
     """The recorded reply to a request; None if there is none.
 
     Raises:
@@ -61,7 +61,7 @@ def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -
         prices: The endpoint, for its prices (`prices_of`); without prices or usage the cost is null.
     """
     try:
-        first = read_reply(store, request.digest)
+        first = recorded_reply(store, request.digest)
         if first is not None and first.status in ANSWERED:
             return first
     except ValueError:

@@ -134,7 +134,7 @@ class LiveRequests:
         try:
             reply = None
             with contextlib.suppress(ValueError):
-                reply = exchange_store.read_reply(self._store, request.digest)
+                reply = exchange_store.recorded_reply(self._store, request.digest)
             yield reply if reply and reply.status in exchange_store.ANSWERED else None
         finally:
             locks.release(slot)

@@ -1,10 +1,17 @@
-"""Critique of an image, and the refined prompt in it."""
+"""Critique of an image, and the refined prompt that it ends in."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.llm.client import Chat
-from detailscribe.methods.roles import image_problem, input_problem, read_prompt, request_for, row, with_topic
+from detailscribe.methods.roles import (
+    image_problem,
+    input_problem,
+    prompt_in_reply,
+    request_for,
+    result_row,
+    template_values,
+)
 from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
@@ -32,7 +39,7 @@ def critique(
     chat: Chat,
     on_done: Callable[[], None] | None = None,
 ) -> list[dict]:
-    """Ask what is wrong with each image, and for a prompt that mends it.
+    """Request what is wrong with each image, and a refined prompt that fixes it.
 
     Args:
         images: By id: `status`, `reason`, `path`.
@@ -46,24 +53,23 @@ def critique(
     name = "refine" if role["reply"] == "whole" else "critique"
     rows, requests = {}, {}
     for record in records:
-        values, parts = with_topic(record), (decompositions or {}).get(record["id"])
-        problems = [image_problem(images.get(record["id"]))]
-        if decompositions is not None and (parts is None or parts["status"] != "ok"):
-            problems.append(input_problem("decomposition", parts))
+        id = record["id"]
+        values, decomposition = template_values(record), (decompositions or {}).get(id)
+        problems = [image_problem(images.get(id))]
+        if decompositions is not None and (decomposition is None or decomposition["status"] != "ok"):
+            problems.append(input_problem("decomposition", decomposition))
         if reason := "; ".join(filter(None, problems)):
-            rows[record["id"]] = row(record, "skipped", reason, critique=None, refined_prompt=None, exchange=None)
+            rows[id] = result_row(record, "skipped", reason, critique=None, refined_prompt=None, exchange=None)
             if on_done:
                 on_done()
             continue
-        if parts:
-            values |= {"concept": parts["concept"], "components": parts["components"]}
-        path = Path(images[record["id"]]["path"])
-        requests[record["id"]] = request_for(name, role, record, values, [path])
-    answered = dict(zip(requests, chat.ask(list(requests.values()), on_done), strict=True))
+        if decomposition:
+            values |= {"concept": decomposition["concept"], "components": decomposition["components"]}
+        requests[id] = request_for(name, role, record, values, [Path(images[id]["path"])])
+    replies = dict(zip(requests, chat.ask(list(requests.values()), on_done), strict=True))
     for record in records:
-        if reply := answered.get(record["id"]):
-            status, reason, prompt = read_prompt(reply, role)
-            text = reply.text or None
-            found = {"critique": text, "refined_prompt": prompt, "exchange": reply.digest}
-            rows[record["id"]] = row(record, status, reason, **found)
+        if reply := replies.get(record["id"]):
+            status, reason, prompt = prompt_in_reply(reply, role)
+            values = {"critique": reply.text or None, "refined_prompt": prompt, "exchange": reply.digest}
+            rows[record["id"]] = result_row(record, status, reason, **values)
     return [rows[record["id"]] for record in records]

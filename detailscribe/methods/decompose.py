@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from detailscribe.llm.client import Chat
-from detailscribe.methods import reply_parsing
-from detailscribe.methods.roles import read_reply, request_for, row, with_topic
+from detailscribe.methods.reply_parsing import parse_decomposition
+from detailscribe.methods.roles import read_reply, request_for, result_row, template_values
 from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
@@ -18,17 +18,17 @@ def parameters(study: Study) -> dict[str, dict]:
 
 
 def decompose(records: list[dict], role: dict, chat: Chat, on_done: Callable[[], None] | None = None) -> list[dict]:
-    """Split each prompt into the contacts that make its interaction.
+    """Split each prompt into the contacts that its interaction consists of.
 
     Returns:
         Rows `id, status, reason, concept, components, exchange`.
 
     Source: DetailScribe, first step of the method.
     """
-    requests = [request_for("decompose", role, record, with_topic(record)) for record in records]
+    requests = [request_for("decompose", role, record, template_values(record)) for record in records]
     rows = []
     for record, reply in zip(records, chat.ask(requests, on_done), strict=True):
-        status, reason, found = read_reply(reply, reply_parsing.components, "<(concept: x) = (a) + (b)>")
-        concept, parts = found or (None, None)
-        rows.append(row(record, status, reason, concept=concept, components=parts, exchange=reply.digest))
+        status, reason, decomposition = read_reply(reply, parse_decomposition, "<(concept: x) = (a) + (b)>")
+        concept, components = decomposition or (None, None)
+        rows.append(result_row(record, status, reason, concept=concept, components=components, exchange=reply.digest))
     return rows

@@ -20,11 +20,15 @@ def parameters(study: Study) -> dict[str, dict]:
 def requests_from_text(
     records: list[dict], texts: dict[str, dict] | None, image_set: str, image_generator: ImageGenerator
 ) -> list[ImageRequest]:
-    """One image a prompt, from the prompt itself or from the text that a rewriter made of it."""
+    """One image per prompt, from the prompt itself or from its rewritten text.
+
+    Args:
+        texts: Rows of `rewrite` by id; None for the prompt itself.
+    """
     if texts is None:
-        return [image_generator.from_noise(record["id"], image_set, record["prompt"]) for record in records]
+        return [image_generator.from_noise_request(record["id"], image_set, record["prompt"]) for record in records]
     return [
-        image_generator.from_noise(id, image_set, texts[id]["refined_prompt"])
+        image_generator.from_noise_request(id, image_set, texts[id]["refined_prompt"])
         if texts[id]["status"] == "ok"
         else skipped_request(id, image_set, "rewrite", texts[id])
         for id in (record["id"] for record in records)

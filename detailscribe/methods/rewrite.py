@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from detailscribe.llm.client import Chat
-from detailscribe.methods.roles import read_prompt, request_for, row, with_topic
+from detailscribe.methods.roles import prompt_in_reply, request_for, result_row, template_values
 from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
@@ -20,16 +20,16 @@ def parameters(study: Study) -> dict[str, dict]:
 
 
 def rewrite(records: list[dict], role: dict, chat: Chat, on_done: Callable[[], None] | None = None) -> list[dict]:
-    """Ask for a more detailed prompt from the text alone.
+    """Request a more detailed prompt from the text alone.
 
     Returns:
         Rows `id, status, reason, refined_prompt, exchange`.
 
     Source: DetailScribe, baseline GPT Rewrite.
     """
-    requests = [request_for("rewrite", role, record, with_topic(record)) for record in records]
+    requests = [request_for("rewrite", role, record, template_values(record)) for record in records]
     rows = []
     for record, reply in zip(records, chat.ask(requests, on_done), strict=True):
-        status, reason, prompt = read_prompt(reply, role)
-        rows.append(row(record, status, reason, refined_prompt=prompt, exchange=reply.digest))
+        status, reason, prompt = prompt_in_reply(reply, role)
+        rows.append(result_row(record, status, reason, refined_prompt=prompt, exchange=reply.digest))
     return rows

@@ -1,34 +1,39 @@
-"""What the study asks of language models: decompositions, critiques and rewritten prompts, one row a prompt.
+"""Roles of language models: messages from templates, requests, and result rows from replies.
 
 A role is a dict: `endpoint`, `model`, `template` (`system`, `user`), `options`, `reply` (brackets or whole), and
-`refresh` where the config has it asked anew. Every row has all its keys, null where there is nothing; its `exchange`
+`refresh` if the config re-queries it. Every result row has all its keys, null where there is no value; its `exchange`
 is the digest of the recorded exchange.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
+from __future__ import annotations
 
-import jinja2
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from detailscribe.errors import InputError
 from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
 
-DECLINED_LENGTH = 120  # characters of a refusal quoted in a reason
-_ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-_compiled = lru_cache(maxsize=64)(_ENVIRONMENT.from_string)
+if TYPE_CHECKING:
+    import jinja2
+
+REFUSAL_EXCERPT_LENGTH = 120  # characters of a refusal quoted in a reason
+Parsed = TypeVar("Parsed")
 
 
-def render(template: dict, **values) -> list[dict]:
-    """A role's messages from its template.
+def render_messages(template: dict, **values) -> list[dict]:
+    """Messages of a role from its template.
 
     Args:
         template: `system` (may be empty) and `user`, Jinja2 texts.
 
     Raises:
-        InputError: a text uses a variable that this role does not have, or is not a template.
+        InputError: a text uses a variable that this role does not have, or is not a valid template.
     """
+    import jinja2  # every start of the workflow imports this module
+
     messages = []
     for role in ("system", "user"):
         try:
@@ -43,13 +48,15 @@ def render(template: dict, **values) -> list[dict]:
     return messages
 
 
-def request_for(name: str, role: dict, record: dict, values: dict, images: list[Path] = (), draw: int = 0) -> Request:
-    """A role's question about one record."""
+def request_for(
+    name: str, role: dict, record: dict, values: dict, images: Sequence[Path] = (), draw: int = 0
+) -> Request:
+    """The request of a role about one record."""
     return Request(
         role=name,
         endpoint=role["endpoint"],
         model=role["model"],
-        messages=render(role["template"], **values),
+        messages=render_messages(role["template"], **values),
         images=tuple(images),
         options=role["options"],
         draw=draw,
@@ -58,8 +65,13 @@ def request_for(name: str, role: dict, record: dict, values: dict, images: list[
     )
 
 
-def read_prompt(reply: Reply, role: dict) -> tuple[str, str, str | None]:
-    """Status, reason and prompt of a reply, by what the role says its reply is.
+def template_values(record: dict) -> dict:
+    """The template variables that every role has."""
+    return {"prompt": record["prompt"], "topic": record["topic"]}
+
+
+def prompt_in_reply(reply: Reply, role: dict) -> tuple[str, str, str | None]:
+    """Status, reason and prompt of a reply, in the form that the role's `reply` names.
 
     Raises:
         InputError: `reply` is neither brackets nor whole.
@@ -69,43 +81,50 @@ def read_prompt(reply: Reply, role: dict) -> tuple[str, str, str | None]:
     if role["reply"] == "brackets":
         return read_reply(reply, reply_parsing.last_brackets, "<...>")
     return read_reply(
-        reply, lambda text: None if reply_parsing.looks_refused(text) else reply_parsing.whole(text), "text"
+        reply, lambda text: None if reply_parsing.is_refusal(text) else reply_parsing.whole_text(text), "text"
     )
 
 
-def read_reply(reply: Reply, parse: Callable[[str], object], wanted: str) -> tuple[str, str, object]:
+def read_reply(reply: Reply, parse: Callable[[str], Parsed | None], expected: str) -> tuple[str, str, Parsed | None]:
     """Status, reason and parsed value of a reply; the value is None unless the status is ok."""
     if reply.status != "ok":
         return reply.status, reply.reason, None
     value = parse(reply.text)
     if value is not None:
         return "ok", "", value
-    if reply_parsing.looks_refused(reply.text):
-        said = " ".join(reply.text.split())[:DECLINED_LENGTH]
-        return "refused", f"the model declined: {said}", None
+    if reply_parsing.is_refusal(reply.text):
+        excerpt = " ".join(reply.text.split())[:REFUSAL_EXCERPT_LENGTH]
+        return "refused", f"the model declined: {excerpt}", None
     cut = ", which was cut at its token limit" if reply.finish_reason == "length" else ""
-    return "unparsed", f"no {wanted} in the reply{cut}", None
+    return "unparsed", f"no {expected} in the reply{cut}", None
 
 
-def with_topic(record: dict) -> dict:
-    """The template's values that every role has."""
-    return {"prompt": record["prompt"], "topic": record["topic"]}
-
-
-def row(record: dict, status: str, reason: str, **found) -> dict:
-    """A result row of a record."""
-    return {"id": record["id"], "status": status, "reason": reason, **found}
+def result_row(record: dict, status: str, reason: str, **values) -> dict:
+    """The result row of a record."""
+    return {"id": record["id"], "status": status, "reason": reason, **values}
 
 
 def image_problem(image: dict | None) -> str:
-    """Why an image cannot be shown to a model, empty if it can."""
+    """Why an image cannot be shown to a model; empty if it can."""
     if image is None or image["status"] != "ok":
         return input_problem("image", image)
     return "" if Path(image["path"]).is_file() else f"the image file is missing ({Path(image['path']).name})"
 
 
-def input_problem(what: str, given: dict | None) -> str:
-    """Reason for a row that was skipped because an input of it is not ok."""
-    if given is None:
-        return f"there is no {what}"
-    return f"the {what} is {given['status']}: {given['reason']}".rstrip(": ")
+def input_problem(name: str, row: dict | None) -> str:
+    """Reason of a row that is skipped because one of its inputs is not ok."""
+    if row is None:
+        return f"there is no {name}"
+    return f"the {name} is {row['status']}: {row['reason']}".rstrip(": ")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> jinja2.Template:
+    return _environment().from_string(text)

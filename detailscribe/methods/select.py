@@ -18,14 +18,17 @@ def select_image(scores: list[dict], candidates: list[str], metric: str) -> list
     Returns:
         Rows id, status, reason, image_set, metric, score; `skipped` where a candidate has no score.
     """
-    by_prompt: dict[str, dict[str, float | None]] = {}
+    by_prompt: dict[str, dict[str, float]] = {}
     for row in scores:
         if row["image_set"] in candidates:
-            by_prompt.setdefault(row["id"], {})[row["image_set"]] = row["score"]
+            by_candidate = by_prompt.setdefault(row["id"], {})
+            by_candidate.pop(row["image_set"], None)
+            if row["score"] is not None:
+                by_candidate[row["image_set"]] = row["score"]
     rows = []
-    for id, values in by_prompt.items():
-        missing = [name for name in candidates if values.get(name) is None]
-        best = None if missing else max(candidates, key=values.__getitem__)
+    for id, by_candidate in by_prompt.items():
+        missing = [name for name in candidates if name not in by_candidate]
+        best = None if missing else max(candidates, key=by_candidate.__getitem__)
         rows.append(
             {
                 "id": id,
@@ -33,7 +36,7 @@ def select_image(scores: list[dict], candidates: list[str], metric: str) -> list
                 "reason": f"no {metric} of {missing[0]}" if missing else "",
                 "image_set": best,
                 "metric": metric,
-                "score": values[best] if best else None,
+                "score": by_candidate[best] if best else None,
             }
         )
     return rows

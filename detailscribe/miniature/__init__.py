@@ -1,19 +1,20 @@
-"""Tiny models of the real classes, trained in a small world of scenes, so that the study runs and can be seen to work.
+"""Miniature: tiny models of the real classes, trained in a small scene world, to run and test the study on a CPU.
 
-`world` is what there is to see and to say, and why prompts fail there. `assembly` makes the folders that the study
-loads from the shipped weights. `python -m detailscribe.miniature` trains them anew.
+`world` defines the scenes, their captions, and why prompts fail. `models` holds the networks and their training, which
+`python -m detailscribe.miniature` runs. `assembly` builds the folders that the study loads from the `shipped` weights.
+`stand_in` is the rule-based mock of the hosted models; it uses `critic` and `judge`.
 """
 
 import json
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
-ABOUT = "weights.json"  # digests of the shipped files, and where they come from
+INFO_FILE = "weights.json"  # digests of the shipped files, and how they were trained
 
 
-def about() -> dict:
-    """What is told of the shipped weights; `files` are their digests, which decide all that is made of them."""
-    return json.loads((WEIGHTS / ABOUT).read_text(encoding="utf-8"))
+def weights_info() -> dict:
+    """Description of the shipped weights; `files`, their digests, decide everything that is built from them."""
+    return json.loads((WEIGHTS / INFO_FILE).read_text(encoding="utf-8"))
 
 
 STAGE = "miniature"
@@ -22,4 +23,4 @@ ALGORITHM = 3
 
 def parameters(study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    return {"miniature": {"weights": about()["files"]}}
+    return {"miniature": {"weights": weights_info()["files"]}}

@@ -1,17 +1,21 @@
-"""The critic of the scene world: BLIP-VQA, asked for each thing in its place."""
+"""Critic of the scene world: BLIP-VQA, asked about each entity in its position."""
 
 from functools import lru_cache
 
+from PIL import Image
+
 from detailscribe.engines import torch_setup
-from detailscribe.miniature import assembly, vqa, world
+from detailscribe.miniature.models.bert_tokens import bert_tokenizer
+from detailscribe.miniature.shipped import load_part
+from detailscribe.miniature.world.arrangements import SIDE_PX
 from detailscribe.scores import blip_vqa
 
 
-def answers(phrases: list[str], image) -> list[bool]:
-    """Whether each phrase of `world.phrases` is true of a picture."""
-    return [share > 0.5 for share in _scorer().answers([f"{phrase}?" for phrase in phrases], image)]
+def are_true(phrases: list[str], image: Image.Image) -> list[bool]:
+    """Whether each phrase of `known_phrases` is true of an image."""
+    return [probability > 0.5 for probability in _scorer().answers([f"{phrase}?" for phrase in phrases], image)]
 
 
 @lru_cache
 def _scorer() -> blip_vqa.Scorer:
-    return blip_vqa.Scorer(assembly.trained("vqa").model, vqa.tokenizer(), world.SIDE_PX, torch_setup.default_device())
+    return blip_vqa.Scorer(load_part("vqa").model, bert_tokenizer(), SIDE_PX, torch_setup.default_device())

@@ -1,229 +1,164 @@
-"""The stand-in for hosted models: answers each role by rule, so that the whole study runs without a network.
+"""Rule-based mock of the hosted models: answers every role offline, so that the whole study runs without a network.
 
-It knows the scene world of the miniature. A prompt of that world is taken apart into things and places, and its image
-is looked at: the critic asks the miniature's BLIP-VQA for each part, the judge uses eyes of its own. Other prompts are
-answered in the right form, from their words alone. Failures and their remedies are built into that world; no answer
-says anything about a real model.
+It knows the scene world of the miniature. It decomposes prompts of that world into entities and positions and checks
+their images: as critic with the miniature's BLIP-VQA, as judge with the detector. Other prompts get answers in the
+right form, from their words alone. Failures and their fix are built into that world; no answer says anything about a
+real model.
 """
 
-import hashlib
-import io
 import json
 import re
 from pathlib import Path
 
+from PIL import Image
+
 from detailscribe.errors import SetupError
 from detailscribe.llm.request import Request
-from detailscribe.miniature import world
+from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
+from detailscribe.miniature.world.captions import parse_prompt, scene_components
+from detailscribe.miniature.world.phrases import known_phrases
+from detailscribe.miniature.world.vocabulary import ENTITIES, MOODS, PLURALS, with_article
 
-MODEL = "offline-stand-in"  # its name in every exchange, so that no table can take it for a model
-THRESHOLDS = (0.0, -1.0, 1.0)  # logits above which the judge sees an entity, by draw
-WORD_LIMIT = 70  # words of a refined prompt, the paper's limit
-SIZE_PX = 256
+MODEL = "offline-stand-in"  # its name in recorded exchanges, so that no table can mistake it for a real model
+THRESHOLDS = (0.0, -1.0, 1.0)  # logits above which the judge detects an entity, by draw
 FILLER = """
 a an and anime are as at be being by each every for from his her in into is it its of on one onto or over same some
 that the their them they this through to toward towards two under up upon very while with
 """
-MOODS = world.MOODS
-ANIMALS = ("badger", "pelican", "tortoise", "otter", "lynx", "heron", "walrus", "gecko", "alpaca", "magpie")
-MATERIALS = ("walnut shells", "copper wire", "dried kelp", "glass marbles", "folded maps", "red lentils", "slate chips")
-PLACES = ("on a pier", "in a greenhouse", "beside a canal", "on a flat roof", "under a viaduct")
 
 
-def reply(request: Request) -> str:
-    """The stand-in's text for a request, from its role and fields.
+def answer_text(request: Request) -> str:
+    """The answer to a request, from its role and fields.
 
     Raises:
         ValueError: there is no rule for the role.
+        OSError: the image cannot be read.
     """
     values = request.fields
     rules = {
-        "decompose": lambda: decompose(values["prompt"], values["topic"]),
-        "critique": lambda: critique(values["prompt"], values.get("components"), image_of(request)),
-        "refine": lambda: refine(values["prompt"], image_of(request)),
-        "rewrite": lambda: rewrite(values["prompt"]),
-        "judge": lambda: judge(
+        "decompose": lambda: answer_decompose(values["prompt"], values["topic"]),
+        "critique": lambda: answer_critique(values["prompt"], values.get("components"), _request_image(request)),
+        "refine": lambda: answer_refine(values["prompt"], _request_image(request)),
+        "rewrite": lambda: answer_rewrite(values["prompt"]),
+        "judge": lambda: answer_judge(
             values["prompt"],
-            image_of(request),
+            _request_image(request),
             request.draw,
             values.get("scale", "grade"),
             values.get("structured", False),
         ),
-        "write_prompts": lambda: write_prompt(values["topic"], values["kind"], request.draw),
+        "write_prompts": lambda: invent_prompt(values["topic"], values["kind"], request.draw),
     }
     if request.role not in rules:
         raise ValueError(f"the offline stand-in has no rule for the role {request.role!r}; it has {', '.join(rules)}")
     return rules[request.role]()
 
 
-def image_of(request: Request):
-    """The image that a request is about, read whole.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    from PIL import Image
-
-    with Image.open(Path(request.images[0])) as image:
-        return image.convert("RGB")
-
-
-def decompose(prompt: str, topic: str) -> str:
-    """A scene's two things and their places; of other prompts, relations between neighbouring content words."""
-    if scene := world.parse(prompt):
-        parts = [f"({part})" for part in world.components(scene)]
+def answer_decompose(prompt: str, topic: str) -> str:
+    """A scene's two entities with their positions; for other prompts, triples of neighbouring content words."""
+    if scene := parse_prompt(prompt):
+        parts = [f"({part})" for part in scene_components(scene)]
     else:
         filler = set(FILLER.split())
         words = [word for word in re.findall(r"[^\W\d_]+", prompt.lower()) if word not in filler] or ["subject"]
-        triples = [words[at : at + 3] for at in range(0, max(1, len(words) - 2), 2)][:4]
+        triples = [words[start : start + 3] for start in range(0, max(1, len(words) - 2), 2)][:4]
         parts = [f"({' '.join(triple)})" for triple in triples]
         if len(parts) < 2:
             parts.append(f"({words[-1]} on ground)")
-    return f"The scene needs {len(parts)} contacts.\n<(concept: {slug(topic)}) = {' + '.join(parts)}>"
+    concept = re.sub(r"\W+", "_", topic.strip()).strip("_") or "scene"
+    return f"The scene needs {len(parts)} contacts.\n<(concept: {concept}) = {' + '.join(parts)}>"
 
 
-def critique(prompt: str, components: list[str] | None, image) -> str:
-    """Numbered issues, then the prompt as first sentence of a longer description.
+def answer_critique(prompt: str, components: list[str] | None, image: Image.Image) -> str:
+    """Numbered issues, then the refined prompt, whose first sentence is the prompt.
 
-    With components each is looked for in its place; without, only things are looked for, wherever they are.
+    With components, each is checked in its position; without, only entities are checked, in any position.
     """
-    parts = components or things(prompt)
-    seen = looked_for(parts, image)
-    missing = [part for part, there in zip(parts, seen, strict=True) if there is False]
+    parts = components or _named_entities(prompt)
+    visible = _are_visible(parts, image)
+    missing = [part for part, is_visible in zip(parts, visible, strict=True) if is_visible is False]
     lines = [f"{n}. {part}: not in the image; to be shown clearly." for n, part in enumerate(missing, 1)]
-    if not any(there is not None for there in seen):
+    if all(is_visible is None for is_visible in visible):
         lines = ["1. This critic knows nothing of what the prompt names; the prompt stays as it is."]
     lines = lines or ["1. Everything that the prompt names can be seen; keep it."]
     if components:
         lines.append("Completeness: every thing is looked for in its place. The first issue weighs most.")
-    return "\n".join([*lines, f"<{extended(prompt, [told(part) for part in missing])}>"])
+    refined = append_sentences(prompt, [_presence_sentence(part) for part in missing])
+    return "\n".join([*lines, f"<{refined}>"])
 
 
-def refine(prompt: str, image) -> str:
-    """A new prompt and nothing else: it names the things that cannot be seen."""
-    parts = things(prompt)
-    missing = [part for part, there in zip(parts, looked_for(parts, image), strict=True) if there is False]
-    return extended(prompt, [told(part) for part in missing] or [MOODS[0]])
+def answer_refine(prompt: str, image: Image.Image) -> str:
+    """A refined prompt and nothing else: it names the entities that are not visible."""
+    parts = _named_entities(prompt)
+    missing = [part for part, visible in zip(parts, _are_visible(parts, image), strict=True) if visible is False]
+    return append_sentences(prompt, [_presence_sentence(part) for part in missing] or [MOODS[0]])
 
 
-def rewrite(prompt: str) -> str:
-    """A description with more mood, from the text alone: it names nothing that could be seen."""
-    return f"<{extended(prompt, [MOODS[0], pick(MOODS[1:], prompt), MOODS[3]])}>"
+def answer_rewrite(prompt: str) -> str:
+    """A longer prompt with more mood, from the text alone; it names no further entity."""
+    return f"<{append_sentences(prompt, [MOODS[0], stable_choice(MOODS[1:], prompt), MOODS[3]])}>"
 
 
-def judge(prompt: str, image, draw: int = 0, scale: str = "grade", structured: bool = False) -> str:
-    """A grade from 1 to 5, or yes or no, by what the judge's eyes see; other draws see more or less.
+def answer_judge(prompt: str, image: Image.Image, draw: int = 0, scale: str = "grade", structured: bool = False) -> str:
+    """A grade from 1 to 5, or yes or no, from what the detector finds; its threshold depends on the draw.
 
-    Of a scene: 5 if it is as meant, 4 if both things are there in other places, 2 if one is, else 1. Of another prompt:
-    the share of the world's things that it names.
+    A prompt of the scene world: 5 if the scene is as meant, 4 if both entities are present in another arrangement, 2
+    if one is, 1 otherwise. Another prompt: the share of the entities it names that are found, from 1 to 5.
     """
-    from detailscribe.miniature import judge as eyes
+    from detailscribe.miniature.judge import check_scene
+    from detailscribe.miniature.models.detection import detect
 
-    found = eyes.look([image], THRESHOLDS[draw % len(THRESHOLDS)])[0]
-    seen = sorted({entity for entity, _, _ in found})
-    if scene := world.parse(prompt):
-        first, second, arranged = eyes.holds(scene, found)
+    detections = detect([image], THRESHOLDS[draw % len(THRESHOLDS)])[0]
+    visible = sorted({entity for entity, _, _ in detections})
+    if scene := parse_prompt(prompt):
+        first, second, arranged = check_scene(scene, detections)
         grade = 5 if arranged else 4 if first and second else 2 if first or second else 1
     else:
-        wanted = {thing.split()[-1] for thing in things(prompt)}
-        grade = 1 + round(4 * len(wanted & set(seen)) / len(wanted)) if wanted else 1
-    answer = grade if scale == "grade" else ("yes" if grade == 5 else "no")
-    said = f"To be seen: {', '.join(seen) or 'nothing that is known here'}."
-    return json.dumps({"reason": said, "score": answer}) if structured else f"{said} <{answer}>"
+        named = {phrase.split()[-1] for phrase in _named_entities(prompt)}
+        grade = 1 + round(4 * len(named & set(visible)) / len(named)) if named else 1
+    score = grade if scale == "grade" else ("yes" if grade == 5 else "no")
+    reason = f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
+    return json.dumps({"reason": reason, "score": score}) if structured else f"{reason} <{score}>"
 
 
-def things(prompt: str) -> list[str]:
-    """The world's things that a prompt names, in its order, as the prompt says them."""
-    singular = {many: one for one, many in world.PLURALS.items()}
-    found = {}
+def _request_image(request: Request) -> Image.Image:
+    """A request's image, fully decoded as RGB."""
+    with Image.open(Path(request.images[0])) as image:
+        return image.convert("RGB")
+
+
+def _named_entities(prompt: str) -> list[str]:
+    """Phrases of the entities that a prompt names, in its order and in its number (singular or plural)."""
+    singulars = {many: one for one, many in PLURALS.items()}
+    phrases: dict[str, str] = {}
     for word in re.findall(r"[a-z]+", prompt.lower()):
-        if word in world.ENTITIES:
-            found.setdefault(word, world.with_article(word))
-        elif word in singular:
-            found.setdefault(singular[word], word)
-    return list(found.values())
+        if word in ENTITIES:
+            phrases.setdefault(word, with_article(word))
+        elif word in singulars:
+            phrases.setdefault(singulars[word], word)
+    return list(phrases.values())
 
 
-def looked_for(parts: list[str], image) -> list[bool | None]:
-    """Whether each part can be seen, by the miniature's BLIP-VQA; None for what it has no words for.
+def _are_visible(parts: list[str], image: Image.Image) -> list[bool | None]:
+    """Whether BLIP-VQA finds each part in an image; None for phrases that it does not know.
 
     Raises:
-        SetupError: the packages that run it are not there.
+        SetupError: torch or transformers is missing.
     """
-    known = [part in world.phrases() for part in parts]
+    known = [part in known_phrases() for part in parts]
     if not any(known):
         return [None] * len(parts)
     try:
-        from detailscribe.miniature.critic import answers
+        from detailscribe.miniature.critic import are_true
     except ImportError as error:
         raise SetupError(
-            f"the stand-in for a critic looks at images with torch and transformers, which are not here ({error}): run "
-            "the miniature in the main environment, without --software-deployment-method"
+            f"the miniature's critic checks images with torch and transformers, which are missing ({error}); run the "
+            "miniature in the main environment, without --software-deployment-method"
         ) from error
-    said = iter(answers([part for part, there in zip(parts, known, strict=True) if there], image))
-    return [next(said) if there else None for there in known]
+    answers = iter(are_true([part for part, is_known in zip(parts, known, strict=True) if is_known], image))
+    return [next(answers) if is_known else None for is_known in known]
 
 
-def told(part: str) -> str:
-    """A sentence that says that a part is there."""
+def _presence_sentence(part: str) -> str:
+    """A sentence that says that a part is present."""
     return f"There {'is' if part.split()[0] in ('a', 'an') else 'are'} {part}."
-
-
-def write_prompt(topic: str, kind: str, draw: int) -> str:
-    """A prompt of the kind that names the topic; another draw gives other actors."""
-    words = " ".join(re.split(r"[\s_-]+", topic.strip()))
-    first = number(topic, kind, draw)
-    animal, other = ANIMALS[first % len(ANIMALS)], ANIMALS[(first + 1 + first // 97 % 8) % len(ANIMALS)]
-    place = pick(PLACES, topic, kind, draw)
-    if kind == "compositional":
-        materials = pick(MATERIALS, topic, draw)
-        return f"<The shape of {words} laid out {place}, made of {materials} around one {animal} feather.>"
-    if kind == "multi_subject":
-        return f"<{article(animal)} and {article(other).lower()} meet {place}, both busy with {words}.>"
-    return f"<{article(animal)} stops {place} for a careful try at this: {words}.>"
-
-
-def picture(prompt: str, draw: int = 0) -> bytes:
-    """An abstract PNG of 256 x 256 pixels that depends on the prompt and the draw."""
-    from PIL import Image, ImageDraw
-
-    numbers = hashlib.shake_256(f"{prompt}/{draw}".encode()).digest(8 * 12)
-    image = Image.new("RGB", (SIZE_PX, SIZE_PX), tuple(numbers[:3]))
-    canvas = ImageDraw.Draw(image)
-    for at in range(8, len(numbers), 8):
-        x, y, width, height, *colour, shape = numbers[at : at + 8]
-        draw_shape = canvas.ellipse if shape % 2 else canvas.rectangle
-        draw_shape((x, y, x + 16 + width // 2, y + 16 + height // 2), fill=tuple(colour))
-    data = io.BytesIO()
-    image.save(data, "PNG")
-    return data.getvalue()
-
-
-def extended(prompt: str, sentences: list[str]) -> str:
-    """The prompt as first sentence, then as many of the sentences as the word limit leaves room for."""
-    text = prompt.strip()
-    text += "" if text.endswith((".", "!", "?")) else "."
-    for sentence in sentences:
-        if len(f"{text} {sentence}".split()) <= WORD_LIMIT:
-            text = f"{text} {sentence}"
-    return text
-
-
-def slug(topic: str) -> str:
-    """A topic as one word."""
-    return re.sub(r"\W+", "_", topic.strip()).strip("_") or "scene"
-
-
-def article(noun: str) -> str:
-    """A noun with its indefinite article, as a sentence begins."""
-    return f"{'An' if noun[0] in 'aeiou' else 'A'} {noun}"
-
-
-def number(*what) -> int:
-    """A fixed number for some values, spread evenly."""
-    return int.from_bytes(hashlib.sha256("\0".join(map(str, what)).encode()).digest()[:8])
-
-
-def pick(choices: tuple[str, ...], *what) -> str:
-    """One of the choices, fixed by the values."""
-    return choices[number(*what) % len(choices)]

@@ -2,6 +2,7 @@
 
 from detailscribe.llm.request import Answer, Request
 from detailscribe.miniature import stand_in
+from detailscribe.miniature.stand_in_content import placeholder_png
 
 
 class OfflineProvider:
@@ -19,10 +20,10 @@ class OfflineProvider:
         """Answer a request by rule."""
         text, finish_reason, image = "", "stop", None
         if request.kind == "image":
-            finish_reason, image = "", stand_in.picture(request.messages[-1]["content"], request.draw)
+            finish_reason, image = "", placeholder_png(request.messages[-1]["content"], request.draw)
         else:
             try:
-                text = stand_in.reply(request)
+                text = stand_in.answer_text(request)
             except OSError as error:
                 return Answer("failed", f"the image could not be read ({error})")
         usage = {"input_tokens": 0, "output_tokens": 0}

@@ -1,4 +1,4 @@
-"""What the answers behind a scenario's results cost, from the exchanges that its rows name."""
+"""Costs of a scenario: calls, tokens and dollars by stage and model, from the exchanges that its rows name."""
 
 import csv
 import io
@@ -12,18 +12,16 @@ from detailscribe.study.study import Study
 
 STAGE = "cost"
 ALGORITHM = 1
+COST_COLUMNS = (
+    *("stage", "name", "model", "served_model", "batch"),
+    *("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced"),
+)
 
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     groups = ("critics", "rewriters", "external", "judges")
     return {"cost": {group: sorted(study.config[group]) for group in groups}}
-
-
-COLUMNS = (
-    *("stage", "name", "model", "served_model", "batch"),
-    *("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced"),
-)
 
 
 def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
@@ -34,7 +32,7 @@ def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
         store: Folder of the exchanges.
 
     Returns:
-        Rows of `COLUMNS`; `unpriced` counts calls whose tokens or price nobody knows, which add nothing to the rest.
+        Rows of `COST_COLUMNS`; `unpriced` counts the calls of unknown cost, which add nothing to `cost_usd`.
     """
     digests: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for path in outputs:
@@ -44,14 +42,14 @@ def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
         for digest in exchanges_of(read_rows(path)):
             digests[LLM_STAGE_OF_FOLDER[folder], name][digest] = None
     rows: dict[tuple, dict] = {}
-    for (stage, name), found in digests.items():
-        for digest in found:
+    for (stage, name), exchanges in digests.items():
+        for digest in exchanges:
             try:
                 exchange = load_exchange(exchange_path(store, digest))
-            except (OSError, ValueError):  # deleted since; that it was asked is all that is known
+            except (OSError, ValueError):  # deleted since: only the number of calls is known
                 exchange = {"request": {"model": ""}, "served_model": "", "usage": None, "cost_usd": None}
             key = stage, name, exchange["request"]["model"], exchange["served_model"], exchange.get("batch", False)
-            row = rows.setdefault(key, dict(zip(COLUMNS, (*key, 0, 0, 0, 0.0, 0), strict=True)))
+            row = rows.setdefault(key, dict(zip(COST_COLUMNS, (*key, 0, 0, 0, 0.0, 0), strict=True)))
             row["calls"] += 1
             for side in ("input_tokens", "output_tokens"):
                 row[side] += (exchange["usage"] or {}).get(side, 0)
@@ -68,10 +66,10 @@ def exchanges_of(rows: list[dict]) -> list[str]:
     return [digest for each in named for digest in ([each] if isinstance(each, str) else each) if digest]
 
 
-def cost_text(rows: list[dict]) -> str:
+def cost_csv(rows: list[dict]) -> str:
     """Rows as CSV."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COST_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

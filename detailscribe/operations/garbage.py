@@ -1,39 +1,48 @@
-"""Files of a results folder that nothing names any more: found, and removed when somebody asks for it."""
+"""Garbage collection: files of a results folder that no manifest, dictionary or rating sheet references."""
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows
 
-TEMPORARY = re.compile(r"\..+\.tmp")  # the names that records.replacing gives
+TEMPORARY = re.compile(r"\..+\.tmp")  # names that files.atomic.atomic_write gives
 
 
-def unnamed(results: Path, exchanges: Path) -> list[Path]:
-    """Images that no manifest, dictionary or rating workbook names, images that `verify` set aside, and temporary
-    files that a kill left.
+def unreferenced_files(results: Path, exchanges: Path) -> list[Path]:
+    """Unreferenced images, changed images that `verify` moved, and temporary files that a killed process left.
 
-    An image set whose manifest is not there is unfinished, and its images are left alone. Links to folders are not
-    followed. Nothing may work in the results folder meanwhile.
+    An image set without a manifest is unfinished, and its images are kept. Links to folders are not followed. Nothing
+    else may write to the results folder meanwhile.
 
     Args:
-        results: Folder of results.
-        exchanges: Folder of exchanges, of which only temporary files are found.
+        results: Results folder.
+        exchanges: Folder of exchanges, of which only temporary files are returned.
     """
-    found = {path for place in (results, exchanges) for path in _files(place) if TEMPORARY.fullmatch(path.name)}
+    files = {path for folder in (results, exchanges) for path in _files(folder) if TEMPORARY.fullmatch(path.name)}
     for scenario in _folders(results):
-        named = _named(results, scenario)
+        referenced = _referenced_files(results, scenario)
         for image_set in _folders(scenario / "images"):
             for shard in _folders(image_set):
                 if shard.with_suffix(".jsonl").is_file():
-                    found |= {path for path in _files(shard) if path not in named}
-        found |= set(_files(scenario / "changed"))
-    return sorted(found)
+                    files |= {path for path in _files(shard) if path not in referenced}
+        files |= set(_files(scenario / "changed"))
+    return sorted(files)
 
 
-def remove(files: list[Path]) -> None:
-    """Remove files; a link goes, and what it points to stays. Folders keep their times, which Snakemake reads."""
+def sizes_by_folder(files: list[Path]) -> list[str]:
+    """Number and size of files, one line per folder and one for all."""
+    sizes: dict[Path, list[int]] = defaultdict(list)
+    for path in files:
+        sizes[path.parent].append(path.lstat().st_size)
+    lines = [f"{folder}: {len(each)} files, {sum(each) / 1e6:.1f} MB" for folder, each in sizes.items()]
+    return [*lines, f"{len(files)} files, {sum(map(sum, sizes.values())) / 1e6:.1f} MB"]
+
+
+def remove_files(files: list[Path]) -> None:
+    """Remove files. Symlinks are removed, their targets kept. Folders keep their mtimes, which Snakemake compares."""
     times = {path.parent: path.parent.stat() for path in files}
     for path in files:
         path.unlink()
@@ -41,13 +50,13 @@ def remove(files: list[Path]) -> None:
         os.utime(folder, ns=(time.st_atime_ns, time.st_mtime_ns))
 
 
-def _named(results: Path, scenario: Path) -> set[Path]:
+def _referenced_files(results: Path, scenario: Path) -> set[Path]:
     rows = [row for manifest in (scenario / "images").glob("*/*.jsonl") for row in read_rows(manifest)]
     rows += [row for key in (scenario / "human" / "sheets").glob("key.jsonl") for row in read_rows(key)]
-    named = {row["file"] for row in rows if row["file"]}
+    files = {row["file"] for row in rows if row["file"]}
     for dictionary in scenario.glob("dictionary.jsonl"):
-        named |= {file for row in read_rows(dictionary) for file in row["images"].values()}
-    return {results / file for file in named}
+        files |= {file for row in read_rows(dictionary) for file in row["images"].values()}
+    return {results / file for file in files}
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -55,8 +64,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Everything below a folder that is no folder, links to folders included."""
-    for place, folders, files in os.walk(folder):
-        yield from (
-            Path(place) / name for name in [*files, *folders] if name in files or (Path(place) / name).is_symlink()
-        )
+    """Everything below a folder except folders; links to folders are included."""
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent) / name for name in files)
+        yield from (Path(parent) / name for name in folders if (Path(parent) / name).is_symlink())

@@ -1,59 +1,72 @@
-"""Before a run asks anything: does each model still exist where it will be asked, and until when?"""
+"""Preflight: whether the models of a run still exist at their endpoints, and until when."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.llm.model_names import is_same_model
-from detailscribe.llm.endpoints import Redactor, api_key, public_url
+from detailscribe.llm.endpoints import Redactor, is_offline
+from detailscribe.llm.model_names import is_same_model, read_retirements
+from detailscribe.operations.model_list import ModelsNotListed, list_models
 
-TIMEOUT_S = 15.0
-NAMED = 5  # models of an endpoint that a sentence names
+LISTED = 5  # models of an endpoint that a message lists
 
 
 @dataclass
 class Findings:
-    """What a preflight found, in sentences: what to know, and what a run must not start with."""
+    """Messages of a preflight: notes, and problems with which a run must not start."""
 
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
+def check_configured_models(requested: Iterable[tuple[str, str]], config: dict, retirements_file: Path) -> Findings:
+    """Check models with the settings of a configuration, as of today.
+
+    Args:
+        requested: Endpoint and model of everything that will send requests.
+        config: `endpoints`, `exchanges`, `preflight`.
+        retirements_file: Table of the last day of known models (`read_retirements`).
+    """
+    settings = config["endpoints"], config["exchanges"], config["preflight"]
+    return check_models(requested, *settings, read_retirements(retirements_file), date.today())
+
+
 def check_models(
-    asked: Iterable[tuple[str, str]],
+    requested: Iterable[tuple[str, str]],
     endpoints: dict[str, dict],
     mode: str,
     settings: dict,
     retirements: dict[str, date],
     today: date,
 ) -> Findings:
-    """Ask each endpoint once whether the models exist that will be asked there.
+    """Ask each endpoint once for its models, and check those that will be used.
 
     Args:
-        asked: Endpoint and model of everything that will be asked.
+        requested: Endpoint and model of everything that will send requests.
         endpoints: Config entries by name.
         mode: live or replay.
         settings: `warn_days`, `allow_models`.
-        retirements: Last day of known models, for endpoints that do not say (`models.read_retirements`).
+        retirements: Last day of known models, for endpoints that give no date.
         today: Today.
     """
     by_endpoint: dict[str, list[str]] = {}
-    for endpoint, model in dict.fromkeys(asked):
-        if endpoints[endpoint]["kind"] == "openai":
+    for endpoint, model in dict.fromkeys(requested):
+        if not is_offline(endpoints[endpoint]):
             by_endpoint.setdefault(endpoint, []).append(model)
     findings = Findings()
     if mode == "replay":
         if by_endpoint:
-            findings.notes.append("Recorded exchanges answer; whether their models still exist was not checked.")
+            findings.notes.append("Replay uses recorded exchanges; the models behind them were not checked.")
         return findings
     for name, models in by_endpoint.items():
+        listed: dict[str, str | None] | None = None
         try:
             listed = list_models(name, endpoints[name])
-        except _Unchecked as error:
-            listed = None
-            many = ", ".join(sorted(models))
-            findings.notes.append(f"Endpoint {name!r} {error}: whether it has {many} was not checked.")
+        except ModelsNotListed as error:
+            unchecked = ", ".join(sorted(models))
+            findings.notes.append(f"Endpoint {name!r} {error}; not checked: {unchecked}.")
         except SetupError as error:
             findings.problems.append(str(error))
             continue
@@ -62,73 +75,42 @@ def check_models(
     return findings
 
 
-def list_models(name: str, endpoint: dict) -> dict[str, str | None]:
-    """An endpoint's models with the day each shuts down, None where it does not say.
-
-    Raises:
-        SetupError: the endpoint does not accept the key.
-        _Unchecked: it does not say which models it has.
-    """
-    import openai  # only where there is something to ask
-
-    try:
-        key = api_key(name, endpoint)
-    except SetupError:
-        raise _Unchecked(f"needs a key in {endpoint['key_env']}, which is not set") from None
-    client = openai.OpenAI(
-        api_key=key or "none", base_url=endpoint["base_url"] or None, timeout=TIMEOUT_S, max_retries=1
-    )
-    try:
-        with client:
-            found = {model.id: getattr(model, "shutdown_date", None) for model in client.models.list()}
-    except openai.AuthenticationError:
-        key_env = endpoint.get("key_env")
-        way_out = f"check the key in the environment variable {key_env}" if key_env else "name its `key_env`"
-        raise SetupError(f"Endpoint {name!r} did not accept the key (HTTP 401); {way_out}.") from None
-    except openai.APIStatusError as error:
-        raise _Unchecked(f"does not say which models it has (HTTP {error.status_code})") from None
-    except openai.APIConnectionError:
-        raise _Unchecked(f"could not be reached at {public_url(endpoint)}") from None
-    except (openai.APIError, ValueError, TypeError, AttributeError):
-        raise _Unchecked("gave no list of models that could be read") from None
-    if not found:
-        raise _Unchecked("gave an empty list of models")
-    return found
-
-
-class _Unchecked(Exception):
-    """The endpoint does not say which models it has."""
-
-
-def _check_model(name, model, listed, settings, retirements, today, findings) -> None:
+def _check_model(
+    name: str,
+    model: str,
+    listed: dict[str, str | None] | None,
+    settings: dict,
+    retirements: dict[str, date],
+    today: date,
+    findings: Findings,
+) -> None:
     allowed = model in settings["allow_models"]
-    way_out = (
-        f"name another model in the config, set `exchanges: replay`, or ask it all the same: "
+    remedy = (
+        "name another model in the config, set `exchanges: replay`, or use it anyway: "
         f"`preflight: {{allow_models: [{model}]}}`"
     )
-    known = None if listed is None else next((each for each in listed if is_same_model(model, each)), None)
-    last, source = _last_day(listed[known] if known else None), "the endpoint"
-    if last is None:
-        last, source = retirements.get(model), "config/models.tsv"
-    if listed is not None and known is None and not allowed:
-        gone = f"; it retired on {last}" if last and last < today else ""
-        has = Redactor("").excerpt(", ".join(sorted(listed)[:NAMED]) or "none")
-        more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-        findings.problems.append(f"Endpoint {name!r} has no model {model!r}{gone} (it has {has}{more}); {way_out}.")
-    elif last and last < today and not known and not allowed:
-        findings.problems.append(f"The model {model!r} retired on {last} ({source}); {way_out}.")
-    elif last and last < today:
+    listed_name = next((each for each in listed or {} if is_same_model(model, each)), None)
+    last_day, source = _parse_date(listed[listed_name] if listed and listed_name else None), "the endpoint"
+    if last_day is None:
+        last_day, source = retirements.get(model), "config/models.tsv"
+    if listed is not None and listed_name is None and not allowed:
+        retired = f"; it retired on {last_day}" if last_day and last_day < today else ""
+        names = Redactor("").excerpt(", ".join(sorted(listed)[:LISTED]) or "none")
+        more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        findings.problems.append(f"Endpoint {name!r} has no model {model!r}{retired} (it has {names}{more}); {remedy}.")
+    elif last_day and last_day < today and not listed_name and not allowed:
+        findings.problems.append(f"The model {model!r} retired on {last_day} ({source}); {remedy}.")
+    elif last_day and last_day < today:
+        findings.notes.append(f"The model {model!r} retired on {last_day} according to {source}, and is used anyway.")
+    elif last_day and (days := (last_day - today).days) <= settings["warn_days"]:
         findings.notes.append(
-            f"The model {model!r} retired on {last} according to {source}, and is asked all the same."
-        )
-    elif last and (days := (last - today).days) <= settings["warn_days"]:
-        findings.notes.append(
-            f"The model {model!r} retires on {last}, in {days} days ({source}); what it answers until then is kept."
+            f"The model {model!r} retires on {last_day}, in {days} days ({source}); answers recorded until then are "
+            "kept."
         )
 
 
-def _last_day(said: str | None) -> date | None:
+def _parse_date(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(str(said)[:10])
+        return date.fromisoformat(str(text)[:10])
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""Prompt files: reading with every defect named, ids that survive editing, and shards."""
+"""Prompt files: validation with file and line, content-derived ids, and the split into shards."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ ID_DIGEST_LENGTH = 10  # hex characters of the prompt's digest in an id: 40 bits
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt record: `id` names it in every file, `topic` and `prompt` are the user's own text.
+    """One prompt record: `id` identifies it in every file, `topic` and `prompt` are the user's text.
 
-    `stratum` groups prompts in the tables and decides nothing else; empty for none.
+    `stratum` groups prompts in the tables and has no other effect; empty for none.
     """
 
     id: str
@@ -27,14 +27,14 @@ class Prompt:
     stratum: str = ""
 
     def row(self) -> dict:
-        """As `prompts.jsonl` holds it: with the stratum only where there is one."""
+        """The row of `prompts.jsonl`, without an empty stratum."""
         return {key: value for key, value in asdict(self).items() if key != "stratum" or value}
 
 
 def prompt_id(topic: str, prompt: str) -> str:
-    """Readable id from content alone: slug of the topic, then a digest of the prompt text.
+    """Readable id from the content alone: slug of the topic, then a digest of the prompt text.
 
-    Only `a-z`, `0-9` and `-` come out, so an id is safe as a file name, a URL and a table cell.
+    It consists of `a-z`, `0-9` and `-`, and is safe as a file name, in a URL and in a table cell.
     """
     ascii_topic = unicodedata.normalize("NFKD", topic).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_topic.lower()).strip("-")[:SLUG_LENGTH].strip("-") or "prompt"
@@ -42,15 +42,15 @@ def prompt_id(topic: str, prompt: str) -> str:
 
 
 def read_prompts(path: Path) -> list[Prompt]:
-    """Read a scenario: JSON lines, each an object with the text keys `topic` and `prompt`.
+    """Read a scenario: JSON lines, each an object with the strings `topic` and `prompt`.
 
-    The text `stratum` is read where it is there; other keys are ignored.
+    The string `stratum` is optional; other keys are ignored.
 
     Returns:
-        Records sorted by id, so that the order of lines decides nothing.
+        Records sorted by id, so that the order of the lines has no effect.
 
     Raises:
-        InputError: not UTF-8, not JSON, a key missing or empty, a record twice, no record; names file and line.
+        InputError: not UTF-8, not JSON, a missing or empty key, a duplicate record, no record; names file and line.
     """
     lines: dict[str, tuple[int, str]] = {}
     records = []
@@ -62,48 +62,51 @@ def read_prompts(path: Path) -> list[Prompt]:
             first, topic = lines[record.id]
             if topic == record.topic:
                 raise InputError(
-                    f"{path}, line {number}: the same topic and prompt as line {first}; remove one of the two"
+                    f"{path}, line {number}: the same topic and prompt as line {first}; remove one of them"
                 )
             raise InputError(
                 f"{path}, line {number}: the same prompt as line {first} under a topic that makes the same id "
-                f"({topic!r}, {record.topic!r}); word one of the two topics differently"
+                f"({topic!r}, {record.topic!r}); change one of the topics"
             )
         lines[record.id] = number, record.topic
         records.append(record)
     if not records:
-        raise InputError(f'{path}: no prompt in it; give one JSON object a line: {{"topic": ..., "prompt": ...}}')
+        raise InputError(f'{path}: no prompt; write one JSON object per line: {{"topic": ..., "prompt": ...}}')
     return sorted(records, key=lambda record: record.id)
 
 
-def _parse(line: bytes, place: str) -> Prompt:
+def _parse(line: bytes, location: str) -> Prompt:
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{place}: not UTF-8 (byte 0x{line[error.start]:02x} at column {error.start + 1}); save the file as UTF-8"
+            f"{location}: not UTF-8 (byte 0x{line[error.start]:02x} at column {error.start + 1}); save the file as "
+            "UTF-8"
         ) from error
     except json.JSONDecodeError as error:
-        raise InputError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+        raise InputError(f"{location}: not JSON ({error.msg} at column {error.colno})") from error
     if not isinstance(value, dict):
-        raise InputError(f"{place}: needs a JSON object with topic and prompt, got {type(value).__name__}")
+        raise InputError(f"{location}: needs a JSON object with topic and prompt, got {type(value).__name__}")
     for key in ("topic", "prompt", "stratum"):
         if key == "stratum" and value.get(key) is None:
             value[key] = ""
         if key not in value:
-            raise InputError(f"{place}: key {key!r} is missing; the keys are {sorted(value)}")
+            raise InputError(f"{location}: key {key!r} is missing; the keys are {sorted(value)}")
         if not isinstance(value[key], str) or not (value[key].strip() or key == "stratum"):
-            raise InputError(f"{place}: {key} must be a text that is not empty, got {value[key]!r}")
+            raise InputError(f"{location}: {key} must be a non-empty string, got {value[key]!r}")
         try:
             value[key].encode("utf-8")
         except UnicodeEncodeError as error:
-            raise InputError(f"{place}: {key} holds half a character ({value[key]!r}); write it as UTF-8") from error
+            raise InputError(
+                f"{location}: {key} holds a lone surrogate ({value[key]!r}); write the character as UTF-8"
+            ) from error
     return Prompt(prompt_id(value["topic"], value["prompt"]), value["topic"], value["prompt"], value["stratum"])
 
 
 def split_into_shards(records: list[Prompt], count: int) -> dict[str, list[dict]]:
-    """Rows of each shard, as written to disk; a shard may be empty.
+    """Rows of each shard; a shard may be empty.
 
-    Rows carry no stratum, so that regrouping prompts regenerates no image and no score.
+    They have no stratum, so that regrouping prompts regenerates no image and no score.
     """
     shards: dict[str, list[dict]] = {name: [] for name in shard_names(count)}
     for record in records:

@@ -1,17 +1,19 @@
-"""Benchmark prompts from topics, the first stage of the released code: a language model writes one prompt a topic."""
+"""Benchmark prompts from topics, the first stage of the released code: a language model writes one prompt per topic."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.errors import InputError
 from detailscribe.llm.client import Chat
-from detailscribe.methods.roles import read_prompt, request_for
+from detailscribe.methods.roles import prompt_in_reply, request_for
+from detailscribe.prompts.topic_words import missing_words, normalized
 from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "write"
 ALGORITHM = 1
+KINDS = ("functional", "compositional", "multi_subject")
+REJECTED_COLUMNS = ("topic", "prompt", "reason")
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -27,17 +29,7 @@ def parameters(study: Study) -> dict[str, dict]:
     }
 
 
-KINDS = ("functional", "compositional", "multi_subject")
-SHORTEST_STEM = 3  # letters that must be left when an ending is taken off
-LONGEST_ENDING = 3  # letters by which two forms of one word may still differ
-ENDINGS = (  # tried in this order, each with what takes its place
-    *(("ingly", ""), ("ing", ""), ("ying", "ie"), ("ies", "y"), ("ied", "y"), ("ied", "ie")),
-    *(("ed", ""), ("es", ""), ("ly", ""), ("s", ""), ("e", "")),
-)
-UNBOUND = frozenset(("a", "an", "and", "at", "by", "for", "in", "of", "on", "the", "to", "with"))  # may be missing
-
-
-def write_prompts(
+def prompts_from_topics(
     topics: list[str],
     kind: str,
     role: dict,
@@ -45,16 +37,16 @@ def write_prompts(
     attempts: int,
     on_done: Callable[[], None] | None = None,
 ) -> tuple[list[dict], list[dict]]:
-    """Have one prompt written for each topic, again where it misses the topic or repeats another.
+    """Have one prompt written per topic; ask again if it misses the topic or repeats another prompt.
 
     Args:
         kind: functional, compositional or multi_subject.
-        attempts: How often a topic is asked for at most; each attempt is another draw.
-        on_done: Called once a topic that is settled.
+        attempts: Maximum number of requests per topic; each is another sample (draw).
+        on_done: Called once per finished topic.
 
     Returns:
-        Records `topic, prompt` in the order of the topics, and rows `topic, prompt, reason` of those that no attempt
-        got right, with the last prompt written (null if there was none).
+        Records `topic, prompt` in the order of the topics, and rows `topic, prompt, reason` of the topics without an
+        accepted prompt, with the last prompt written (null if there was none).
 
     Raises:
         InputError: the kind is unknown.
@@ -65,7 +57,7 @@ def write_prompts(
         raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     topics = list(dict.fromkeys(topics))
     accepted: dict[str, str] = {}
-    taken: dict[str, str] = {}
+    topic_of: dict[str, str] = {}  # by accepted prompt, normalized
     rejected: dict[str, dict] = {}
     for draw in range(attempts):
         open_topics = [topic for topic in topics if topic not in accepted]
@@ -74,29 +66,36 @@ def write_prompts(
             for topic in open_topics
         ]
         for topic, reply in zip(open_topics, chat.ask(requests), strict=True):
-            status, reason, prompt = read_prompt(reply, role)
-            if status == "ok":
-                same = taken.get(plain(prompt))
-                reason = f"the same prompt as for the topic {same!r}" if same else missing_words(topic, prompt)
-            else:
+            status, reason, prompt = prompt_in_reply(reply, role)
+            if prompt is None:
                 reason = f"{status}: {reason}"
-            if not reason:
-                accepted[topic], taken[plain(prompt)] = prompt, topic
+            else:
+                other = topic_of.get(normalized(prompt))
+                reason = f"the same prompt as for the topic {other!r}" if other else missing_words(topic, prompt)
+            if prompt is not None and not reason:
+                accepted[topic], topic_of[normalized(prompt)] = prompt, topic
                 rejected.pop(topic, None)
             else:
                 rejected[topic] = {"topic": topic, "prompt": prompt, "reason": reason}
             if on_done and (not reason or draw == attempts - 1):
                 on_done()
-    written = [{"topic": topic, "prompt": accepted[topic]} for topic in topics if topic in accepted]
-    return written, [rejected[topic] for topic in topics if topic in rejected]
+    records = [{"topic": topic, "prompt": accepted[topic]} for topic in topics if topic in accepted]
+    return records, [rejected[topic] for topic in topics if topic in rejected]
+
+
+def rejected_tsv(rejected: list[dict]) -> str:
+    """Rejected topics as tab-separated text, one line per row."""
+    lines = [list(REJECTED_COLUMNS)]
+    lines += [[" ".join(str(row[column]).split()) for column in REJECTED_COLUMNS] for row in rejected]
+    return "".join("\t".join(line) + "\n" for line in lines)
 
 
 def read_topics(path: Path) -> list[str]:
-    """Topics of a text file: UTF-8, one a line, `#` begins a comment line.
+    """Topics of a text file: UTF-8, one per line, `#` begins a comment line.
 
     Raises:
-        InputError: not UTF-8, a topic that is there twice (case, spaces, hyphens and underscores do not count), or no
-            topic at all; the message names file and line.
+        InputError: not UTF-8, a duplicate topic (ignoring case, spaces, hyphens and underscores), or no topic; the
+            message names file and line.
     """
     try:
         lines = path.read_bytes().decode("utf-8-sig").splitlines()
@@ -104,47 +103,16 @@ def read_topics(path: Path) -> list[str]:
         number = path.read_bytes()[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {number}: not UTF-8; save the file as UTF-8") from None
     topics: list[str] = []
-    first: dict[str, int] = {}
+    first_line: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         topic = line.strip()
         if not topic or topic.startswith("#"):
             continue
-        if (same := plain(topic)) in first:
-            raise InputError(f"{path}, line {number}: topic {topic!r} is already on line {first[same]}; remove one")
-        first[same] = number
+        if (key := normalized(topic)) in first_line:
+            first = first_line[key]
+            raise InputError(f"{path}, line {number}: topic {topic!r} is already on line {first}; remove one of them")
+        first_line[key] = number
         topics.append(topic)
     if not topics:
-        raise InputError(f"{path}: no topic; write one a line")
+        raise InputError(f"{path}: no topic; write one per line")
     return topics
-
-
-def missing_words(topic: str, prompt: str) -> str:
-    """Which words of the topic the prompt has in no form, as a reason; empty if it has them all."""
-    said = [stem(word) for word in re.findall(r"\w+", prompt.casefold())]
-    words = [word for word in re.split(r"[\s_\-]+", topic.casefold()) if re.search(r"[^\W\d]", word)]
-    words = [word for word in words if word not in UNBOUND] or words
-    missing = [word for word in words if not any(related(stem(re.sub(r"\W", "", word)), other) for other in said)]
-    return f"the prompt does not mention {', '.join(missing)}" if missing else ""
-
-
-def stem(word: str) -> str:
-    """A word without its English ending, doubled last letter or v for f; rough, and the same for both sides."""
-    for ending, instead in ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) + len(instead) >= SHORTEST_STEM:
-            word = word.removesuffix(ending) + instead
-            break
-    if len(word) > SHORTEST_STEM and word[-1] == word[-2]:
-        word = word[:-1]
-    return word[:-1] + "f" if word.endswith("v") else word
-
-
-def related(stem: str, other: str) -> bool:
-    """Whether two stems are one word: equal, or one begins the other and little follows."""
-    short, long = sorted((stem, other), key=len)
-    begins = len(short) > SHORTEST_STEM and long.startswith(short) and len(long) - len(short) <= LONGEST_ENDING
-    return stem == other or begins or (not stem.isascii() and stem in other)
-
-
-def plain(text: str) -> str:
-    """A text reduced to what makes it different: letters and digits, without case."""
-    return "".join(re.findall(r"[^\W_]+", text.casefold()))

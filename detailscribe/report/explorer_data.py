@@ -7,7 +7,7 @@ from detailscribe.files.atomic import write_if_changed
 from detailscribe.report.assets import thumbnail_path
 from detailscribe.report.prompt_story import ScenarioResults, headline_choice
 
-NAME = "data.js"
+FILE_NAME = "data.js"
 # Around the JSON: pages opened from disk may run scripts, but not read files.
 START, END = "window.DETAILSCRIBE = ", ";\n"
 
@@ -74,9 +74,9 @@ def pool_explorer_data(parts: dict[str, dict]) -> dict:
 
 def write_explorer_data(site: Path, data: dict) -> None:
     """Write the data file of a site where it changed."""
-    write_if_changed(site / NAME, START + json.dumps(data, separators=(",", ":")) + END)
+    write_if_changed(site / FILE_NAME, START + json.dumps(data, separators=(",", ":")) + END)
 
 
 def read_explorer_data(site: Path) -> dict:
     """The data of a site."""
-    return json.loads((site / NAME).read_text(encoding="utf-8").removeprefix(START).removesuffix(END))
+    return json.loads((site / FILE_NAME).read_text(encoding="utf-8").removeprefix(START).removesuffix(END))

@@ -8,7 +8,7 @@ from typing import Protocol
 import pandas as pd
 
 from detailscribe.files.rows import read_rows, rows_by_id
-from detailscribe.llm.exchange_store import read_reply
+from detailscribe.llm.exchange_store import recorded_reply
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
 from detailscribe.report.provenance import git_commit, library_versions, public_config, run_times
@@ -43,7 +43,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         store: The exchange store, for the judges' replies.
     """
     decompositions: dict[str, dict] = {}
-    for path in files.decompositions:
+    for path in map(Path, files.decompositions):
         decompositions.update(rows_by_id(path))
     critiques: dict[str, dict[str, dict]] = {}
     for path in map(Path, files.critiques):
@@ -147,7 +147,7 @@ def _read_tsv(path: str | Path) -> list[dict]:
 
 def _reply_text(store: Path, digest: str) -> str:
     try:
-        reply = read_reply(store, digest)
+        reply = recorded_reply(store, digest)
     except ValueError:  # damaged: `snakemake verify` names it
         return ""
     return reply.text if reply else ""

@@ -57,7 +57,7 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
         write_if_changed(site / name, path.read_text(encoding="utf-8"))
         figures.append((caption, name))
     explorer_data.write_explorer_data(site, data)
-    own = {*COPIED, "index.html", explorer_data.NAME, *(name for _, name in figures)}
+    own = {*COPIED, "index.html", explorer_data.FILE_NAME, *(name for _, name in figures)}
     assets.remove_other_files(site, keep | own)
     reasons = Counter((row["stage"], row["image_set"], row["status"], row["reason"]) for row in overview.dropped)
     page = page_template("overview.html.j2").render(

@@ -1,18 +1,21 @@
-"""ImageReward through its authors' package, in an environment of its own (envs/image_reward.yaml).
+"""ImageReward through its authors' package, in a separate environment (envs/image_reward.yaml).
 
-A second opinion on `image_reward`, with the same formula, range and direction: run with
-`--software-deployment-method conda`. The package, image-reward 1.5, does not import beside transformers 4.56 or newer.
+A cross-check of `image_reward`, with the same formula, range and direction: run with `--software-deployment-method
+conda`. The package, image-reward 1.5, cannot be imported with transformers 4.56 or newer.
 """
+
+from __future__ import annotations
 
 import sys
 from functools import cached_property
 from types import ModuleType
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from detailscribe.scores import blip, image_reward
-from detailscribe.scores.image_reward import reader, weights  # noqa: F401 - the same texts and the same files
-from detailscribe.scores.preparation import rgb
+from detailscribe.scores.image_reward import reader, weights  # noqa: F401 - reads and fetches the same
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ALGORITHM = 1
 ENVIRONMENT = "image_reward"
@@ -30,9 +33,11 @@ class Scorer:
         """Reward of each pair; images of any mode and size. No pairs, no rewards."""
         import torch
 
+        from detailscribe.scores.preparation import to_rgb
+
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             pairs = zip(prompts, images, strict=True)
-            return [float(self._model.score(prompt, rgb(image))) for prompt, image in pairs]
+            return [float(self._model.score(prompt, to_rgb(image))) for prompt, image in pairs]
 
     @cached_property
     def weights(self) -> str:
@@ -50,19 +55,19 @@ def load(parameters: dict) -> Scorer:
         parameters: As `image_reward.load`.
 
     Raises:
-        SetupError: a file cannot be found or fetched.
+        SetupError: a file cannot be found or downloaded.
     """
     from detailscribe.engines.torch_setup import default_device  # before torchvision
 
-    # A second metric of the package wants OpenAI's CLIP, which is not on PyPI; this one does without.
+    # Another metric of the package imports OpenAI's CLIP, which is not on PyPI; this one does not need it.
     sys.modules.setdefault("clip", ModuleType("clip"))
     import ImageReward
     from ImageReward.models.BLIP import blip_pretrain
 
-    vocabulary = blip.weight_file(parameters["vocabulary"], "vocab.txt", "")
-    blip_pretrain.init_tokenizer = lambda: _tokenizer(str(vocabulary))  # the package's asks the hub
+    vocabulary = blip.fetch_weight_file(parameters["vocabulary"], "vocab.txt", "")
+    blip_pretrain.init_tokenizer = lambda: _tokenizer(str(vocabulary))  # the package's own contacts the hub
     checkpoint, text_config = (
-        str(blip.weight_file(parameters["model"], name, parameters["revision"]))
+        str(blip.fetch_weight_file(parameters["model"], name, parameters["revision"]))
         for name in (image_reward.CHECKPOINT, image_reward.TEXT_CONFIG)
     )
     return Scorer(ImageReward.load(checkpoint, device=str(default_device()), med_config=text_config).eval())

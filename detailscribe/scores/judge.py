@@ -1,18 +1,19 @@
-"""A vision-language model as judge: a grade from 1 to 5 for each image, or a yes or no to one question about it.
+"""Vision-language model as judge: a grade from 1 to 5 per image, or a yes or no to one question about it.
 
-A judge has one scale. Its instruction may differ between scenarios (`scenario_templates`): spatial layouts, say, are
-judged by where things are. Its reply is read from angle brackets, or, with `structured`, from the JSON object that the
-endpoint was told to keep to.
+A judge has one scale. Its instruction may differ per scenario (`scenario_templates`): spatial layouts, for example,
+are judged by positions. Its reply is read from angle brackets or, with `structured`, from the JSON object that the
+endpoint is instructed to return.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.llm.client import Chat
+from detailscribe.llm.request import Reply
 from detailscribe.methods import reply_parsing
-from detailscribe.methods.reply_parsing import answer_format
+from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.methods.roles import image_problem, read_reply, request_for
-from detailscribe.scores.fingerprints import FOLDER, fingerprint
+from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
 from detailscribe.study.roles import read_template, refresh_count
 from detailscribe.study.study import Study
 
@@ -32,7 +33,7 @@ def parameters(study: Study) -> dict[str, dict]:
             "scenario_templates": {
                 scenario: read_template(study, template) for scenario, template in entry["scenario_templates"].items()
             },
-            "options": entry["options"] | (answer_format(entry["scale"]) if structured else {}),
+            "options": entry["options"] | (judge_response_format(entry["scale"]) if structured else {}),
             "scale": entry["scale"],
             "structured": structured,
             **refresh_count(study, f"judge-{name}"),
@@ -47,35 +48,37 @@ SCALES = {"grade": (reply_parsing.judge_score, "score from 1 to 5"), "yes_no": (
 DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut", "missing_score")
 
 
-def judge(
+def judge_images(
     records: list[dict],
     image_sets: dict[str, dict[str, dict]],
     judge: dict,
     chat: Chat,
     on_done: Callable[[], None] | None = None,
     scenario: str = "",
-    fingerprints: Path = FOLDER,
+    fingerprints: Path = FINGERPRINTS_FOLDER,
 ) -> list[dict]:
-    """Grade the images of some image sets; the same image and prompt in two sets is asked about once.
+    """Grade the images of some image sets; one request for the same image and prompt in two sets.
 
     Args:
+        records: Prompt records.
         image_sets: By image set, by id: `status`, `reason`, `path`, `sha256`.
-        judge: A role (`language.py`) with `scale` (grade or yes_no), `structured`, `scenario_templates`, `draws`
-            (answers per image), `missing_score` (null, or the score of an image whose replies hold none) and
+        judge: A role (`methods.roles`) with `scale` (grade or yes_no), `structured`, `scenario_templates`, `draws`
+            (repeats per image), `missing_score` (null, or the score of an image without a readable reply) and
             `topic_cut` (show the topic only up to its first `_`).
-        on_done: Called once a draw, or once for an image that cannot be shown.
-        scenario: Its name, which decides the template where the judge has one for it.
-        fingerprints: Where what a fingerprint stands for is kept.
+        chat: Client of the judge's endpoint.
+        on_done: Called once per repeat, or once for an image that cannot be shown.
+        scenario: Its name; selects the template if the judge has one for it.
+        fingerprints: Folder of the fingerprints' recipes.
 
     Returns:
-        Rows `id, image_set, score, status, reason, draws, exchange, fingerprint`: the score is the mean of the draws
-        that gave one, in [1, 5], or for yes_no in [0, 1]; `draws` has null for one that did not.
+        Rows `id, image_set, score, status, reason, draws, exchange, fingerprint`: the score is the mean of the
+        readable repeats, in [1, 5], or in [0, 1] for yes_no; `draws` has null for an unreadable one.
 
     Source: DetailScribe, MLLM judge. Differs: an unreadable reply gives no score; the released code's 2 needs
     `missing_score: 2`, its cut topic `topic_cut: true`.
     """
-    parse, wanted = SCALES[judge["scale"]]
-    wanted += "" if judge["structured"] else " in <...>"
+    parse, expected = SCALES[judge["scale"]]
+    expected += "" if judge["structured"] else " in <...>"
     role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
     rows, requests = [], []
     for image_set, images in image_sets.items():
@@ -88,36 +91,35 @@ def judge(
                 values = {"prompt": record["prompt"], "topic": topic}
                 values |= {"scale": judge["scale"], "structured": judge["structured"]}
                 path = Path(images[record["id"]]["path"])
-                for draw in range(judge["draws"]):
-                    requests.append((rows[-1], request_for("judge", role, record, values, [path], draw)))
+                for repeat in range(judge["draws"]):
+                    request = request_for("judge", role, record, values, [path], repeat)
+                    requests.append((len(rows) - 1, request))
             elif on_done:
                 on_done()
-    answers: dict[int, list] = {}
-    served: dict[int, set] = {}
-    for (row, _), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
-        answers.setdefault(id(row), []).append((read_reply(reply, parse, wanted), reply.digest))
-        served.setdefault(id(row), set()).add(reply.served_model)
-    made_by: dict[tuple, str] = {}
-    for row in rows:
-        if id(row) in answers:
-            row |= graded(answers[id(row)], judge["missing_score"])
-            models = tuple(sorted(filter(None, served[id(row)])))
-            if models not in made_by:
-                recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)}
-                made_by[models] = fingerprint(recipe, fingerprints)
-            row["fingerprint"] = made_by[models]
+    replies_of_row: dict[int, list[Reply]] = {}
+    for (index, _), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
+        replies_of_row.setdefault(index, []).append(reply)
+    fingerprint_of: dict[tuple, str] = {}
+    for index, replies in replies_of_row.items():
+        parsed = [read_reply(reply, parse, expected) for reply in replies]
+        rows[index] |= _combine_repeats(parsed, judge["missing_score"])
+        rows[index]["exchange"] = [reply.digest for reply in replies]
+        models = tuple(sorted({reply.served_model for reply in replies if reply.served_model}))
+        if models not in fingerprint_of:
+            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)}
+            fingerprint_of[models] = record_fingerprint(recipe, fingerprints)
+        rows[index]["fingerprint"] = fingerprint_of[models]
     return rows
 
 
-def graded(answers: list[tuple], missing_score: float | None) -> dict:
-    """Score, status, reason, draws and exchanges of one image from what its draws gave."""
-    scores = [score for (_, _, score), _ in answers]
-    found = {"draws": scores, "exchange": [exchange for _, exchange in answers]}
-    given = [score for score in scores if score is not None]
-    if given:
-        return {"score": sum(given) / len(given), "status": "ok", "reason": "", **found}
-    status, reason = answers[0][0][:2]
+def _combine_repeats(parsed: list[tuple], missing_score: float | None) -> dict:
+    """Score, status, reason and draws of an image, from status, reason and score of each repeat."""
+    draws = [score for _, _, score in parsed]
+    scores = [score for score in draws if score is not None]
+    if scores:
+        return {"score": sum(scores) / len(scores), "status": "ok", "reason": "", "draws": draws}
+    status, reason = parsed[0][:2]
     if missing_score is not None and status != "failed":
         reason = f"{reason}; counted as {missing_score:g} (`missing_score`)"
-        return {"score": float(missing_score), "status": "ok", "reason": reason, **found}
-    return {"score": None, "status": status, "reason": reason, **found}
+        return {"score": float(missing_score), "status": "ok", "reason": reason, "draws": draws}
+    return {"score": None, "status": status, "reason": reason, "draws": draws}

@@ -1,5 +1,6 @@
 """Weights that a study's models need: which come from the hub, and which lie in folders."""
 
+from detailscribe.engines.download import PIPELINE_FILES, fetch_address, fetch_repository
 from detailscribe.engines.metric_weights import metric_folder
 from detailscribe.engines.weights import local_folder
 from detailscribe.scores import load_metric
@@ -28,3 +29,22 @@ def model_folders(study: Study) -> dict[str, str]:
     """Folders of weights: of the image model (`model`) and of the metrics that name one (`score-{metric}`)."""
     metrics = {f"score-{name}": metric_folder(entry) for name, entry in study.config["metrics"].items()}
     return {"model": study.image_model["path"], **{name: folder for name, folder in metrics.items() if folder}}
+
+
+def fetch_model_weights(entry: dict) -> list[dict]:
+    """Download everything that a model of `hub_weights` needs, or check what was downloaded before.
+
+    Args:
+        entry: Config entry of the image model (`path`, `revision`) or of a metric (`module` ...).
+
+    Returns:
+        Repository, revision and commit of each repository.
+    """
+    if "module" in entry:
+        sources = load_metric(entry["module"]).weights(entry)
+    else:
+        sources = [{"repository": entry["path"], "revision": entry["revision"], "files": PIPELINE_FILES}]
+    records = [
+        fetch_address(source["address"]) if "address" in source else fetch_repository(**source) for source in sources
+    ]
+    return [{key: record[key] for key in ("repository", "revision", "commit")} for record in records]

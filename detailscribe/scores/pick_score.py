@@ -1,22 +1,24 @@
-"""PickScore: which picture people would pick, learnt from choices between two.
+"""PickScore: human preference between images, learnt from choices between two.
 
 Formula: s * cos(E_image, E_text), with a CLIP ViT-H/14 trained on those choices and its own scale s, about 100. Real
-pictures mostly lie between 17 and 24; higher is better. A prompt is cut at 77 tokens. A table's value is the mean over
-images.
+images mostly score 17 to 24; higher is better. A prompt is cut at 77 tokens. A table's value is the mean over images.
 
 Source: Kirstain et al. 2023, "Pick-a-Pic: An Open Dataset of User Preferences for Text-to-Image Generation".
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cached_property, lru_cache
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from detailscribe.engines.metric_weights import LOCAL_DIR
 from detailscribe.engines.weight_records import resolve_model_path
 from detailscribe.engines.weights import local_folder
 from detailscribe.errors import SetupError
-from detailscribe.scores.preparation import cropped
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ALGORITHM = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
@@ -27,28 +29,30 @@ RECIPE = {"tokens": TOKENS, "picture": "Pillow, bicubic, centre crop"}
 class Scorer:
     """A loaded PickScore."""
 
-    def __init__(self, model, tokenizer, where):
-        self._model, self._tokenizer, self._where = model, tokenizer, where
-        self._said = lru_cache(maxsize=4096)(self._encode)  # a prompt comes once an image set
+    def __init__(self, model, tokenizer, device):
+        self._model, self._tokenizer, self._device = model, tokenizer, device
+        self._text_embedding = lru_cache(maxsize=4096)(self._encode)  # a prompt is scored once per image set
 
     def score(self, prompts: list[str], images: list[Image.Image]) -> list[float]:
         """PickScore of each pair, one at a time; images of any mode and size. No pairs, no scores."""
         import torch
 
+        from detailscribe.scores.preparation import resize_and_crop
+
         scores = []
         side = self._model.config.vision_config.image_size
-        # The patches go through a convolution, which a card would else compute in TF32.
+        # The patches pass a convolution, which CUDA would otherwise run in TF32.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for prompt, image in zip(prompts, images, strict=True):
-                pixels = torch.from_numpy(cropped(image, side))[None].to(self._where)
-                seen = self._model.visual_projection(self._model.vision_model(pixel_values=pixels).pooler_output)
-                agreement = torch.nn.functional.cosine_similarity(seen, self._said(prompt))
-                scores.append((self._model.logit_scale.exp() * agreement).item())
+                pixels = torch.from_numpy(resize_and_crop(image, side))[None].to(self._device)
+                embedding = self._model.visual_projection(self._model.vision_model(pixel_values=pixels).pooler_output)
+                similarity = torch.nn.functional.cosine_similarity(embedding, self._text_embedding(prompt))
+                scores.append((self._model.logit_scale.exp() * similarity).item())
         return scores
 
     def _encode(self, prompt: str):
         ids = self._tokenizer(prompt, truncation=True, max_length=TOKENS, return_tensors="pt").input_ids
-        return self._model.text_projection(self._model.text_model(input_ids=ids.to(self._where)).pooler_output)
+        return self._model.text_projection(self._model.text_model(input_ids=ids.to(self._device)).pooler_output)
 
     @cached_property
     def weights(self) -> str:
@@ -67,14 +71,14 @@ def load(parameters: dict) -> Scorer:
             its tokenizer; `revision` of the repository.
 
     Raises:
-        SetupError: the model cannot be found, fetched or loaded.
+        SetupError: the model cannot be found, downloaded or loaded.
     """
     from detailscribe.engines.torch_setup import default_device  # before transformers
 
     from transformers import CLIPModel  # isort: skip
 
     try:
-        model = CLIPModel.from_pretrained(_place(parameters), revision=parameters["revision"] or None)
+        model = CLIPModel.from_pretrained(_path(parameters), revision=parameters["revision"] or "main")
     except (OSError, ValueError, RuntimeError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise SetupError(
@@ -85,30 +89,31 @@ def load(parameters: dict) -> Scorer:
 
 
 def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
-    """A function of a record that counts the tokens of its prompt with start and end: (there, read)."""
+    """A function of a record that counts the tokens of its prompt with start and end: (in the text, read)."""
     tokenizer = _tokenizer(parameters)
 
     def count(record: dict) -> tuple[int, int]:
-        there = len(tokenizer(record["prompt"], verbose=False).input_ids)
-        return there, min(there, TOKENS)
+        tokens = len(tokenizer(record["prompt"], verbose=False).input_ids)
+        return tokens, min(tokens, TOKENS)
 
     return count
 
 
 def weights(parameters: dict) -> list[dict]:
-    """What `load` fetches from the hub: repository, revision, files."""
+    """Files that `load` fetches from the hub: repository, revision, files."""
     if parameters["model"].startswith(LOCAL_DIR):
         return []
     files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"]
     return [{"repository": parameters["model"], "revision": parameters["revision"], "files": files}]
 
 
-def _place(parameters: dict) -> str:
-    place = resolve_model_path(parameters["model"].removeprefix(LOCAL_DIR), parameters["revision"])
-    return str(local_folder(place) or place)
+def _path(parameters: dict) -> str:
+    """Folder or hub repository of the model."""
+    path = resolve_model_path(parameters["model"].removeprefix(LOCAL_DIR), parameters["revision"])
+    return str(local_folder(path) or path)
 
 
 def _tokenizer(parameters: dict):
     from transformers import CLIPTokenizer
 
-    return CLIPTokenizer.from_pretrained(_place(parameters), revision=parameters["revision"] or None)
+    return CLIPTokenizer.from_pretrained(_path(parameters), revision=parameters["revision"] or "main")

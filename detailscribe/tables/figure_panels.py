@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 # Okabe and Ito's palette for colour-blind readers; where colour carries meaning, the shapes differ too.
 BLUE, VERMILLION, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#BFD9EA"
-PLAIN = {"color": BLUE, "marker": "o", "label": "one image, or picked by another metric"}
-BEST = {"color": VERMILLION, "marker": "D", "label": "best of several under the metric shown"}
+PLAIN: dict[str, Any] = {"color": BLUE, "marker": "o", "label": "one image, or picked by another metric"}
+BEST: dict[str, Any] = {"color": VERMILLION, "marker": "D", "label": "best of several under the metric shown"}
 PANEL_IN = 2.7  # width of a panel in inches
 ROW_IN = 0.32  # height of a method's line in inches
 LETTERS_PER_IN = 12  # of the notice
 DPI = 200
 # Glyphs as outlines, so that the figure looks the same everywhere; a fixed salt for constant ids.
-STYLE: dict[str, Any] = {
+STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "detailscribe",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.parse_math": False,  # a dollar in a notice is a dollar
 }
-
-
-def save(figure: Figure, path: Path, kind: str) -> None:
-    """Save a figure as `kind`, svg or png, without date and software version."""
-    figure.savefig(path, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
 
 
 def make_panels(
@@ -44,11 +39,11 @@ def make_panels(
         methods_on_y: Whether each method has a line, named on the shared y axis.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     width = 1.6 + PANEL_IN * max(len(metrics), 1.2)
     height = 1.3 + 0.18 * len(_wrapped(notice, width)) + max(ROW_IN * len(methods), 1)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.05)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.05))
     figure.suptitle(title, fontweight="bold")
     panels = figure.subplots(1, max(len(metrics), 1), sharey=methods_on_y, squeeze=False)[0]
     if methods_on_y:
@@ -62,11 +57,10 @@ def make_panels(
     return figure, panels
 
 
-def add_error_bars(panel: Axes, means: pd.Series, rows: pd.DataFrame, style: dict) -> None:
+def add_error_bars(panel: Axes, means: pd.Series, rows: pd.DataFrame, style: dict[str, Any]) -> None:
     """Means with their intervals `low95` and `high95`, one method per line."""
     reach = [(means - rows["low95"]).clip(lower=0), (rows["high95"] - means).clip(lower=0)]
-    look = {"linestyle": "none", "capsize": 3, "markersize": 6}
-    panel.errorbar(means, range(len(means)), xerr=reach, **look, **style)
+    panel.errorbar(means, range(len(means)), xerr=reach, linestyle="none", capsize=3, markersize=6, **style)
 
 
 def label_missing(panel: Axes, means: pd.Series) -> None:

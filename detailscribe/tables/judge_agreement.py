@@ -37,8 +37,8 @@ def judge_agreement(scores: ScoreTable, judges: list[str], table: pd.DataFrame, 
         first, second = (scores.array(judge, image_sets) for judge in (first_judge, second_judge))
         statistics = _image_statistics(first, second, bootstrap) + _method_statistics(table, first_judge, second_judge)
         rows += [(first_judge, second_judge, *row) for row in statistics]
-    types = {"n": "Int64", "value": float, "low95": float, "high95": float}
-    return pd.DataFrame(rows, columns=JUDGE_COLUMNS).astype(types)
+    found = pd.DataFrame(rows, columns=JUDGE_COLUMNS)
+    return found.astype({"n": "Int64", "value": float, "low95": float, "high95": float})
 
 
 def _image_statistics(first: np.ndarray, second: np.ndarray, bootstrap: dict) -> list[tuple]:

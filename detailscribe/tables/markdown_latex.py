@@ -1,46 +1,51 @@
-"""The main table for a paper: Markdown and LaTeX (booktabs), a row a method and choice, a column a metric."""
+"""The main table in Markdown and LaTeX (booktabs), one row per method and selection, one column per metric."""
 
 import pandas as pd
 
 SIGNIFICANT = 0.05
 
 
-def markdown(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
-    """The main table as Markdown, with what its marks and intervals mean below it."""
-    shown = layout(table)
-    lines = [shown.columns, ["---"] * len(shown.columns), *shown.itertuples(index=False)]
+def to_markdown(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
+    """The main table as Markdown, with footnotes on its marks and intervals."""
+    cells = format_cells(table)
+    lines = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
     rows = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
     warning = [f"**{notice}**", ""] if notice else []
-    return "\n".join([f"# {title}", "", *warning, *rows, "", *(f"{line}  " for line in notes(table, settings))]) + "\n"
+    notes = [f"{line}  " for line in footnotes(table, settings)]
+    return "\n".join([f"# {title}", "", *warning, *rows, "", *notes]) + "\n"
 
 
-def latex(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
-    """The same as a LaTeX table; needs the package booktabs."""
-    styler = layout(table).style.hide(axis="index").format(escape="latex")
+def to_latex(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
+    """The main table as a LaTeX table; needs the package booktabs."""
+    styler = format_cells(table).style.hide(axis="index").format(escape="latex")
     styler = styler.format_index(escape="latex", axis="columns")
     body = styler.to_latex(hrules=True, column_format="ll" + "l" * len(set(table["metric"])))
-    below = " ".join(filter(None, [notice, *notes(table, settings)]))
-    caption = "\\caption{" + _escape(f"{title}. {below}") + "}\n"
+    notes = " ".join(filter(None, [notice, *footnotes(table, settings)]))
+    caption = "\\caption{" + _escape(f"{title}. {notes}") + "}\n"
     return "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n" + body + caption + "\\end{table}\n"
 
 
-def layout(table: pd.DataFrame) -> pd.DataFrame:
-    """Cells `mean [low, high]`, the headline rows first; * where the difference from the baseline survives Holm."""
+def format_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Cells `mean [low, high]`, the headline rows first; * if the difference from the baseline is significant.
+
+    Significant means after Holm's correction.
+    """
     metrics = list(dict.fromkeys(table["metric"]))
-    cells = {(row.method, row.selection, row.metric): row for row in table.itertuples()}
-    keys = list(dict.fromkeys((row.method, row.selection, row.headline) for row in table.itertuples()))
+    records = table.to_dict("records")
+    cells = {(row["method"], row["selection"], row["metric"]): row for row in records}
+    keys = list(dict.fromkeys((row["method"], row["selection"], row["headline"]) for row in records))
     rows = []
     for method, selection, headline in sorted(keys, key=lambda key: not key[2]):
         if not headline and selection.startswith("original-"):
-            continue  # a seed of several means nothing by itself; the CSV has it
-        found = [cells.get((method, selection, metric)) for metric in metrics]
+            continue  # one seed of several is not informative by itself; the CSV has it
+        values = [_cell(cells.get((method, selection, metric))) for metric in metrics]
         choice = selection.removeprefix(f"{method}-")
-        rows.append([method, choice if headline else f"({choice})", *map(_cell, found)])
+        rows.append([method, choice if headline else f"({choice})", *values])
     return pd.DataFrame(rows, columns=["method", "choice", *metrics])
 
 
-def notes(table: pd.DataFrame, settings: dict) -> list[str]:
-    """What a reader has to know of the table."""
+def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
+    """What n, the intervals, the marks and the selections mean."""
     chosen = settings["statistics"]
     test = "sign-flip permutation" if chosen["test"] == "permutation" else "Wilcoxon signed-rank"
     counts, families = table["n"], table[table["headline"]]["family"].dropna()
@@ -57,12 +62,12 @@ def notes(table: pd.DataFrame, settings: dict) -> list[str]:
     ]
 
 
-def _cell(row) -> str:
-    if row is None or pd.isna(row.mean):
+def _cell(row: dict | None) -> str:
+    if row is None or pd.isna(row["mean"]):
         return "–"
-    mark = "*" if row.p_holm < SIGNIFICANT else ""
-    reach = "" if pd.isna(row.low95) else f" [{row.low95:.3f}, {row.high95:.3f}]"
-    return f"{row.mean:.3f}{mark}{reach}"
+    mark = "*" if row["p_holm"] < SIGNIFICANT else ""
+    interval = "" if pd.isna(row["low95"]) else f" [{row['low95']:.3f}, {row['high95']:.3f}]"
+    return f"{row['mean']:.3f}{mark}{interval}"
 
 
 def _escape(text: str) -> str:

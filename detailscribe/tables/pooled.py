@@ -39,6 +39,6 @@ def pooled_scores(files: list[Path]) -> pd.DataFrame:
 
     frames = []
     for file in files:
-        frame = score_table.read(file)
+        frame = score_table.read_scores(file)
         frames.append(frame.assign(id=file.parent.parent.name + "/" + frame["id"]))
     return pd.concat(frames, ignore_index=True)

@@ -1,10 +1,12 @@
-"""The paper's numbers beside ours. What can be compared gets a verdict, what cannot gets the reason.
+"""Comparison with the published numbers: a verdict per value, or the reason why it cannot be compared.
 
-Figure 4 is of the same 1000 prompts as a whole study here, so its values are held against our 95 % interval. Table 2
-is of 50 prompts that nobody named: its values are held against where the mean of so few random prompts of ours would
-lie, and are not testable where we have fewer. Source of the numbers: the `table` and `version` columns (A, B and C are
-the versions of the paper's page; C is the one of EMNLP 2025).
+Figure 4 covers the 1000 prompts of a whole study here, so its values are compared with our 95 % interval. Table 2
+covers 50 prompts that the authors did not name: its values are compared with a prediction interval for the mean of as
+many random prompts of ours, and are not testable if we have fewer. Source of the numbers: the `table` and `version`
+columns (A, B and C are the versions of the paper's page; C is the one of EMNLP 2025).
 """
+
+from __future__ import annotations
 
 import csv
 import math
@@ -13,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError
-
-if TYPE_CHECKING:  # every plan reads the numbers; only a comparison has a table
-    import pandas as pd
 from detailscribe.study.interacting import PAPER_SCENARIOS
 from detailscribe.study.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STAGE = "compare"
 ALGORITHM = 2
@@ -42,16 +44,16 @@ def parameters(study: Study) -> dict[str, dict]:
     }
 
 
-COLUMNS = [
+PUBLISHED_COLUMNS = [
     *("scenario", "method", "metric", "published", "version", "n_published"),
     *("ours", "low95", "high95", "n", "reach_low", "reach_high", "verdict", "reason"),
 ]
-POOLED = "all"  # the scenario of a number over all prompts
-STALE = "suspected stale"  # how the note of a value that is not to be trusted begins
+POOLED = "all"  # scenario of a published number over all prompts
+STALE = "suspected stale"  # first words of the note on a value that is probably wrong
 
 
 def read_published(path: Path) -> list[dict]:
-    """Rows of a table with tabs: table, scenario, method, metric, n, value, version, note.
+    """Rows of a tab-separated table: table, scenario, method, metric, n, value, version, note.
 
     Raises:
         InputError: a value is not a number; names file and line.
@@ -66,60 +68,63 @@ def read_published(path: Path) -> list[dict]:
     return rows
 
 
-def compare(
+def compare_with_published(
     scenario: str,
     published: list[dict],
-    table: "pd.DataFrame",
+    table: pd.DataFrame,
     judges: dict[str, str],
     replaced: dict[str, str],
     miniature: bool,
     whole: bool,
 ) -> list[dict]:
-    """Set the published values of a scenario beside the headline rows of our table.
+    """Compare the published values of a scenario with the headline rows of our table.
 
     Args:
         scenario: Its name, or POOLED.
         published: Rows of `read_published`.
         table: The main table.
         judges: Model of each of our judge metrics.
-        replaced: Methods whose hosted model is another than the paper's, with ours.
+        replaced: Our model by method, for methods whose hosted model differs from the paper's.
         miniature: Whether our images were made by the miniature.
-        whole: Whether the study is the paper's three scenarios.
+        whole: Whether the study covers exactly the paper's three scenarios.
 
     Returns:
-        Rows with COLUMNS, in the order of `published`; where there is nothing of ours, its columns are None. A value is
-        reproduced where it lies between `reach_low` and `reach_high`.
+        Rows with PUBLISHED_COLUMNS, in the order of `published`; our columns are None if we have no such row. A value
+        is reproduced if it lies between `reach_low` and `reach_high`.
     """
     headline = table[table["headline"]]
     ours = {(row["method"], row["metric"]): row for row in headline.to_dict("records")}
-    judged_by = {f"judge-{bare_model(model)}": metric for metric, model in judges.items()}
+    metrics = set(headline["metric"])
+    metric_of_judge = {f"judge-{bare_model(model)}": metric for metric, model in judges.items()}
+
+    def reason_not_testable(value: dict, metric: str, our: dict | None, low: float | None) -> str:
+        """Empty if the value can be tested."""
+        if value["note"].startswith(STALE):
+            return "suspected stale value"
+        if value["metric"] == "human" or value["method"] == "pairs":
+            return "subset unknown: its 50 prompts and their raters are not named"
+        if metric not in metrics:
+            return "another judge" if judges and metric.startswith("judge-") else "metric not run"
+        if our is None or low is None:
+            return "method not run"
+        if miniature:
+            return "made by the miniature"
+        if scenario == POOLED and not whole:
+            return "the study is not the paper's three scenarios"
+        if value["method"] in replaced:
+            return f"model retired; ours is {replaced[value['method']]}"
+        if scenario != POOLED and our["n"] < value["n"]:
+            return f"subset unknown: {value['n']} prompts of the scenario, more than we have"
+        return "no interval" if math.isnan(low) else ""
+
     rows = []
     for value in published:
         if value["scenario"] != scenario:
             continue
-        metric = judged_by.get(value["metric"], value["metric"])
+        metric = metric_of_judge.get(value["metric"], value["metric"])
         our = ours.get((value["method"], metric))
-        low, high = _reach(our, value["n"] if scenario != POOLED else None) if our else (None, None)
-        if value["note"].startswith(STALE):
-            reason = "suspected stale value"
-        elif value["metric"] == "human" or value["method"] == "pairs":
-            reason = "subset unknown: its 50 prompts and their raters are not named"
-        elif metric not in set(headline["metric"]):
-            reason = "another judge" if judges and metric.startswith("judge-") else "metric not run"
-        elif not our:
-            reason = "method not run"
-        elif miniature:
-            reason = "made by the miniature"
-        elif scenario == POOLED and not whole:
-            reason = "the study is not the paper's three scenarios"
-        elif value["method"] in replaced:
-            reason = f"model retired; ours is {replaced[value['method']]}"
-        elif scenario != POOLED and our["n"] < value["n"]:
-            reason = f"subset unknown: {value['n']} prompts of the scenario, more than we have"
-        elif math.isnan(low):
-            reason = "no interval"
-        else:
-            reason = ""
+        low, high = _expected_interval(our, None if scenario == POOLED else value["n"]) if our else (None, None)
+        reason = reason_not_testable(value, metric, our, low)
         covered = not reason and low <= value["value"] <= high
         rows.append(
             {
@@ -142,8 +147,8 @@ def compare(
     return rows
 
 
-def _reach(our: dict, n_published: int | None) -> tuple[float, float]:
-    """Our interval, or the 95 % prediction interval of the mean of `n_published` prompts drawn from where ours were."""
+def _expected_interval(our: dict, n_published: int | None) -> tuple[float, float]:
+    """Our 95 % interval, or the 95 % prediction interval of the mean of `n_published` prompts drawn as ours were."""
     if n_published is None:
         return our["low95"], our["high95"]
     half = 1.96 * our["sd"] * math.sqrt(1 / n_published + 1 / our["n"]) if our["n"] else math.nan
@@ -151,5 +156,5 @@ def _reach(our: dict, n_published: int | None) -> tuple[float, float]:
 
 
 def bare_model(name: str) -> str:
-    """A model's name without its owner, its date and `-Instruct`: what two spellings of one model share."""
+    """A model's name without owner, date and `-Instruct`: what two spellings of the same model share."""
     return re.sub(r"(-instruct|-\d{4}-\d{2}-\d{2})+$", "", name.rsplit("/", 1)[-1].lower())

@@ -38,17 +38,19 @@ def add_missingness(
         ranges: Lowest and highest possible score by metric, None for unbounded: the observed range is used.
     """
     table["missing"] = len(scores.ids) - table["n"]
-    texts, lowest, highest = [], [], []
-    for index, row in enumerate(table.itertuples()):
-        metrics = [row.metric, row.selection[3:]] if row.selection.startswith("by:") else [row.metric]
-        needed = [row.selection] if row.selection in candidates[index] else candidates[index]
+    texts: list[str] = []
+    lowest: list[float] = []
+    highest: list[float] = []
+    for index, (selection, metric) in enumerate(zip(table["selection"], table["metric"], strict=True)):
+        metrics = [metric, selection.removeprefix("by:")] if selection.startswith("by:") else [metric]
+        needed = [selection] if selection in candidates[index] else candidates[index]
         reasons = Counter(
             scores.drop_reasons[prompt] or scores.missing_reason(prompt, metrics, needed)
-            for prompt in np.flatnonzero(np.isnan(values[:, index]))
+            for prompt in np.flatnonzero(np.isnan(values[:, index])).tolist()
         )
         texts.append("; ".join(f"{reason}: {count}" for reason, count in reasons.most_common()))
         column = known[:, index]
-        worst, best = ranges.get(row.metric) or scores.observed_range(row.metric)
+        worst, best = ranges.get(metric) or scores.observed_range(metric)
         for bounds, filler in ((lowest, worst), (highest, best)):
             bounds.append(np.where(np.isnan(column), filler, column).mean() if len(column) else np.nan)
     table["missing_reasons"], table["lowest"], table["highest"] = texts, lowest, highest

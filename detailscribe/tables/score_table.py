@@ -31,9 +31,9 @@ class ScoreTable:
         self._scores: dict[str, pd.DataFrame] = {}
         self._status: dict[str, pd.DataFrame] = {}
         for metric, rows in frame.groupby("metric", sort=False):
-            wide = rows.set_index(["id", "image_set"])[["score", "status"]].unstack("image_set").reindex(self.ids)
-            self._scores[str(metric)] = wide["score"].astype(float)
-            self._status[str(metric)] = wide["status"]
+            by_image = rows.set_index(["id", "image_set"])
+            self._scores[str(metric)] = by_image["score"].unstack("image_set").reindex(self.ids).astype(float)
+            self._status[str(metric)] = by_image["status"].unstack("image_set").reindex(self.ids)
 
     def array(self, metric: str, image_sets: list[str]) -> np.ndarray:
         """(prompts, image sets), NaN for no score."""

@@ -1,7 +1,7 @@
-"""One GPU a job on a machine with several: Snakemake counts GPUs but does not say which one a job gets.
+"""One GPU per job on a machine with several: Snakemake counts GPUs but does not say which one a job gets.
 
-A job takes a card by locking a file that stands for it, and shows itself that card alone. The kernel gives the lock
-back however the job ends. Called before CUDA starts; imports no torch.
+A job takes a GPU by locking a file that stands for it, and makes only that GPU visible to itself. The kernel releases
+the lock however the job ends. Call it before CUDA starts; this module imports no torch.
 """
 
 import contextlib
@@ -17,31 +17,31 @@ from detailscribe.files.user_tmp import user_tmp
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_S = 0.5
-LIST_TIMEOUT_S = 60  # nvidia-smi wakes sleeping cards
+LIST_TIMEOUT_S = 60  # nvidia-smi wakes sleeping GPUs
 
 
 @contextlib.contextmanager
 def one_gpu(say: Callable[[str], object], folder: Path | None = None) -> Iterator[str | None]:
     """Hold one GPU of this machine that no other job of this user holds; wait while there is none.
 
-    With CUDA_VISIBLE_DEVICES set, as by Slurm, the choice is among those it lists; if that is one or none, nothing is
-    done: somebody else has chosen. Without a GPU nothing is done.
+    If CUDA_VISIBLE_DEVICES is set, as by Slurm, the GPU is one of those that it lists. Nothing is done if it lists one
+    GPU or none, because the scheduler has chosen already, nor on a machine without a GPU.
 
     Args:
-        say: Told, in a sentence, that the job waits.
-        folder: Of the lock files; one a user below the temporary folder by default.
+        say: Receives a message when the job waits.
+        folder: Of the lock files; by default one per user below the temporary folder.
 
     Yields:
-        The card's name as CUDA_VISIBLE_DEVICES now holds it, or None where nothing was done.
+        The GPU's name as CUDA_VISIBLE_DEVICES now holds it, or None where nothing was done.
 
     Raises:
-        SetupError: the folder of the lock files belongs to somebody else.
+        SetupError: the folder of the lock files belongs to another user.
     """
-    cards = _choice()
-    if len(cards) < 2 and (VISIBLE in os.environ or not cards):
+    gpus = _available_gpus()
+    if len(gpus) < 2 and (VISIBLE in os.environ or not gpus):
         yield None
         return
-    with _take(cards, folder or user_tmp("detailscribe-gpus"), say) as name:
+    with _lock_one(gpus, folder or user_tmp("detailscribe-gpus"), say) as name:
         before = os.environ.get(VISIBLE)
         os.environ[VISIBLE] = name
         try:
@@ -52,47 +52,45 @@ def one_gpu(say: Callable[[str], object], folder: Path | None = None) -> Iterato
                 os.environ[VISIBLE] = before
 
 
-def _choice() -> dict[str, str]:
-    """What this process may choose among: the name of a card for CUDA, and its identity for the lock."""
-    identities = _installed()
+def _available_gpus() -> dict[str, str]:
+    """GPUs that this process may use: the name for CUDA, and the UUID that names the lock file."""
+    uuids = _installed_uuids()
     listed = os.environ.get(VISIBLE)
     if listed is None:
-        return {identity: identity for identity in identities}
-    cards = {}
+        return {uuid: uuid for uuid in uuids}
+    gpus = {}
     for name in (part.strip() for part in listed.split(",")):
         if not re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", name):
-            break  # CUDA too stops reading at a name that it does not know, -1 for instance
+            break  # CUDA also stops reading at an unknown name, such as -1
         number = int(name) if name.isdigit() else None
-        known = number is not None and number < len(identities)
-        cards[name] = identities[number] if known else name
-    return cards
+        gpus[name] = uuids[number] if number is not None and number < len(uuids) else name
+    return gpus
 
 
-def _installed() -> list[str]:
-    """Identities of the machine's cards, or of their MIG parts, in the order of their numbers; empty without a GPU."""
+def _installed_uuids() -> list[str]:
+    """UUIDs of the machine's GPUs, or of their MIG parts, in the order of their numbers; empty without a GPU."""
     try:
         run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=LIST_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    found = re.findall(r"UUID: ((?:GPU|MIG)-[\w/-]+)", run.stdout) if run.returncode == 0 else []
-    return [name for name in found if name.startswith("MIG-")] or found
+    uuids = re.findall(r"UUID: ((?:GPU|MIG)-[\w/-]+)", run.stdout) if run.returncode == 0 else []
+    return [uuid for uuid in uuids if uuid.startswith("MIG-")] or uuids
 
 
 @contextlib.contextmanager
-def _take(cards: dict[str, str], folder: Path, say: Callable[[str], object]) -> Iterator[str]:
+def _lock_one(gpus: dict[str, str], folder: Path, say: Callable[[str], object]) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         files = {
-            name: stack.enter_context(open(folder / re.sub(r"[^\w-]", "_", identity), "a"))
-            for name, identity in cards.items()
+            name: stack.enter_context(open(folder / re.sub(r"[^\w-]", "_", uuid), "a")) for name, uuid in gpus.items()
         }
-        told = False
+        waiting = False
         while True:
             for name, file in files.items():
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     yield name
                     return
-            if not told:
-                say(f"waiting for a GPU: {len(files)} here, all taken by other jobs (--resources gpu={len(files)})")
-                told = True
+            if not waiting:
+                say(f"waiting for a GPU: all {len(files)} are in use by other jobs (--resources gpu={len(files)})")
+                waiting = True
             time.sleep(POLL_S)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from detailscribe.errors import SetupError
 from detailscribe.files.rows import MISSING_ROW, RowsById, read_rows, rows_by_id
-from detailscribe.images.image_set import is_intact
+from detailscribe.images.image_file import is_intact
 from detailscribe.study.stages import STAGE_OF_FOLDER
 
 
@@ -68,9 +68,9 @@ def _read_complete(file: Path, image_sets: list[str] | None) -> list[dict]:
     """
     rows = read_rows(file)
     scenario = next(parent for parent in file.parents if (parent / "shards").is_dir())
-    present = {(row["id"], row["image_set"] if image_sets else None) for row in rows}
+    present = {(row["id"], row["image_set"] if image_sets else "") for row in rows}
     for record in read_rows(scenario / "shards" / file.name):
-        for image_set in image_sets or [None]:
-            if (record["id"], image_set) not in present:
-                raise SetupError(MISSING_ROW.format(file, " ".join(filter(None, [record["id"], image_set]))))
+        for key in [(record["id"], name) for name in image_sets or [""]]:
+            if key not in present:
+                raise SetupError(MISSING_ROW.format(file, " ".join(key).rstrip()))
     return rows

@@ -66,6 +66,16 @@ class RuleFiles:
         """Scores of every judge of a scenario."""
         return self.per_shard(scenario, [f"scores/{judge}/{{shard}}.jsonl" for judge in self._study.judges])
 
+    def rows_with_exchanges(self, scenario: str) -> list[str]:
+        """Every file of rows that name recorded exchanges."""
+        return [
+            *self.of_stage(scenario, "decompose"),
+            *self.of_stage(scenario, "critique"),
+            *self.rewrites(scenario),
+            *self.of_stage(scenario, "external"),
+            *self.judge_scores(scenario),
+        ]
+
     def noun_phrases(self, scenario: str) -> list[str]:
         """Noun phrases of a scenario, if a metric reads them."""
         wanted = any(reads_phrases(self._study, metric) for metric in self._study.config["metrics"])

@@ -1,12 +1,11 @@
 """Start of a run: validation of the configuration, the lock of results/, and the files that the graph starts from."""
 
 import sys
-from datetime import date
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.study.study import Study
-from detailscribe.workflow.run_lock import is_dry_run, lock
+from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
 REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges")
@@ -45,7 +44,7 @@ class Run:
         try:
             self.study = Study(config, folder)
             if is_main_process:
-                self._lock = lock(wait_for_jobs=not dry_run)
+                self._lock = lock_results(wait_for_jobs=not dry_run)
             if self._lock:
                 from detailscribe.workflow.prepare import prepare  # imports every stage, which a job need not do
 
@@ -106,10 +105,7 @@ def check_models_of_jobs(study: Study, jobs: list[tuple[str, dict]]) -> tuple[li
     config = study.config
     if all(config["endpoints"][endpoint]["kind"] == "offline" for endpoint, _ in pairs):
         return [], []
-    from detailscribe.llm.model_names import read_retirements
-    from detailscribe.operations.preflight import check_models
+    from detailscribe.operations.preflight import check_configured_models
 
-    retirements = read_retirements(study.folder / "config" / "models.tsv")
-    settings = config["endpoints"], config["exchanges"], config["preflight"]
-    findings = check_models(pairs, *settings, retirements, date.today())
+    findings = check_configured_models(pairs, config, study.folder / "config" / "models.tsv")
     return findings.notes, findings.problems

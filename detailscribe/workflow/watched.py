@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from detailscribe.images.import_table import files_of
+from detailscribe.images.import_table import files_named_by
 from detailscribe.scores.model_weights import model_folders
 from detailscribe.study.study import MINIATURE, Study
 
@@ -32,7 +32,7 @@ def listings(study: Study) -> dict[str, list]:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         result[name] = [_entry(path, str(path.relative_to(folder))) for path in files]
     for name, table in watched_tables(study).items():
-        result[name] = [_entry(path, str(path)) for path in files_of(table) if path.is_file()]
+        result[name] = [_entry(path, str(path)) for path in files_named_by(table) if path.is_file()]
     return result
 
 

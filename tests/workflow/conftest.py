@@ -25,30 +25,17 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
-def copied(source: str, target: str) -> str:
-    """A copy; of the models' weights another name of the same file, which no test may write into."""
-    if source.endswith(".safetensors"):
-        os.link(source, target)
-        return target
-    return shutil.copy2(source, target)
-
-
 @pytest.fixture
 def study(finished, tmp_path) -> Study:
     """A copy of the finished study, times and all."""
-    shutil.copytree(finished, tmp_path / "study", symlinks=True, copy_function=copied)
+    shutil.copytree(finished, tmp_path / "study", symlinks=True)
     return Study(tmp_path / "study")
 
 
 @pytest.fixture
 def fresh(finished, tmp_path) -> Study:
     """An unstarted study; the miniature is there already."""
-    shutil.copytree(
-        finished / "resources" / "miniature", tmp_path / "fresh" / "resources" / "miniature", copy_function=copied
-    )
     study = Study(tmp_path / "fresh")
-    parameters = Path("parameters") / "miniature.json"  # were it written anew, the miniature would be built anew
-    (study.results / parameters).parent.mkdir(parents=True)
-    shutil.copy2(finished / "results" / parameters, study.results / parameters)
+    study.take_miniature(Study(finished))
     study.prompts(PROMPTS)
     return study

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import yaml
 
 from detailscribe.files.rows import read_rows
 from tests.paths import REPOSITORY
+from tests.workflow import snakemake_server
 
 PROMPTS = [
     ("carry-log", "Two beavers carry a log together, one at each end."),
@@ -29,21 +32,31 @@ SMALL = {
     "metrics": {"image_reward": None, "blip_vqa": None},  # test_scores.py has them back
 }
 
+SNAKEMAKE = sys.executable, "-m", "snakemake"
+TABLE = "results/small/tables/main.csv"
+STUB_PATH = REPOSITORY / "tests" / "stub_site", REPOSITORY
+
 
 class Study:
-    """A working folder of the pipeline, and what a user does in it."""
+    """A working folder of the pipeline, and what a user does in it.
 
-    def __init__(self, folder: Path):
+    `real`: with the real models, each run in a process of its own. Otherwise `tests.stub_models` stand in for them.
+    """
+
+    def __init__(self, folder: Path, real: bool = False):
         self.folder = folder
+        self.real = real
         self.results = folder / "results"
 
     def snakemake(self, *arguments: str, expect: int = 0, env: dict | None = None, **changes) -> str:
         """Run Snakemake here; `changes` are laid over the small config. Returns what it printed."""
-        process = subprocess.run(
-            self.command(*arguments, **changes), cwd=self.folder, env=self.env(env), capture_output=True, text=True
-        )
-        output = process.stdout + process.stderr
-        assert process.returncode == expect, output[-6000:]
+        command, env = self.command(*arguments, **changes), self.env(env)
+        if self.real:
+            process = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+            status, output = process.returncode, process.stdout + process.stderr
+        else:
+            status, output = snakemake_server.run(command[len(SNAKEMAKE) :], self.folder, env)
+        assert status == expect, output[-6000:]
         return output
 
     def command(self, *arguments: str, **changes) -> list[str]:
@@ -54,18 +67,27 @@ class Study:
             config.write_text(text)
         snakefile = str(REPOSITORY / "Snakefile")
         return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, *arguments),
+            *(*SNAKEMAKE, "--snakefile", snakefile, *arguments),
             *("--cores", "1", "--configfile", str(config)),
         ]
 
     def env(self, extra: dict | None = None) -> dict:
         """The environment of a run: no key, no hub."""
         keep = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+        if not self.real:
+            keep["PYTHONPATH"] = os.pathsep.join(map(str, STUB_PATH))
         return {**keep, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **(extra or {})}
 
-    def nothing_to_do(self, **changes) -> bool:
-        """Whether a dry run finds everything up to date."""
-        return "Nothing to be done" in self.snakemake("-n", **changes)
+    def nothing_to_do(self, *targets: str, **changes) -> bool:
+        """Whether a dry run finds the targets up to date, by default all."""
+        return "Nothing to be done" in self.snakemake("-n", *targets, **changes)
+
+    def take_miniature(self, other: "Study") -> None:
+        """Take over the miniature of another study as built; no test may write into its files."""
+        folder, parameters = Path("resources") / "miniature", Path("parameters") / "miniature.json"
+        shutil.copytree(other.folder / folder, self.folder / folder, copy_function=os.link)
+        (self.results / parameters).parent.mkdir(parents=True)
+        shutil.copy2(other.results / parameters, self.results / parameters)  # a new one would build it again
 
     def prompts(self, prompts: list[tuple[str, str]]) -> None:
         """Write the scenario's file."""
@@ -96,7 +118,7 @@ class Study:
 
     def table(self) -> bytes:
         """The main table."""
-        return (self.results / "small" / "tables" / "main.csv").read_bytes()
+        return (self.folder / TABLE).read_bytes()
 
 
 def merged(base: dict, changes: dict) -> dict:
@@ -106,3 +128,9 @@ def merged(base: dict, changes: dict) -> dict:
         nested = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = merged(result[key], value) if nested else value
     return result
+
+
+def planned(output: str) -> dict[str, int]:
+    """Jobs by rule, from the output of a run or a dry run."""
+    stats = output[output.index("Job stats:") :].split("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\S+)\s+(\d+)$", stats, re.M) if name != "total"}

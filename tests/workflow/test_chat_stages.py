@@ -2,11 +2,9 @@
 
 import csv
 
-import pytest
-
 from detailscribe.files.rows import read_rows
 from tests.chat_server import ChatServer
-from tests.workflow.small_study import PROMPTS, merged
+from tests.workflow.small_study import PROMPTS, TABLE, merged
 
 VICTIM = PROMPTS[0][1]
 ROLES = ["decompose", "critique", "refine", "rewrite"]
@@ -39,13 +37,10 @@ def dropped(study) -> list[dict]:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-@pytest.mark.parametrize(
-    "victims",
-    [{"decompose": 0, "refine": 1, "rewrite": 2, "image": 3}, {"critique": 0, "judge": 1}],
-    ids=" ".join,
-)
-def test_a_refusal_is_a_row_and_every_other_prompt_goes_on(study, victims):
-    texts = {role: PROMPTS[number][1] for role, number in victims.items()}
+def test_a_refusal_is_a_row_and_every_other_prompt_goes_on(study):
+    prompts = [*PROMPTS, ("sweep step", "A hen sweeps a step."), ("drop nut", "A crow drops a nut on a road.")]
+    texts = {role: prompt for role, (_, prompt) in zip(REFUSALS, prompts, strict=True)}
+    study.prompts(prompts)
     with ChatServer(refuse=lambda role, prompt: role in texts and texts[role] in prompt) as server:
         study.snakemake(**on(server))
     ids = {row["prompt"]: row["id"] for row in study.rows("prompts.jsonl")}
@@ -67,16 +62,21 @@ def test_a_refusal_is_a_row_and_every_other_prompt_goes_on(study, victims):
     assert all((row["score"] is None) == (row["status"] != "ok") for row in scores)
 
 
-def test_a_record_replays_to_the_same_tables_with_the_server_off(study):
+def test_what_was_answered_is_never_asked_again_and_replays_with_the_server_off(study):
     with ChatServer() as server:
         config = on(server)
-        study.snakemake(**config)
-        assert server.calls
+        study.snakemake(TABLE, **config)
+        asked = len(server.calls)
+        assert asked
+        for path in (study.results / "small").glob("critiques/*/*.jsonl"):
+            path.unlink()
+        study.snakemake(TABLE, **config)
+        assert len(server.calls) == asked
     table, images = study.table(), study.images()
     stages = {path: path.read_bytes() for path in sorted((study.results / "small").glob("[dcrs]*/**/*.jsonl"))}
-    for path in [*stages, study.results / "small" / "tables" / "main.csv"]:
+    for path in [*stages, study.folder / TABLE]:
         path.unlink()
-    study.snakemake(**merged(config, {"exchanges": "replay"}))
+    study.snakemake(TABLE, **merged(config, {"exchanges": "replay"}))
     assert {path: path.read_bytes() for path in stages} == stages
     assert study.table() == table
     assert study.images() == images
@@ -91,24 +91,14 @@ def test_replay_names_a_missing_exchange_and_what_to_do(study):
     assert exchange[:8] in output and "live" in output
 
 
-def test_nothing_answered_is_asked_again(study):
-    with ChatServer() as server:
-        study.snakemake(**on(server))
-        asked = len(server.calls)
-        for path in (study.results / "small").glob("critiques/*/*.jsonl"):
-            path.unlink()
-        study.snakemake(**on(server))
-        assert len(server.calls) == asked
-
-
 def test_an_endpoint_that_fails_stops_the_run_and_keeps_what_was_answered(fresh):
     with ChatServer(fault=lambda role, prompt: 500 if VICTIM in prompt else None) as server:
         output = fresh.snakemake("small_decompose", expect=1, **on(server))
         assert "server" in next(line for line in output.splitlines() if line.startswith("decompose_prompts:"))
-        answered = len(server.asked("decompose"))
+        answered = len(server.prompts_of("decompose"))
     with ChatServer() as server:
         fresh.snakemake("small_decompose", **on(server))
-        assert len(server.asked("decompose")) < answered
+        assert len(server.prompts_of("decompose")) < answered
     assert len(fresh.rows("decompositions/*.jsonl")) == len(PROMPTS)
 
 
@@ -154,15 +144,15 @@ def test_imported_images_are_an_image_set_and_a_gap_is_named(study, tmp_path):
     ids = [row["id"] for row in study.rows("prompts.jsonl")]
     for number, id in enumerate(ids[1:]):
         Image.new("RGB", (40, 30), (number * 40, 90, 0)).save(folder / f"{id}.png")
-    config = {"external": {"elsewhere": {"folder": str(folder)}}}
-    study.snakemake(**config)
+    config, cleaned = {"external": {"elsewhere": {"folder": str(folder)}}}, "results/small/dropped.tsv"
+    study.snakemake(cleaned, **config)
     assert [(row["id"], row["stage"], row["image_set"]) for row in dropped(study)][0] == (
         ids[0],
         "external",
         "elsewhere",
     )
     Image.new("RGB", (40, 30)).save(folder / f"{ids[0]}.png")
-    study.snakemake(**config)
+    study.snakemake(cleaned, **config)
     assert dropped(study) == []
     assert len(study.rows("dictionary.jsonl")) == len(PROMPTS)
     before = {row["id"]: row["sha256"] for row in study.rows("images/elsewhere/*.jsonl")}

@@ -3,6 +3,10 @@
 import re
 import subprocess
 
+import pytest
+import yaml
+
+from detailscribe.study.stages import HUMAN_STAGES, STAGES
 from tests.workflow.small_study import REPOSITORY, Study
 
 
@@ -16,11 +20,36 @@ def test_the_picture_of_the_rules_is_current(tmp_path):
     assert rules and rules == set(re.findall(r">(\w+)</text>", picture)), "run `make docs/rulegraph.svg`"
 
 
-def test_every_target_of_the_readme_exists():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "benchmarks").glob("*.md")),
+]
+
+
+def test_every_target_of_the_documents_exists():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^ +make ([\w/.-]+)", text, re.M))
     benchmarks = {f"bench-{path.stem}" for path in (REPOSITORY / "benchmarks").glob("*.py")}
+    rules = {
+        name for path in (REPOSITORY / "rules").glob("*.smk") for name in re.findall(r"rule (\w+):", path.read_text())
+    }
+    scenarios = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))["scenarios"]
+    stages = [f"{scenario}_{stage}" for scenario in scenarios for stage in (*STAGES, *HUMAN_STAGES)]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    targets = set(re.findall(r"^ +make ([\w/.-]+)", text, re.M))
     assert targets and all(re.search(rf"^{re.escape(name)}:", makefile, re.M) for name in targets - benchmarks)
-    paths = re.findall(r"\]\(([^)#:]+)\)", text)
-    assert paths and all((REPOSITORY / path).exists() for path in paths)
+    commands = set(re.findall(r"^ +snakemake ([a-z]\w*)", text, re.M))
+    assert commands and commands <= {*rules, *scenarios, *stages}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_link_of_a_document_leads_to_a_file_and_a_heading(document):
+    links = re.findall(r"\]\(([^)#:\s]*)#?([^):\s]*)\)", document.read_text(encoding="utf-8"))
+    assert links or document.name != "README.md"
+    for path, heading in links:
+        target = document.parent / path if path else document
+        assert target.exists(), path
+        if heading:
+            titles = re.findall(r"^#+ (.+)", target.read_text(encoding="utf-8"), re.M)
+            anchors = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
+            assert heading in anchors, heading

@@ -6,6 +6,8 @@ import io
 import pytest
 
 from detailscribe.llm.spend_log import read_spending
+from detailscribe.operations.archive.pack import pack_study
+from detailscribe.operations.archive.unpack import unpack_study
 from tests.chat_server import ChatServer
 from tests.workflow.small_study import PROMPTS, merged
 from tests.workflow.test_chat_stages import on
@@ -46,9 +48,9 @@ def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(
         assert study.nothing_to_do(**config)
         study.snakemake(env=env, **config)
         assert len(server.gets) == 1, "a run without work asks nothing"
-    archive = tmp_path / "study.tar.gz"
-    archive.pack(archive, study.folder, images=True)
-    archive.unpack(archive, fresh.folder)
+    packed = tmp_path / "study.tar.gz"
+    pack_study(packed, study.folder, images=True)
+    unpack_study(packed, fresh.folder)
     fresh.snakemake(**merged(config, {"exchanges": "replay"}))
 
     for secret in (KEY, ORGANISATION, PASSWORD):
@@ -88,7 +90,7 @@ def test_a_model_that_is_gone_stops_the_run_before_it_spends(fresh):
         output = fresh.snakemake("preflight", expect=1, **on(server))
         assert "has no model 'some-model'" in output
         allowed = merged(on(server), {"preflight": {"allow_models": ["some-model"]}})
-        assert "1 models looked at, 0 problems" in fresh.snakemake("preflight", **allowed)
+        assert "1 models checked, 0 problems" in fresh.snakemake("preflight", **allowed)
 
 
 @pytest.mark.slow

@@ -4,12 +4,14 @@ import csv
 import html.parser
 import re
 
+import jsonschema
 import openpyxl
 import pytest
+import yaml
 from PIL import Image
 
 from detailscribe.prompts.prompt_file import prompt_id
-from tests.workflow.small_study import PROMPTS
+from tests.workflow.small_study import PROMPTS, REPOSITORY
 
 FORMULAS = ['=HYPERLINK("http://example.org","x")', "+1+1", "-2+3", "@SUM(A1)", "\t=1+1"]
 TEXTS = [
@@ -107,17 +109,22 @@ def test_hostile_texts_and_file_names_stay_texts(fresh):
     assert fresh.nothing_to_do(**changes)
 
 
+@pytest.fixture(scope="module")
+def configuration() -> tuple[dict, jsonschema.protocols.Validator]:
+    """The default configuration, and the validator of its schema."""
+    schema, config = (
+        yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8"))
+        for name in ("config.schema.yaml", "config.yaml")
+    )
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    validator.validate(config)
+    return config, validator
+
+
 @pytest.mark.parametrize("name", ["../outside", "a b", "$(touch)", "a/b", "", "-rf", "a.b", "a\nb", "Ä"])
 @pytest.mark.parametrize("group", ["scenarios", "metrics"])
-def test_names_that_become_folders_are_plain_words(name, group):
-    import jsonschema
-    import yaml
-
-    from tests.workflow.small_study import REPOSITORY
-
-    schema = yaml.safe_load((REPOSITORY / "config" / "config.schema.yaml").read_text(encoding="utf-8"))
-    config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-    jsonschema.validate(config, schema)
-    config[group][name] = next(iter(config[group].values()))
+def test_names_that_become_folders_are_plain_words(configuration, name, group):
+    config, validator = configuration
+    named = {**config[group], name: next(iter(config[group].values()))}
     with pytest.raises(jsonschema.ValidationError, match="does not match"):
-        jsonschema.validate(config, schema)
+        validator.validate(config | {group: named})

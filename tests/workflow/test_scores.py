@@ -1,17 +1,20 @@
-"""All metrics in one study: the worked example of the documents, noun phrases and their correction, fingerprints."""
+"""The real models in one study: all metrics, the worked example of the documents, noun phrases and their correction,
+fingerprints, figures; and that the stubs of the other tests change nothing but how an image or a number comes about."""
 
 import csv
 import json
 import re
+import shutil
 from statistics import mean, stdev
 
 import pytest
 import yaml
 
-from tests.workflow.small_study import PROMPTS, REPOSITORY
+from detailscribe.study.stages import FIGURES
+from tests.workflow.small_study import PROMPTS, REPOSITORY, Study, planned
 
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-SETS = 7  # image sets of the small study
+SETS = 6  # image sets of the study
 SEEN = [  # what the miniature can draw, so that its judge does not see the same in every image
     PROMPTS[0],
     ("hold ball", "A fox holding a ball on the beach."),
@@ -25,13 +28,16 @@ def table(study, name: str) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prompt(study):
+def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prompt(tmp_path):
+    study = Study(tmp_path / "study", real=True)
+    study.folder.mkdir()
     text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
     code, entry = (re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("python", "yaml"))
     (study.folder / "my_metrics").mkdir()
     (study.folder / "my_metrics" / "sharpness.py").write_text(code)
     judge = CONFIG["judges"]["main"]
     changes = {
+        "seeds": [11],
         "generation": {"steps": 10},
         "image_models": {"miniature": {"size_px": 96}},
         "metrics": {name: CONFIG["metrics"][name] for name in ("image_reward", "blip_vqa")}
@@ -42,7 +48,7 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
         },
     }
     study.prompts(SEEN)
-    study.snakemake(**changes)
+    output = study.snakemake(**changes)
     names = ["clip_score", "image_reward", "blip_vqa", "sharpness", "judge-main", "judge-twice", "judge-sure"]
     for name in names:
         rows = study.rows(f"scores/{name}/*.jsonl")
@@ -61,6 +67,10 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     # The small study's T5 reads 32 tokens, fewer than its refined prompts have.
     cut = {(row["text"], row["reader"]): int(row["cut"]) for row in table(study, "truncation_shares")}
     assert cut["detailscribe", "sd_t5"] > 0 and cut["prompt", "clip_score"] == 0
+    for name in FIGURES:
+        assert (study.results / f"small/figures/{name}.svg").stat().st_size > 5000
+        assert (study.results / f"small/figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+    assert_that_stubs_plan_and_name_the_same(study, planned(output), Study(tmp_path / "stubbed"), changes)
 
     before = {(row["id"], row["image_set"]): row for row in study.rows("scores/blip_vqa/*.jsonl")}
     [found] = [row for row in study.rows("noun_phrases/*.jsonl") if row["id"].startswith("carry-log")]
@@ -80,3 +90,23 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     output = study.snakemake("small_tables", expect=1, **changes)
     assert f"image_reward: scores of two fingerprints cannot be in one table: {made_by[:12]}" in output
     assert "000000000000 (1)" in output
+
+
+def assert_that_stubs_plan_and_name_the_same(study: Study, jobs: dict[str, int], stubbed: Study, changes: dict) -> None:
+    """Parameters, jobs, and the name of every file that does not depend on what a model sees in an image."""
+    stubbed.take_miniature(study)
+    shutil.copytree(study.folder / "my_metrics", stubbed.folder / "my_metrics")
+    stubbed.prompts(SEEN)
+    assert planned(stubbed.snakemake("-n", **changes)) | {"build_miniature": 1} == jobs
+    parameters = {path.name: path.read_bytes() for path in (study.results / "parameters").glob("*")}
+    assert {path.name: path.read_bytes() for path in (stubbed.results / "parameters").glob("*")} == parameters
+    stubbed.snakemake("small_generate", "small_refine", "small_external", **changes)
+    names, stub_names = (
+        {
+            row["file"]
+            for row in each.rows("images/*/*.jsonl")
+            if row["id"].startswith("carry-log") or row["image_set"] in ("original-11", "gpt_rewrite", "hosted")
+        }
+        for each in (study, stubbed)
+    )
+    assert names == stub_names and len(names) == 3 * len(SEEN) + SETS - 3

@@ -1,11 +1,15 @@
 """Bad input and broken set-ups are refused before any work, in one sentence; the published study dry-runs."""
 
 import json
+import os
+import re
 import subprocess
 
 import pytest
 import yaml
 
+from detailscribe.errors import InputError
+from detailscribe.prompts.prompt_file import read_prompts
 from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
 
 
@@ -14,7 +18,7 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
     [
         (b'{"topic": "a", "prompt": "b"', "small.jsonl, line 5: not JSON"),
         (b'{"topic": "a"}', "small.jsonl, line 5: key 'prompt' is missing"),
-        (b'{"topic": "a", "prompt": "  "}', "small.jsonl, line 5: prompt must be a text that is not empty"),
+        (b'{"topic": "a", "prompt": "  "}', "small.jsonl, line 5: prompt must be a non-empty string"),
         (
             json.dumps(dict(zip(("topic", "prompt"), PROMPTS[0], strict=True))).encode(),
             "the same topic and prompt as line 1",
@@ -23,10 +27,19 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
     ],
     ids=["not json", "missing key", "empty prompt", "duplicate", "not utf-8"],
 )
-def test_bad_prompts_are_refused_before_any_work(fresh, line, sentence):
-    file = fresh.folder / "small.jsonl"
+def test_bad_prompts_are_refused(tmp_path, line, sentence):
+    file = tmp_path / "small.jsonl"
+    Study(tmp_path).prompts(PROMPTS)
     file.write_bytes(file.read_bytes() + line + b"\n")
-    assert sentence in fresh.snakemake(expect=1)
+    with pytest.raises(InputError, match=re.escape(sentence)) as caught:
+        read_prompts(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_prompts_are_refused_before_any_work(fresh):
+    file = fresh.folder / "small.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"topic": "a"}\n')
+    assert "small.jsonl, line 5: key 'prompt' is missing" in fresh.snakemake(expect=1)
     assert not (fresh.results / "small").exists()
 
 
@@ -84,3 +97,13 @@ def test_the_schema_explains_every_key_and_lets_no_unknown_one_through():
     walk(schema, "")
     for name, definition in schema["$defs"].items():
         walk(definition, f"{name}.")
+
+
+@pytest.mark.parametrize("threads", ["1", "64"])
+def test_the_demo_uses_all_cores_whatever_limits_the_threads_of_a_process(threads):
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "CORES"))}
+    command = ["make", "--dry-run", "demo"]
+    run = subprocess.run(
+        command, cwd=REPOSITORY, env=env | {"OMP_NUM_THREADS": threads}, capture_output=True, text=True, check=True
+    )
+    assert f" --cores {len(os.sched_getaffinity(0))} " in run.stdout

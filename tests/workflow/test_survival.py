@@ -8,17 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.small_study import PROMPTS, Study
+from tests import stub_models
+from tests.workflow.small_study import Study
 
 TIMEOUT_S = 120
 
 
-def kill_when(study: Study, pattern: str, count: int) -> set[Path]:
-    """Start a run, kill it and all its jobs once this many files match, and give what was there."""
-    process = subprocess.Popen(
-        study.command(), cwd=study.folder, env=study.env(), start_new_session=True, stdout=subprocess.DEVNULL,
+def start(study: Study) -> subprocess.Popen:
+    """Start a run whose images and scores take long enough to be interrupted."""
+    environment = study.env({stub_models.DELAY: "0.2"})
+    return subprocess.Popen(
+        study.command(), cwd=study.folder, env=environment, start_new_session=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def kill_when(study: Study, pattern: str, count: int) -> set[Path]:
+    """Start a run, kill it and all its jobs once this many files match, and give what was there."""
+    process = start(study)
     wait_for(process, study, pattern, count)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -58,10 +65,7 @@ def test_images_drawn_before_a_kill_are_not_drawn_again(fresh):
 
 
 def test_a_run_beside_jobs_that_outlived_a_killed_one_ends_well(fresh, finished):
-    process = subprocess.Popen(
-        fresh.command(), cwd=fresh.folder, env=fresh.env(), start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = start(fresh)
     wait_for(process, fresh, "results/small/images/original-1?/*/*.jpg", 1)
     process.kill()  # the scheduler alone: its job goes on
     process.wait()
@@ -76,15 +80,3 @@ def test_a_change_after_the_clock_was_set_back_is_seen(study):
         os.utime(path, (stat.st_atime, stat.st_mtime + 86_400))
     assert study.nothing_to_do()
     assert "generate_images" in study.snakemake("-n", generation={"guidance": 2.0})
-
-
-def test_gc_removes_what_the_last_change_left_and_nothing_that_is_in_use(study):
-    images, before = set(study.images()), study.times()
-    study.prompts(PROMPTS[1:])
-    study.snakemake()
-    old = images - set(study.images())
-    assert old and "gc_delete removes them" in study.snakemake("gc")
-    assert study.times() == before
-    assert "removed; each one's name is in" in study.snakemake("gc_delete")
-    assert {file for file in images if not (study.results / file).exists()} == old
-    assert study.nothing_to_do()

@@ -7,14 +7,15 @@ import pytest
 from PIL import Image
 
 from tests.hub_server import COMMIT, REPOSITORY, HubServer
+from tests.workflow.small_study import Study
 
 RECORD = "resources/weights/lab--tiny@main.json"
 
 
 @pytest.fixture
-def repository(fresh):
+def repository(miniature, tmp_path):
     """The tiny pipeline as a repository, with the duplicates that real ones have."""
-    folder = shutil.copytree(fresh.folder / "resources" / "miniature" / "sd3", fresh.folder.parent / "hub")
+    folder = shutil.copytree(miniature / "sd3", tmp_path / "hub")
     (folder / "all_in_one.safetensors").write_bytes(b"large")
     shutil.copy(
         folder / "vae" / "diffusion_pytorch_model.safetensors",
@@ -44,6 +45,9 @@ def test_weights_are_fetched_once_recorded_and_used_without_a_network(fresh, rep
     }
 
     offline = {"HF_HOME": str(cache)}
+    initial = "results/small/images/original-11/000-of-001.jsonl"
+    Study(fresh.folder, real=True).snakemake(initial, env=offline, **changes)
+    assert {image.size for image in map(Image.open, fresh.results.glob("small/images/*/*/*.jpg"))} == {(32, 32)}
     fresh.snakemake("small_refine", env=offline, **changes)
     images = fresh.images()
     assert len(images) == 4 * (1 + 3)

@@ -1,4 +1,4 @@
-// The overview's explorer: filters, sorts and compares the prompts of data.js, and keeps its view in the address.
+// Prompt explorer of the overview: filters, sorts and compares the prompts of data.js, and stores its view in the URL.
 "use strict";
 const { metrics, prompts, shown } = window.DETAILSCRIBE;
 const form = document.getElementById("controls");
@@ -7,7 +7,7 @@ const control = (name) => form.elements[name];
 const NAMES = ["search", "scenario", "method", "other", "metric", "status", "from", "to", "sort", "second"];
 const number = (value) => (value === null ? "–" : value.toFixed(3));
 
-// 1. One card a prompt, in the order of the file; the page holds them already, the pictures and scores come from here.
+// 1. One card per prompt, in file order: the page contains the texts, this script adds images and scores.
 const cards = [...list.children].map((item, index) => {
   const link = item.querySelector("a");
   const pair = document.createElement("div");
@@ -27,7 +27,7 @@ const cards = [...list.children].map((item, index) => {
   return { item, link, slots, scores, words, index, value: null, gain: null, shown: ["", ""] };
 });
 
-// 2. What the chosen methods show of each prompt under the chosen metric.
+// 2. Values and images of the two selected methods under the selected metric.
 function compare() {
   const [left, right] = [shown[control("method").value], shown[control("other").value]];
   const metric = control("metric").value;
@@ -37,28 +37,28 @@ function compare() {
     card.gain = one[0] === null || two[0] === null ? null : one[0] - two[0];
     const gain = card.gain === null ? "" : ` (${card.gain < 0 ? "−" : "+"}${Math.abs(card.gain).toFixed(3)})`;
     card.scores.textContent = `${control("method").value} ${number(one[0])} · ${control("other").value} ${number(two[0])}${gain}`;
-    [one[1], two[1]].forEach((name, side) => picture(card, side, name));
+    [one[1], two[1]].forEach((name, side) => showImage(card, side, name));
   }
   const ranks = (name) => rank(cards.map(({ index }) => difference(left[name][index][0], right[name][index][0])));
-  const [here, there] = [ranks(metric), ranks(control("second").value)];
+  const [first, second] = [ranks(metric), ranks(control("second").value)];
   for (const card of cards) {
-    const [a, b] = [here[card.index], there[card.index]];
+    const [a, b] = [first[card.index], second[card.index]];
     card.disagreement = a === null || b === null ? null : Math.abs(a - b);
   }
 }
 
 const difference = (one, two) => (one === null || two === null ? null : one - two);
 
-// Share of the gains that are smaller, ties counted half, in [0, 1]; null stays null.
+// Share of the gains that are smaller, ties counted as one half, in [0, 1]; null stays null.
 function rank(values) {
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
   const first = new Map(), last = new Map();
-  sorted.forEach((value, place) => { if (!first.has(value)) first.set(value, place); last.set(value, place); });
+  sorted.forEach((value, index) => { if (!first.has(value)) first.set(value, index); last.set(value, index); });
   const span = Math.max(1, sorted.length - 1);
   return values.map((value) => (value === null ? null : (first.get(value) + last.get(value)) / 2 / span));
 }
 
-function picture(card, side, name) {
+function showImage(card, side, name) {
   const slot = card.slots[side];
   const path = name ? prompts[card.index].images[name] : undefined;
   const wanted = path ?? `none ${name}`;
@@ -74,8 +74,8 @@ function picture(card, side, name) {
   slot.replaceChildren(image);
 }
 
-// 3. Which prompts stay, and in what order.
-function keeps(card, words, low, high) {
+// 3. Filters and sort order.
+function matches(card, words, low, high) {
   const { scenario, statuses } = prompts[card.index];
   const status = control("status").value;
   if (control("scenario").value && scenario !== control("scenario").value) return false;
@@ -93,12 +93,12 @@ const ORDERS = {
   score: (card) => card.value,
   disagreement: (card) => card.disagreement,
 };
-let order = cards.map((card) => card.index).join(); // as it stands on the page
+let order = cards.map((card) => card.index).join(); // as on the page
 
-function find() {
+function filter() {
   const words = control("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const [low, high] = ["from", "to"].map((name) => (control(name).value === "" ? null : Number(control(name).value)));
-  const found = cards.filter((card) => keeps(card, words, low, high));
+  const found = cards.filter((card) => matches(card, words, low, high));
   document.getElementById("count").textContent = `${found.length} of ${cards.length} prompts`;
   const by = ORDERS[control("sort").value];
   if (by) found.sort((a, b) => (by(b) ?? -Infinity) - (by(a) ?? -Infinity) || a.index - b.index);
@@ -107,35 +107,35 @@ function find() {
   order = wanted;
 }
 
-// 4. The view in the address: what differs from the start.
-const start = Object.fromEntries(NAMES.map((name) => [name, control(name).value]));
+// 4. The view in the URL: controls that differ from their initial values.
+const initial = Object.fromEntries(NAMES.map((name) => [name, control(name).value]));
 
-function write() {
-  const changed = NAMES.filter((name) => control(name).value !== start[name]);
+function writeView() {
+  const changed = NAMES.filter((name) => control(name).value !== initial[name]);
   const view = new URLSearchParams(changed.map((name) => [name, control(name).value]));
   history.replaceState(null, "", changed.length ? `#${view}` : location.pathname + location.search + "#prompts");
 }
 
-function read() {
+function readView() {
   const view = new URLSearchParams(location.hash.slice(1));
   for (const name of NAMES) {
-    control(name).value = view.get(name) ?? start[name];
-    if (control(name).value === "") control(name).value = start[name]; // a name that this study does not have
+    control(name).value = view.get(name) ?? initial[name];
+    if (control(name).value === "") control(name).value = initial[name]; // an unknown name
   }
   compare();
-  find();
+  filter();
   if (NAMES.some((name) => view.has(name))) document.getElementById("prompts").scrollIntoView();
 }
 
 // 5. Events.
 form.addEventListener("input", ({ target }) => {
   if (["method", "other", "metric", "second"].includes(target.name || target.id)) compare();
-  find();
-  write();
+  filter();
+  writeView();
 });
-form.addEventListener("reset", () => setTimeout(() => { compare(); find(); write(); }));
+form.addEventListener("reset", () => setTimeout(() => { compare(); filter(); writeView(); }));
 form.addEventListener("submit", (event) => event.preventDefault());
-addEventListener("hashchange", read);
+addEventListener("hashchange", readView);
 addEventListener("keydown", (event) => {
   if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") {
@@ -143,11 +143,11 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
   } else if (event.key === "j" || event.key === "k") {
     const links = [...list.querySelectorAll("li > a")];
-    const here = links.indexOf(document.activeElement);
-    const next = links[event.key === "j" ? Math.min(here + 1, links.length - 1) : Math.max(here - 1, 0)];
+    const current = links.indexOf(document.activeElement);
+    const next = links[event.key === "j" ? Math.min(current + 1, links.length - 1) : Math.max(current - 1, 0)];
     next?.focus();
     next?.scrollIntoView({ block: "center" });
   }
 });
-read();
+readView();
 document.documentElement.dataset.ready = "yes";

@@ -1,4 +1,4 @@
-// A prompt's page: the slider between the image before and the image after, and movement by keys.
+// Page of a prompt: slider between the before and after images, and keyboard navigation.
 "use strict";
 const after = document.getElementById("after");
 if (after) {

@@ -1,11 +1,10 @@
-"""Pipelines that run as they are: tiny FLUX and Qwen-Image against plain calls, and SD3 against its own engine."""
+"""Callback engine: small FLUX and Qwen-Image against plain pipeline calls, and SD3 against its own engine."""
 
 import json
 
 import numpy as np
 import pytest
 import torch
-from tests.unit.test_diffusion import KS, P0, P1, STEPS, entry, levels_apart
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 from detailscribe.engines.any_pipeline import CallbackEngine
@@ -13,8 +12,14 @@ from detailscribe.engines.load import load_engine
 from detailscribe.errors import InputError, SetupError
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.methods.refine import requests_from_critiques
+from tests.small_sd3 import KS, P0, P1, STEPS, entry, levels_apart, share_pipelines
 
 SETTINGS = {"steps": STEPS, "guidance": 3.5, "swap_pooled": False}
+
+
+@pytest.fixture(autouse=True)
+def shared_pipelines(monkeypatch):
+    share_pipelines(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +131,7 @@ def test_flux_by_config_alone_is_its_own_pipeline_with_a_callback(flux):
     assert all(share_apart(a, b) > 0.01 for i, a in enumerate(different) for b in different[:i])
 
 
-def test_flux_draws_a_stage_of_the_workflow(flux, tmp_path, monkeypatch):
+def test_flux_generates_a_stage_of_the_workflow(flux, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = entry(flux[0], pipeline="FluxPipeline")
     stage = {key: value for key, value in model.items() if key not in ("offload", "batch")}
@@ -136,14 +141,13 @@ def test_flux_draws_a_stage_of_the_workflow(flux, tmp_path, monkeypatch):
     image_generator = ImageGenerator(parameters, "none")
     critique = {"status": "ok", "reason": "", "refined_prompt": P1}
     image_requests = requests_from_critiques([{"id": "a", "prompt": P0}], {"a": critique}, image_generator)
-    place = type("Wildcards", (), {"scenario": "s", "shard": "000-of-001"})
-    image_generator.make(place, list(parameters["candidates"]), image_requests, lambda: None)
+    image_generator.generate_shard("s", "000-of-001", list(parameters["candidates"]), image_requests, lambda: None)
     rows = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("results/s/images/*/*.jsonl"))]
     assert [(row["status"], row["k"]) for row in rows] == [("ok", 0), ("ok", 1)]
     assert len({row["sha256"] for row in rows}) == 2
 
 
-def test_a_text_of_another_length_takes_over_in_qwen_image(qwen):
+def test_qwen_image_continues_with_a_text_of_another_length(qwen):
     """The reference puts p0's latents into a run of p1, so that nothing of p0's text can stay behind."""
     folder, pipe = qwen
     call = {"true_cfg_scale": 3.0, "negative_prompt": " ", "max_sequence_length": 512}
@@ -172,13 +176,13 @@ def test_the_engine_of_sd3_and_the_callback_agree(miniature):
     assert all(levels_apart(ours[k], theirs[k]) <= 1 for k in KS)
 
 
-def test_what_a_pipeline_cannot_do_is_a_sentence(flux, qwen):
+def test_what_a_pipeline_cannot_do_is_refused(flux, qwen):
     model = entry(flux[0], pipeline="FluxPipeline", batch="image")
     with pytest.raises(SetupError, match="the callback of FluxPipeline cannot replace pooled_prompt_embeds"):
         load_engine(model, SETTINGS | {"swap_pooled": True})
     with pytest.raises(InputError, match="call: FluxPipeline has no argument 'cfg'"):
         load_engine(model | {"call": {"cfg": 2}}, SETTINGS)
-    with pytest.raises(InputError, match="size_px must be a size that the model draws, got 72: it drew 64"):
+    with pytest.raises(InputError, match="size_px must be a size that the model generates, got 72: it generated 64"):
         load_engine(model | {"size_px": 72}, SETTINGS).generate(P0, 7)
     with pytest.raises(InputError, match=f"k must be from 0 to {STEPS - 1}"):
         load_engine(model, SETTINGS).refine(P0, P1, 7, [STEPS])
@@ -200,12 +204,12 @@ class Masked:
         raise AssertionError("it must not run")
 
 
-def test_a_mask_that_would_stay_behind_is_refused():
+def test_a_mask_that_cannot_be_replaced_is_refused():
     with pytest.raises(SetupError, match="callback of Masked cannot replace prompt_attention_mask"):
         CallbackEngine(Masked(), size_px=64, max_sequence_length=96, call={}, **SETTINGS)
 
 
-def test_a_picture_that_is_not_finite_is_not_a_black_one(flux):
+def test_an_image_that_is_not_finite_is_an_error_and_not_black(flux):
     engine = load_engine(entry(flux[0], pipeline="FluxPipeline", batch="image"), SETTINGS)
     with pytest.raises(FloatingPointError, match="not finite"):
-        engine._picture(np.full((64, 64, 3), np.nan))
+        engine._to_pil(np.full((64, 64, 3), np.nan))

@@ -1,15 +1,15 @@
-"""Every way in which loading an image model can fail, and what the precisions are."""
+"""Loading an image model: every way to fail, precisions, compilation."""
 
 import json
 import shutil
 
 import pytest
 import torch
-from tests.unit.test_diffusion import GENERATION, P0, P1, entry, levels_apart
 
-from detailscribe.engines import load
+from detailscribe.engines import precision
 from detailscribe.engines.load import load_engine
 from detailscribe.errors import InputError, SetupError
+from tests.small_sd3 import GENERATION, P0, P1, entry, levels_apart
 
 HUB = "no-such-owner/no-such-model"
 
@@ -19,40 +19,43 @@ def model(miniature):
     return entry(miniature / "sd3")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a card")
-@pytest.mark.parametrize("precision", ["nf4", "fp16", "fp8"])
-def test_some_precisions_need_a_card(model, precision):
-    with pytest.raises(SetupError, match=f"{precision} needs a CUDA card"):
-        load_engine(model | {"precision": precision}, GENERATION)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+@pytest.mark.parametrize("name", ["nf4", "fp16", "fp8"])
+def test_some_precisions_need_a_gpu(model, name):
+    with pytest.raises(SetupError, match=f"{name} needs a CUDA GPU"):
+        load_engine(model | {"precision": name}, GENERATION)
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"path": "resources/models/nothing"}, "no model folder at 'resources/models/nothing'"),
         ({"path": HUB}, "not on this machine and the hub was not reached"),
         ({"pipeline": "FluxPipeline", "batch": "image"}, "holds a StableDiffusion3Pipeline, not a FluxPipeline"),
     ],
 )
-def test_models_that_cannot_be_had(model, changes, sentence):
-    with pytest.raises(SetupError, match=sentence) as caught:
+def test_models_that_cannot_be_found(model, changes, message):
+    with pytest.raises(SetupError, match=message) as caught:
         load_engine(model | changes, GENERATION)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"precision": "int8"}, "precision must be one of fp32, bf16, fp16, nf4, fp8, got 'int8'"),
         ({"size_px": 72}, "size_px must be a multiple of 16 for this model, got 72"),
         ({"size_px": 0}, "size_px must be a multiple of 16"),
         ({"max_sequence_length": 513}, "max_sequence_length must be from 1 to 512, got 513"),
-        ({"call": {"prompt_3": "a"}}, "call is for other pipelines"),
-        ({"pipeline": "FluxPipeline"}, "FluxPipeline runs as it is, each image on its own: set batch to image"),
+        ({"call": {"prompt_3": "a"}}, "call is for pipelines other than"),
+        (
+            {"pipeline": "FluxPipeline"},
+            "FluxPipeline generates each image in its own pipeline call: set batch to",
+        ),
     ],
 )
-def test_values_outside_their_range(model, changes, sentence):
-    with pytest.raises(InputError, match=sentence):
+def test_values_outside_their_range(model, changes, message):
+    with pytest.raises(InputError, match=message):
         load_engine(model | changes, GENERATION)
 
 
@@ -83,25 +86,25 @@ def test_damaged_folders(miniature, tmp_path):
 
 
 def test_fp8_says_what_it_needs(model, monkeypatch):
-    monkeypatch.setattr(load, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(precision, "default_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
     with pytest.raises(SetupError, match=r"compute capability 8\.9, this one has 8\.0: set precision to bf16"):
         load_engine(model | {"precision": "fp8"}, GENERATION)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
-    monkeypatch.setattr(load.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(precision.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SetupError, match=r"needs the package torchao: install requirements-gpu\.txt"):
         load_engine(model | {"precision": "fp8"}, GENERATION)
 
 
 def test_fp8_quantises_the_large_layers_alone(model, miniature):
-    """With weights alone in 8 bits, which a processor can do; the layers are those of the full thing."""
+    """With only the weights in 8 bits, which a CPU supports; the layers are those of full fp8."""
     torchao = pytest.importorskip("torchao.quantization", reason="torchao is of requirements-gpu.txt")
     from diffusers import SD3Transformer2DModel
 
-    kind = load.quantization("fp8")
-    kind.quant_type = torchao.Float8WeightOnlyConfig()
+    config = precision.quantization_config("fp8")
+    config.quant_type = torchao.Float8WeightOnlyConfig()
     folder = miniature / "sd3" / "transformer"
-    small = SD3Transformer2DModel.from_pretrained(folder, dtype=torch.bfloat16, quantization_config=kind)
+    small = SD3Transformer2DModel.from_pretrained(folder, dtype=torch.bfloat16, quantization_config=config)
     changed = {name for name, p in small.named_parameters() if type(p.data) not in (torch.Tensor, torch.nn.Parameter)}
     layers = [name for name in changed if name.startswith("transformer_blocks.0.")]
     assert {"transformer_blocks.0.attn.to_q.weight", "transformer_blocks.0.ff.net.2.weight"} <= set(layers)
@@ -115,14 +118,14 @@ def test_fp8_quantises_the_large_layers_alone(model, miniature):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
-def test_compiled_blocks_draw_the_same_pictures_whatever_was_drawn_before(model):
+def test_compiled_blocks_generate_the_same_images_whatever_was_generated_before(model):
     plain = load_engine(model, GENERATION).refine(P0, P1, 7, [0, 1])
     torch._dynamo.reset()
     engine = load_engine(model | {"compile": "regions"}, GENERATION)
     compiled = engine.refine(P0, P1, 7, [0, 1])
     for k, image in compiled.items():
         assert levels_apart(image, plain[k]) <= 2
-    # Another engine, whose first work is another number of rows.
+    # Another engine, whose first batch has another number of rows.
     torch._dynamo.reset()
     other = load_engine(model | {"compile": "regions"}, GENERATION)
     other.generate(P0, 8)
@@ -131,8 +134,8 @@ def test_compiled_blocks_draw_the_same_pictures_whatever_was_drawn_before(model)
     }
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="beside a card another compiler is asked")
-def test_a_compiler_that_is_not_there_is_a_sentence(model, monkeypatch):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU another compiler is used")
+def test_a_missing_compiler_is_a_setup_error(model, monkeypatch):
     from torch._inductor import config
 
     torch._dynamo.reset()

@@ -1,35 +1,20 @@
-"""The denoising loop against diffusers' own pipeline, and its bookkeeping."""
+"""SD3 engine: the denoising loop against diffusers' own pipeline, caching, batching, offloading."""
 
-import numpy as np
 import pytest
 import torch
 
 from detailscribe.engines.load import load_engine
 from detailscribe.errors import InputError, SetupError
+from tests.small_sd3 import GENERATION, KS, P0, P1, STEPS, entry, forget_pipelines, levels_apart, share_pipelines
 
-P0 = "A fox and a parrot perch on a narrow branch."
-P1 = "A fox and a parrot perch on a narrow branch. The claws of the parrot hold the branch, the fox is whole."
 OTHER_P0 = "A circle of sunflowers with a single red rose."
 OTHER_P1 = "A circle of sunflowers with a single red rose. The rose is in the centre, and eight sunflowers touch."
-KS = [0, 1, 2, 4]
 BATCHES = ["candidates", "image"]
-STEPS = 8
-GENERATION = {"steps": STEPS, "guidance": 4.5, "swap_pooled": False}
 
 
-def entry(folder, **changes) -> dict:
-    return {
-        "pipeline": "StableDiffusion3Pipeline",
-        "path": str(folder),
-        "revision": "",
-        "precision": "fp32",
-        "offload": "none",
-        "compile": "none",
-        "batch": "candidates",
-        "size_px": 64,
-        "max_sequence_length": 96,
-        "call": {},
-    } | changes
+@pytest.fixture(autouse=True)
+def shared_pipelines(monkeypatch):
+    share_pipelines(monkeypatch)
 
 
 @pytest.fixture
@@ -47,7 +32,7 @@ def pipe(miniature):
 
 
 class Reference:
-    """What diffusers' own pipeline makes: an image, and the latents that it was decoded from."""
+    """Output of diffusers' own pipeline: an image, and the latents that it was decoded from."""
 
     def __init__(self, pipe, prompt, seed, guidance=4.5, steps=STEPS, swap=lambda i: {}):
         def at_step_end(pipe, i, time, tensors):
@@ -79,13 +64,9 @@ def by_callback(pipe, prompt, refined, seed, k, guidance=4.5, steps=STEPS, swap_
     return Reference(pipe, prompt, seed, guidance, steps, lambda i: dict(swap) if i == k else {})
 
 
-def levels_apart(one, other) -> int:
-    return int(np.abs(np.asarray(one, int) - np.asarray(other, int)).max())
-
-
 def same(engine, latents, expected) -> bool:
     """Bit for bit, image by image; a batch rounds its sums in another order, which guidance makes larger."""
-    if engine.together:
+    if engine.batch_candidates:
         return bool((latents - expected).abs().max() < 5e-4)
     return torch.equal(latents, expected)
 
@@ -104,13 +85,13 @@ def test_refining_is_the_callback_of_the_released_code(model, pipe, guidance):
                 assert levels_apart(images[k], expected[k].image) <= 1
         first = engines[0].generate(prompt, seed)
         assert levels_apart(first, Reference(pipe, prompt, seed, guidance).image) <= 1
-        # Else the comparison above would say nothing about k.
+        # Otherwise the comparison above would not depend on k.
         different = [first, *images.values()]
         assert all(levels_apart(a, b) > 2 for i, a in enumerate(different) for b in different[:i])
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_every_k_there_is(model, pipe, batch):
+def test_every_k(model, pipe, batch):
     ks = list(range(STEPS))
     engine = load_engine(model | {"batch": batch}, GENERATION)
     latents = engine.denoise(P0, P1, 7, ks)
@@ -133,7 +114,7 @@ def test_pooled_embedding_can_be_swapped_too(model, pipe):
 
 
 @pytest.mark.parametrize("kind", ["dynamic shift", "second order", "multistep"])
-def test_other_schedulers_branch_with_their_state(model, pipe, kind, monkeypatch):
+def test_other_schedulers_fork_with_their_state(model, pipe, kind, monkeypatch):
     from diffusers import FlowMatchHeunDiscreteScheduler, UniPCMultistepScheduler
 
     engine, config = load_engine(model, GENERATION), pipe.scheduler.config
@@ -145,7 +126,7 @@ def test_other_schedulers_branch_with_their_state(model, pipe, kind, monkeypatch
         ),
     }[kind]()
     monkeypatch.setattr(pipe, "scheduler", scheduler)
-    engine.pipe.scheduler = scheduler
+    monkeypatch.setattr(engine.pipe, "scheduler", scheduler)
     images = engine.refine(P0, P1, 7, [1, 4])
     for k in [1, 4]:
         assert levels_apart(images[k], by_callback(pipe, P0, P1, 7, k).image) <= 1
@@ -174,7 +155,7 @@ def test_half_precision_is_that_of_the_pipeline(miniature):
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize(("guidance", "rows_a_step"), [(4.5, 2), (1.0, 1)])
 def test_work_is_counted_and_shared(model, batch, guidance, rows_a_step):
-    """The published schedule takes 107 steps a prompt, where one call an image takes 4 x 28 = 112."""
+    """The published schedule takes 107 steps per prompt; one pipeline call per image takes 4 x 28 = 112."""
     engine = load_engine(model | {"batch": batch}, GENERATION | {"guidance": guidance, "steps": 28})
     engine.refine(P0, P1, 7, KS)
     rows = rows_a_step * 107
@@ -187,7 +168,7 @@ def test_work_is_counted_and_shared(model, batch, guidance, rows_a_step):
 
 
 def test_candidates_of_a_prompt_are_one_batch_in_transformer_and_decoder(model, monkeypatch):
-    for batch, calls, pictures in [("candidates", STEPS, [4]), ("image", 5 + 8 + 6 + 5 + 3, [1, 1, 1, 1])]:
+    for batch, calls, decodes in [("candidates", STEPS, [4]), ("image", 5 + 8 + 6 + 5 + 3, [1, 1, 1, 1])]:
         engine, rows, decoded = load_engine(model | {"batch": batch}, GENERATION), [], []
         forward, decode = engine.pipe.transformer.forward, engine.pipe.vae.decode
         monkeypatch.setattr(
@@ -204,12 +185,12 @@ def test_candidates_of_a_prompt_are_one_batch_in_transformer_and_decoder(model, 
         )
         engine.refine(P0, P1, 7, KS)
         assert (len(rows), sum(rows)) == (calls, 2 * (5 + 8 + 6 + 5 + 3))
-        assert decoded == pictures
+        assert decoded == decodes
         if batch == "candidates":
-            assert rows == [4, 4, 6, 8, 8, 8, 8, 8]  # p0 and k=0; then k=1, k=2; k=4 takes p0's place
+            assert rows == [4, 4, 6, 8, 8, 8, 8, 8]  # p0 and k=0; then k=1, k=2; k=4 replaces p0
 
 
-def test_texts_are_prepared_once_and_earlier_ones_forgotten(model):
+def test_texts_are_encoded_once_and_earlier_ones_forgotten(model):
     engine = load_engine(model, GENERATION)
     engine.prepare([P0, P1, P0])
     assert engine.counts["encoder_calls"] == 3
@@ -221,54 +202,54 @@ def test_texts_are_prepared_once_and_earlier_ones_forgotten(model):
     assert engine.counts["encoder_calls"] == 5
 
 
-def test_a_text_that_cannot_be_encoded_is_left_to_its_own_prompt(model, monkeypatch):
+def test_a_text_that_cannot_be_encoded_fails_only_its_own_prompt(model, monkeypatch):
     engine = load_engine(model, GENERATION)
     encode = engine.pipe.encode_prompt
 
-    def pick(text, *more, **options):
+    def encode_all_but_one(text, *more, **options):
         if text == P1:
             raise ValueError("cannot read this")
         return encode(text, *more, **options)
 
-    monkeypatch.setattr(engine.pipe, "encode_prompt", pick)
+    monkeypatch.setattr(engine.pipe, "encode_prompt", encode_all_but_one)
     engine.prepare([P0, P1])
     assert engine.generate(P0, 7).size == (64, 64)
     with pytest.raises(ValueError, match="cannot read this"):
         engine.refine(P0, P1, 7, [1])
 
 
-def test_encoders_leave_the_card_before_denoising(model, monkeypatch):
+def test_encoders_leave_the_gpu_before_denoising(model, monkeypatch):
     engine = load_engine(model | {"offload": "encoders"}, GENERATION)
     expected = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
     moved = []
     move = torch.nn.Module.to
 
-    def record(part, place):
-        moved.append((type(part).__name__, str(place)))
-        return move(part, place)
+    def record(part, device):
+        moved.append((type(part).__name__, str(device)))
+        return move(part, device)
 
-    engine.where = torch.device("cpu", 0)
+    engine.device = torch.device("cpu", 0)
     monkeypatch.setattr(torch.nn.Module, "to", record)
     engine.prepare([P0, P1])
     images = engine.refine(P0, P1, 7, KS)
     assert {k: image.tobytes() for k, image in images.items()} == {k: i.tobytes() for k, i in expected.items()}
     encoders = ["CLIPTextModelWithProjection", "CLIPTextModelWithProjection", "T5EncoderModel"]
-    drawers = ["AutoencoderKL", "SD3Transformer2DModel"]
+    denoisers = ["AutoencoderKL", "SD3Transformer2DModel"]
     first, second = moved[:5], moved[5:]
-    assert sorted(first[:2]) == [(name, "cpu") for name in drawers]
+    assert sorted(first[:2]) == [(name, "cpu") for name in denoisers]
     assert sorted(first[2:]) == [(name, "cpu:0") for name in encoders]
     assert sorted(second[:3]) == [(name, "cpu") for name in encoders]
-    assert sorted(second[3:]) == [(name, "cpu:0") for name in drawers]
+    assert sorted(second[3:]) == [(name, "cpu:0") for name in denoisers]
 
 
-def test_a_run_of_the_refined_prompt_alone_never_reads_the_first(model):
+def test_a_run_of_the_refined_prompt_alone_never_encodes_the_original(model):
     engine = load_engine(model, GENERATION)
     image = engine.refine(P0, P1, 7, [0])[0]
     assert engine.counts == {"encoder_calls": 2, "transformer_rows": 2 * STEPS}
     assert image.tobytes() == engine.generate(P1, 7).tobytes()
 
 
-def test_candidate_alone_in_its_batch_does_not_depend_on_what_else_is_asked(model):
+def test_a_candidate_in_a_batch_of_its_own_does_not_depend_on_the_other_ks(model):
     model = model | {"batch": "image"}
     together = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
     for ks in [[0], [1], [2], [4], [4, 1], [2, 2]]:
@@ -276,7 +257,7 @@ def test_candidate_alone_in_its_batch_does_not_depend_on_what_else_is_asked(mode
             assert image.tobytes() == together[k].tobytes()
 
 
-def test_a_batch_depends_on_nothing_but_who_is_in_it(model):
+def test_a_batch_depends_only_on_its_composition(model):
     engine = load_engine(model, GENERATION)
     together = engine.refine(P0, P1, 7, KS)
     engine.refine(OTHER_P0, OTHER_P1, 7, KS)
@@ -292,6 +273,7 @@ def test_generating_is_deterministic(model):
     torch.manual_seed(99)
     engine.generate(OTHER_P0, 7)
     assert engine.generate(P0, 7).tobytes() == first.tobytes()
+    forget_pipelines()
     assert load_engine(model, GENERATION).generate(P0, 7).tobytes() == first.tobytes()
     assert engine.generate(P0, 8).tobytes() != first.tobytes()
 
@@ -309,16 +291,16 @@ def test_other_sizes(miniature, pipe):
     assert image.size == (96, 96)
 
 
-def test_full_card_is_a_sentence(model, monkeypatch):
+def test_out_of_memory_is_a_setup_error_with_remedies(model, monkeypatch):
     engine = load_engine(model, GENERATION)
 
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine.pipe.vae, "decode", full)
-    for draw in [lambda: engine.generate(P0, 7), lambda: engine.refine(P0, P1, 7, [1])]:
+    for generate in [lambda: engine.generate(P0, 7), lambda: engine.refine(P0, P1, 7, [1])]:
         with pytest.raises(SetupError, match=r"memory.*64 px.*batch.*offload.*precision.*size_px"):
-            draw()
+            generate()
 
 
 def test_overflow_is_not_a_black_image(model):

@@ -1,4 +1,4 @@
-"""Keys of what a stage draws, and what it asks of the engine."""
+"""Image generator: keys of the image requests, and the calls of the engine."""
 
 import contextlib
 
@@ -8,83 +8,87 @@ from PIL import Image
 from detailscribe.files.rows import read_rows
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.methods.refine import requests_from_critiques
+from tests.small_sd3 import share_pipelines
 
 KS = [0, 1, 4]
 CRITIQUE = {"a": {"status": "ok", "reason": "", "refined_prompt": "p1"}}
 RECORDS = [{"id": "a", "prompt": "p0"}]
 
 
-class Engine:
-    """Remembers what it was asked for."""
+class RecordingEngine:
+    """Records its calls."""
 
     def __init__(self):
-        self.asked = []
+        self.calls = []
 
     def prepare(self, texts):
-        self.asked.append(("prepare", sorted(texts)))
+        self.calls.append(("prepare", sorted(texts)))
 
     def generate(self, prompt, seed):
-        self.asked.append(("generate", prompt))
+        self.calls.append(("generate", prompt))
         return Image.new("RGB", (8, 8))
 
     def refine(self, prompt, refined_prompt, seed, ks):
-        self.asked.append(("refine", prompt, refined_prompt, ks))
+        self.calls.append(("refine", prompt, refined_prompt, ks))
         return {k: Image.new("RGB", (8, 8), (k, 0, 0)) for k in ks}
 
 
-def drawing(folder, batch, ks=KS, **model) -> ImageGenerator:
+def stage_generator(folder, batch, ks=KS, **model) -> ImageGenerator:
     (folder / "model").mkdir(exist_ok=True)
     entry = {"path": str(folder / "model"), "revision": "", "precision": "fp32", "compile": "none"} | model
     generation = {"steps": 28, "swap_pooled": False}
     stage = {"algorithm": 1, "model": entry, "generation": generation, "seed": 7, "batch": batch}
-    drawn = ImageGenerator(stage | {"candidates": {f"mine-k{k}": k for k in ks}}, "none")
-    drawn.engine = Engine()
-    return drawn
+    generator = ImageGenerator(stage | {"candidates": {f"mine-k{k}": k for k in ks}}, "none")
+    generator.engine = RecordingEngine()
+    return generator
 
 
-def keys(drawn: ImageGenerator) -> dict[int, str]:
-    return {request.k: request.key for request in requests_from_critiques(RECORDS, CRITIQUE, drawn)}
+def keys(generator: ImageGenerator) -> dict[int, str]:
+    return {request.k: request.key for request in requests_from_critiques(RECORDS, CRITIQUE, generator)}
 
 
 def test_a_new_k_changes_the_keys_of_its_batch_and_no_others(tmp_path):
-    alone, more = keys(drawing(tmp_path, "image")), keys(drawing(tmp_path, "image", [0, 1, 2, 4]))
+    alone, more = keys(stage_generator(tmp_path, "image")), keys(stage_generator(tmp_path, "image", [0, 1, 2, 4]))
     assert alone == {k: key for k, key in more.items() if k != 2}
-    together, more = keys(drawing(tmp_path, "candidates")), keys(drawing(tmp_path, "candidates", [0, 1, 2, 4]))
+    together, more = (
+        keys(stage_generator(tmp_path, "candidates")),
+        keys(stage_generator(tmp_path, "candidates", [0, 1, 2, 4])),
+    )
     assert not set(together.values()) & set(more.values())
     assert not set(together.values()) & set(alone.values())
-    assert keys(drawing(tmp_path, "candidates", [4, 0, 1])) == together
+    assert keys(stage_generator(tmp_path, "candidates", [4, 0, 1])) == together
 
 
-def test_only_a_candidate_alone_is_a_plain_run_of_the_refined_prompt(tmp_path):
+def test_only_an_unbatched_candidate_has_the_key_of_a_plain_run(tmp_path):
     for batch, same in [("image", True), ("candidates", False)]:
-        drawn = drawing(tmp_path, batch)
-        assert (drawn.from_noise("a", "x", "p1").key == keys(drawn)[0]) is same
+        generator = stage_generator(tmp_path, batch)
+        assert (generator.from_noise_request("a", "x", "p1").key == keys(generator)[0]) is same
 
 
 @pytest.mark.parametrize("change", [{"compile": "regions"}, {"precision": "bf16"}])
-def test_arithmetic_is_in_the_key(tmp_path, change):
-    before, after = keys(drawing(tmp_path, "image")), keys(drawing(tmp_path, "image", **change))
+def test_precision_and_compilation_are_in_the_key(tmp_path, change):
+    before, after = keys(stage_generator(tmp_path, "image")), keys(stage_generator(tmp_path, "image", **change))
     assert not set(before.values()) & set(after.values())
 
 
-def test_a_batch_runs_whole_when_one_image_is_missing(tmp_path):
-    drawn = drawing(tmp_path, "candidates")
-    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, drawn) if request.k == 1]
-    drawn.prepare(requests)
-    [image] = drawn.draw(requests)
+def test_a_batch_runs_in_full_when_one_image_is_missing(tmp_path):
+    generator = stage_generator(tmp_path, "candidates")
+    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, generator) if request.k == 1]
+    generator.prepare(requests)
+    [image] = generator.render(requests)
     assert image.getpixel((0, 0)) == (1, 0, 0)
-    assert drawn.engine.asked == [("prepare", ["p0", "p1"]), ("refine", "p0", "p1", KS)]
+    assert generator.engine.calls == [("prepare", ["p0", "p1"]), ("refine", "p0", "p1", KS)]
 
 
-def test_images_alone_are_drawn_alone(tmp_path):
-    drawn = drawing(tmp_path, "image")
-    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, drawn) if request.k in (0, 4)]
-    drawn.draw(requests)
-    assert drawn.engine.asked == [("refine", "p0", "p1", [4]), ("generate", "p1")]
+def test_unbatched_images_run_alone(tmp_path):
+    generator = stage_generator(tmp_path, "image")
+    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, generator) if request.k in (0, 4)]
+    generator.render(requests)
+    assert generator.engine.calls == [("refine", "p0", "p1", [4]), ("generate", "p1")]
 
 
 def shard(folder, miniature, batch, ids) -> tuple[ImageGenerator, dict[tuple[str, int], bytes]]:
-    """What a shard of these prompts draws in a folder: the stage, and the bytes of each image."""
+    """Generate a shard of these prompts in a folder; return the generator and the bytes of each image."""
     model = {
         "pipeline": "StableDiffusion3Pipeline",
         "path": str(miniature / "sd3"),
@@ -94,23 +98,24 @@ def shard(folder, miniature, batch, ids) -> tuple[ImageGenerator, dict[tuple[str
     model |= {"compile": "none", "size_px": 32, "max_sequence_length": 32, "call": {}}
     generation = {"steps": 6, "guidance": 4.5, "swap_pooled": False, "format": "png"}
     stage = {"algorithm": 1, "model": model, "generation": generation, "seed": 7, "batch": batch}
-    drawn = ImageGenerator(stage | {"candidates": {f"mine-k{k}": k for k in KS}}, "none")
+    generator = ImageGenerator(stage | {"candidates": {f"mine-k{k}": k for k in KS}}, "none")
     records = [{"id": id, "prompt": f"{id} fox on a branch"} for id in ids]
     refined = {id: {"status": "ok", "reason": "", "refined_prompt": "A fox and a parrot, whole."} for id in ids}
-    place = type("Wildcards", (), {"scenario": "s", "shard": "000-of-001"})
     sets = [f"mine-k{k}" for k in KS]
     folder.mkdir(exist_ok=True)
     with contextlib.chdir(folder):
-        drawn.make(place, sets, requests_from_critiques(records, refined, drawn), lambda: None)
+        requests = requests_from_critiques(records, refined, generator)
+        generator.generate_shard("s", "000-of-001", sets, requests, lambda: None)
     rows = [row for path in sorted(folder.glob("results/s/images/*/*.jsonl")) for row in read_rows(path)]
-    return drawn, {(row["id"], row["k"]): (folder / "results" / row["file"]).read_bytes() for row in rows}
+    return generator, {(row["id"], row["k"]): (folder / "results" / row["file"]).read_bytes() for row in rows}
 
 
 @pytest.mark.parametrize("batch", ["candidates", "image"])
-def test_bytes_do_not_depend_on_the_neighbours(tmp_path, miniature, batch):
-    drawn, together = shard(tmp_path / "whole", miniature, batch, ["a", "b", "c"])
-    # Each distinct text once a job: three prompts, one refined prompt, the empty one.
-    assert drawn.engine.counts["encoder_calls"] == 3 + 1 + 1
+def test_bytes_do_not_depend_on_the_other_prompts(tmp_path, miniature, batch, monkeypatch):
+    share_pipelines(monkeypatch)
+    generator, together = shard(tmp_path / "whole", miniature, batch, ["a", "b", "c"])
+    # Each distinct text once per job: three prompts, one refined prompt, the empty one.
+    assert generator.engine.counts["encoder_calls"] == 3 + 1 + 1
     _, alone = shard(tmp_path / "alone", miniature, batch, ["b"])
     assert alone == {key: image for key, image in together.items() if key[0] == "b"}
     for lost in (tmp_path / "whole").glob("results/s/images/mine-k[14]/*/*.png"):

@@ -1,3 +1,5 @@
+"""Image sets: what is made, kept and recorded."""
+
 import json
 
 import pytest
@@ -6,7 +8,8 @@ from PIL import Image
 from detailscribe.errors import SetupError
 from detailscribe.files.rows import read_rows
 from detailscribe.images import image_set
-from detailscribe.images.image_set import ImageRequest, make_images, save
+from detailscribe.images.image_file import save_image
+from detailscribe.images.image_set import ImageRequest, make_images
 
 SAVING = {"format": "jpeg", "quality": 75}
 
@@ -16,7 +19,7 @@ def request(id, image_set="original-1", **recipe):
 
 
 class Painter:
-    """Draws one colour a request and remembers what it was asked for."""
+    """Renders one colour per request and records the requests."""
 
     def __init__(self, fail=()):
         self.asked, self.fail = [], fail
@@ -25,7 +28,7 @@ class Painter:
         self.asked += [(request.id, request.image_set) for request in requests]
         for request in requests:
             if request.id in self.fail:
-                raise ValueError("cannot draw this")
+                raise ValueError("cannot render this")
         return [Image.new("RGB", (8, 8), (len(request.id) * 20, 0, 0)) for request in requests]
 
 
@@ -35,7 +38,7 @@ def make(folder, requests, painter, saving=SAVING, **more):
     return {path.parent.name: read_rows(path) for path in folder.glob("s/images/*/*.jsonl")}
 
 
-def test_what_is_there_is_not_drawn_again(tmp_path):
+def test_intact_images_are_not_rendered_again(tmp_path):
     requests = [request("a"), request("bb"), request("a", "x-k1")]
     first = make(tmp_path, requests, Painter())
     again = Painter()
@@ -44,7 +47,7 @@ def test_what_is_there_is_not_drawn_again(tmp_path):
     assert [row["status"] for row in first["original-1"]] == ["ok", "ok"]
 
 
-def test_missing_and_changed_files_are_drawn_again_and_alone(tmp_path):
+def test_only_missing_and_changed_files_are_rendered_again(tmp_path):
     requests = [request("a"), request("bb"), request("ccc")]
     rows = make(tmp_path, requests, Painter())["original-1"]
     (tmp_path / rows[0]["file"]).unlink()
@@ -54,7 +57,7 @@ def test_missing_and_changed_files_are_drawn_again_and_alone(tmp_path):
     assert painter.asked == [("a", "original-1"), ("bb", "original-1")]
 
 
-def test_another_recipe_is_another_file_and_going_back_is_free(tmp_path):
+def test_another_recipe_is_another_file_and_the_old_one_is_kept(tmp_path):
     make(tmp_path, [request("a", guidance=4)], Painter())
     make(tmp_path, [request("a", guidance=5)], Painter())
     painter = Painter()
@@ -63,7 +66,7 @@ def test_another_recipe_is_another_file_and_going_back_is_free(tmp_path):
     assert len(list(tmp_path.glob("s/images/original-1/000-of-001/*"))) == 2
 
 
-def test_two_prompts_with_one_recipe_get_a_row_each(tmp_path):
+def test_two_prompts_with_one_recipe_get_one_row_each(tmp_path):
     requests = [ImageRequest(id, "gpt_refine", prompt="the same", recipe={"prompt": "the same"}) for id in ("a", "bb")]
     for _ in range(2):
         assert [row["id"] for row in make(tmp_path, requests, Painter())["gpt_refine"]] == ["a", "bb"]
@@ -72,34 +75,34 @@ def test_two_prompts_with_one_recipe_get_a_row_each(tmp_path):
 def test_one_failure_is_a_row_and_the_others_are_made(tmp_path):
     rows = make(tmp_path, [request("a"), request("bb")], Painter(fail=["a"]))["original-1"]
     assert [(row["status"], row["file"] is None) for row in rows] == [("failed", True), ("ok", False)]
-    assert "cannot draw this" in rows[0]["reason"]
+    assert "cannot render this" in rows[0]["reason"]
 
 
-def test_a_wish_that_cannot_be_is_a_row_with_its_reason(tmp_path):
+def test_a_skipped_request_is_a_row_with_its_reason(tmp_path):
     skipped = ImageRequest("a", "original-1", "skipped", "critique refused: no")
     rows = make(tmp_path, [skipped, request("bb")], Painter())["original-1"]
     assert (rows[0]["status"], rows[0]["reason"], rows[0]["file"]) == ("skipped", "critique refused: no", None)
 
 
-def test_a_broken_set_up_stops_and_keeps_what_was_drawn(tmp_path):
-    def draw(requests):
+def test_a_setup_error_stops_the_job_and_keeps_earlier_images(tmp_path):
+    def render(requests):
         if requests[0].id == "bb":
             raise SetupError("no memory")
         return Painter()(requests)
 
     with pytest.raises(SetupError):
-        make(tmp_path, [request("a"), request("bb")], draw)
+        make(tmp_path, [request("a"), request("bb")], render)
     painter = Painter()
     make(tmp_path, [request("a"), request("bb")], painter)
     assert painter.asked == [("bb", "original-1")]
 
 
 def test_failing_at_every_prompt_is_an_error_and_not_a_table_of_losses(tmp_path):
-    with pytest.raises(SetupError, match="not one image could be drawn.*cannot draw this"):
+    with pytest.raises(SetupError, match="not one image of the shard could be made.*cannot render this"):
         make(tmp_path, [request("a"), request("bb")], Painter(fail=["a", "bb"]))
 
 
-def test_failures_beside_one_image_that_is_there_are_rows(tmp_path):
+def test_failures_are_rows_where_one_image_exists(tmp_path):
     make(tmp_path, [request("a")], Painter())
     rows = make(tmp_path, [request("a"), request("bb"), request("ccc")], Painter(fail=["bb", "ccc"]))["original-1"]
     assert [row["status"] for row in rows] == ["ok", "failed", "failed"]
@@ -124,42 +127,48 @@ def test_a_prompt_of_any_length_fits_its_file(tmp_path):
         ("sha256:1", {"model": "sha256:1", "revision": ""}),
     ],
 )
-def test_files_say_where_they_came_from_and_open_anywhere(tmp_path, format, model, names):
-    drawn = ImageRequest(
+def test_files_hold_their_origin_and_open_in_pillow(tmp_path, format, model, names):
+    image_request = ImageRequest(
         "a", "x", prompt="a baker’s dozen, 狐", seed=2628670643, k=2, recipe={"steps": 28}, model=model
     )
-    [row] = make(tmp_path, [drawn], Painter(), {"format": format, "quality": 75})["x"]
+    [row] = make(tmp_path, [image_request], Painter(), {"format": format, "quality": 75})["x"]
     with Image.open(tmp_path / row["file"]) as image:
         image.load()
         text = image.getexif()[0x010E] if format == "jpeg" else image.text["detailscribe"]
     assert text.isascii()
-    origin = {"key": drawn.key, "prompt": "a baker’s dozen, 狐", "seed": 2628670643, "k": 2}
+    origin = {"key": image_request.key, "prompt": "a baker’s dozen, 狐", "seed": 2628670643, "k": 2}
     assert json.loads(text) == origin | names
 
 
 def test_the_default_file_is_pillows_default_jpeg(tmp_path):
-    picture = Image.effect_noise((64, 64), 60).convert("RGB")
-    save(picture, tmp_path / "ours.jpg", SAVING, {})
-    picture.save(tmp_path / "pillow.jpg")
+    image = Image.effect_noise((64, 64), 60).convert("RGB")
+    save_image(image, tmp_path / "ours.jpg", SAVING, {})
+    image.save(tmp_path / "pillow.jpg")
     with Image.open(tmp_path / "ours.jpg") as ours, Image.open(tmp_path / "pillow.jpg") as pillow:
         assert ours.tobytes() == pillow.tobytes()
         assert ours.quantization == pillow.quantization
 
 
-def test_texts_are_prepared_some_prompts_ahead_and_only_for_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_set, "AHEAD", 2)
+def test_texts_are_prepared_some_prompts_ahead_and_only_for_missing_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_set, "PREPARE_PROMPTS", 2)
     make(tmp_path, [request("a")], Painter())
     events = []
 
-    def draw(requests):
-        events.append(("draw", *(request.id for request in requests)))
+    def render(requests):
+        events.append(("render", *(request.id for request in requests)))
         return Painter()(requests)
 
     requests = [request(id) for id in ("a", "b", "c", "d")] + [request("c", "x-k1")]
     make(
         tmp_path,
         requests,
-        draw,
+        render,
         prepare=lambda requests: events.append(("prepare", *(request.id for request in requests))),
     )
-    assert events == [("prepare", "b", "c", "c"), ("draw", "b"), ("draw", "c", "c"), ("prepare", "d"), ("draw", "d")]
+    assert events == [
+        ("prepare", "b", "c", "c"),
+        ("render", "b"),
+        ("render", "c", "c"),
+        ("prepare", "d"),
+        ("render", "d"),
+    ]

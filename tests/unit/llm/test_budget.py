@@ -1,31 +1,25 @@
-"""The ledger of what answers cost, and the budget that all jobs share."""
+"""Spend log and budget, which all jobs of a study share."""
 
 import json
 
 import pytest
-from tests.unit.test_faults import asker, question
 
 from detailscribe.errors import SetupError
 from detailscribe.llm import exchange_store
-from detailscribe.llm.budget import read_spending
 from detailscribe.llm.client import Chat
+from detailscribe.llm.spend_log import read_spending
 from tests.chat_server import ChatServer
-
-CALL_USD = (100 * 2 + 20 * 8) / 1e6  # of the test server at its endpoint's prices
+from tests.unit.llm.helpers import CALL_USD, asker, question, total_usd
 
 
 def budgeted(server, store, budget, **changes) -> Chat:
     return Chat({"server": server.endpoint(**changes)}, store, "live", budget)
 
 
-def total(store) -> float:
-    return sum(row["cost_usd"] for row in read_spending(store))
-
-
-def test_every_paid_answer_is_a_line(tmp_path):
+def test_every_paid_answer_is_a_row_of_the_spend_log(tmp_path):
     with ChatServer(answer=lambda body: "<fine>") as server:
         budgeted(server, tmp_path, None).ask([question(n) for n in range(3)])
-        budgeted(server, tmp_path, None).ask([question(n) for n in range(3)])  # from the store: costs nothing
+        budgeted(server, tmp_path, None).ask([question(n) for n in range(3)])  # from the store, at no cost
     rows = read_spending(tmp_path)
     assert len(rows) == 3
     assert rows[0] | {"date": "", "digest": ""} == {
@@ -35,15 +29,16 @@ def test_every_paid_answer_is_a_line(tmp_path):
     assert {row["digest"] for row in rows} == {question(n).digest for n in range(3)}
 
 
-def test_a_run_stops_before_its_budget_and_keeps_what_was_paid_for(tmp_path):
+def test_a_run_stops_before_its_budget_and_keeps_the_paid_answers(tmp_path):
     budget = 7.5 * CALL_USD
     with ChatServer(answer=lambda body: "<fine>") as server:
-        with pytest.raises(SetupError, match=r"was stopped by the budget: .*`budget_usd`.* calls are left") as error:
+        stopped = r"was stopped by the budget: .*`budget_usd`.* calls are unanswered"
+        with pytest.raises(SetupError, match=stopped) as error:
             budgeted(server, tmp_path, budget).ask([question(n) for n in range(20)])
         assert "\n" not in str(error.value)
         assert 6 <= len(server.calls) <= 7
         assert len(list(tmp_path.glob("*/*.json"))) == len(server.calls)
-        assert total(tmp_path) == pytest.approx(len(server.calls) * CALL_USD) and total(tmp_path) <= budget
+        assert total_usd(tmp_path) == pytest.approx(len(server.calls) * CALL_USD) and total_usd(tmp_path) <= budget
         calls = len(server.calls)
         with pytest.raises(SetupError, match="budget"):
             budgeted(server, tmp_path, budget).ask([question(n) for n in range(20)])
@@ -55,14 +50,14 @@ def test_a_run_stops_before_its_budget_and_keeps_what_was_paid_for(tmp_path):
 def test_jobs_share_the_budget(tmp_path):
     budget = 8.5 * CALL_USD
     with ChatServer(answer=lambda body: "<fine>", delay_s=0.05) as server:
-        jobs = [asker(server, tmp_path, f"{budget:f}", *range(at * 100, at * 100 + 20)) for at in range(3)]
-        said = [process.communicate()[1] for process in jobs]
-        assert all("budget" in each for each in said), said
+        jobs = [asker(server, tmp_path, f"{budget:f}", *range(at * 100, at * 100 + 20)) for at in range(2)]
+        errors = [process.communicate()[1] for process in jobs]
+        assert all("budget" in each for each in errors), errors
         assert 6 <= len(server.calls) <= 8
-    assert total(tmp_path) <= budget
+    assert total_usd(tmp_path) <= budget
 
 
-def test_max_tokens_bounds_what_a_first_call_may_cost(tmp_path):
+def test_max_tokens_bounds_the_cost_of_a_first_call(tmp_path):
     options = {"max_tokens": 1000}
     with ChatServer(answer=lambda body: "<fine>") as server:
         with pytest.raises(SetupError, match=r"the next call may cost 0\.008"):
@@ -78,7 +73,7 @@ def test_free_answers_need_no_budget(tmp_path):
         assert len(server.calls) == 5
 
 
-def test_a_models_own_price_counts_and_stands_in_its_exchange(tmp_path):
+def test_a_models_own_price_applies_and_is_recorded(tmp_path):
     prices = {"some-model": {"input_usd_per_million": 20.0}, "painter": {"image_usd": 0.04}}
     with ChatServer(answer=lambda body: "<fine>") as server:
         chat = budgeted(server, tmp_path, None, prices=prices)
@@ -87,9 +82,9 @@ def test_a_models_own_price_counts_and_stands_in_its_exchange(tmp_path):
     assert exchange["prices"] == {"input_usd_per_million": 20.0, "output_usd_per_million": 8.0}
     assert exchange["cost_usd"] == pytest.approx((100 * 20 + 20 * 8) / 1e6)
     assert json.loads(exchange_store.exchange_path(tmp_path, image.digest).read_text())["cost_usd"] == 0.04
-    assert total(tmp_path) == pytest.approx(0.04 + (100 * 20 + 20 * 8) / 1e6)
+    assert total_usd(tmp_path) == pytest.approx(0.04 + (100 * 20 + 20 * 8) / 1e6)
 
 
-def test_torn_lines_of_the_ledger_are_passed_over(tmp_path):
+def test_incomplete_lines_of_the_spend_log_are_skipped(tmp_path):
     (tmp_path / "spend.jsonl").write_text('{"cost_usd": 1.0, "role": "a", "model": "b", "batch": false}\n{"cost_us')
-    assert total(tmp_path) == 1.0
+    assert total_usd(tmp_path) == 1.0

@@ -1,12 +1,13 @@
-"""The store of exchanges: names, contents, damage."""
+"""Exchange store: digests, contents, damaged files."""
 
 import json
 
 import pytest
 
 from detailscribe.llm import exchange_store
+from detailscribe.llm.prices import cost_usd
 from detailscribe.llm.request import Answer, Request
-from detailscribe.miniature import stand_in
+from detailscribe.miniature.stand_in_content import placeholder_png
 
 PRICES = {"input_usd_per_million": 2.0, "output_usd_per_million": 8.0}
 
@@ -21,7 +22,7 @@ def answer(text="<fine>", **changes) -> Answer:
     return Answer("ok", text=text, usage={"input_tokens": 1000, "output_tokens": 500}, served_model="m-1", **changes)
 
 
-def test_digest_is_free_of_endpoint_role_and_fields():
+def test_digest_does_not_depend_on_endpoint_role_and_fields():
     assert question(endpoint="there", role="judge", fields={}).digest == question().digest
 
 
@@ -35,97 +36,99 @@ def test_digest_is_free_of_endpoint_role_and_fields():
         {"kind": "image"},
     ],
 )
-def test_digest_depends_on_what_changes_the_answer(change):
+def test_digest_depends_on_what_determines_the_answer(change):
     assert question(**change).digest != question().digest
 
 
-def test_digest_depends_on_image_bytes_and_not_on_their_place(tmp_path):
+def test_digest_depends_on_image_bytes_and_not_on_their_path(tmp_path):
     first, copy, other = tmp_path / "a.png", tmp_path / "sub.png", tmp_path / "b.png"
-    first.write_bytes(stand_in.picture("x"))
-    copy.write_bytes(stand_in.picture("x"))
-    other.write_bytes(stand_in.picture("y"))
+    first.write_bytes(placeholder_png("x"))
+    copy.write_bytes(placeholder_png("x"))
+    other.write_bytes(placeholder_png("y"))
     digests = [question(images=(path,)).digest for path in (first, copy, other)]
     assert digests[0] == digests[1]
     assert len({*digests, question().digest}) == 3
 
 
 def test_recorded_exchange_reads_back(tmp_path):
-    kept = exchange_store.record(tmp_path, question(), answer(finish_reason="stop"), PRICES)
-    assert kept == exchange_store.read(tmp_path, question().digest)
+    kept = exchange_store.record_answer(tmp_path, question(), answer(finish_reason="stop"), PRICES)
+    assert kept == exchange_store.recorded_reply(tmp_path, question().digest)
     assert (kept.status, kept.text, kept.served_model, kept.image) == ("ok", "<fine>", "m-1", None)
     path = tmp_path / kept.digest[:2] / f"{kept.digest}.json"
     exchange = json.loads(path.read_text(encoding="utf-8"))
     assert exchange["cost_usd"] == pytest.approx(0.006)
     assert exchange["fields"] == {"id": "fox-1"}
     assert "ein Fuchs" in path.read_text(encoding="utf-8")
-    assert exchange_store.check(tmp_path) == []
+    assert exchange_store.damaged_exchanges(tmp_path) == []
 
 
-def test_first_recorded_answer_stays(tmp_path):
-    exchange_store.record(tmp_path, question(), answer("<first>"), PRICES)
-    assert exchange_store.record(tmp_path, question(), answer("<second>"), PRICES).text == "<first>"
-    assert exchange_store.read(tmp_path, question().digest).text == "<first>"
+def test_first_recorded_answer_is_kept(tmp_path):
+    exchange_store.record_answer(tmp_path, question(), answer("<first>"), PRICES)
+    assert exchange_store.record_answer(tmp_path, question(), answer("<second>"), PRICES).text == "<first>"
+    assert exchange_store.recorded_reply(tmp_path, question().digest).text == "<first>"
 
 
 def test_absent_exchange_is_none(tmp_path):
-    assert exchange_store.read(tmp_path, question().digest) is None
-    assert exchange_store.check(tmp_path / "nowhere") == []
+    assert exchange_store.recorded_reply(tmp_path, question().digest) is None
+    assert exchange_store.damaged_exchanges(tmp_path / "nowhere") == []
 
 
 def test_cost_is_unknown_without_usage_or_price():
-    assert exchange_store.cost_usd(None, PRICES) is None
-    assert exchange_store.cost_usd({"input_tokens": 1, "output_tokens": 1}, {}) is None
-    assert exchange_store.cost_usd({"input_tokens": 0, "output_tokens": 0}, PRICES) == 0
+    assert cost_usd(None, PRICES) is None
+    assert cost_usd({"input_tokens": 1, "output_tokens": 1}, {}) is None
+    assert cost_usd({"input_tokens": 0, "output_tokens": 0}, PRICES) == 0
 
 
-def damage(path, how):
+def damage(path, kind):
     exchange = json.loads(path.read_text(encoding="utf-8"))
-    if how == "torn":
+    if kind == "torn":
         path.write_text(path.read_text(encoding="utf-8")[:80], encoding="utf-8")
-    elif how == "not an object":
+    elif kind == "not an object":
         path.write_text("[]", encoding="utf-8")
-    elif how == "edited":
+    elif kind == "edited":
         exchange["request"]["model"] = "other"
-    elif how == "other status":
+    elif kind == "other status":
         exchange["reply"]["status"] = "half"
-    elif how == "no text":
+    elif kind == "no text":
         exchange["reply"]["text"] = None
-    if how in ("edited", "other status", "no text"):
+    if kind in ("edited", "other status", "no text"):
         path.write_text(json.dumps(exchange), encoding="utf-8")
-    if how == "renamed":
+    if kind == "renamed":
         path = path.rename(path.with_name("0" * 64 + ".json"))
     return path
 
 
-@pytest.mark.parametrize("how", ["torn", "not an object", "edited", "other status", "no text", "renamed"])
-def test_damage_is_found_and_the_file_named(tmp_path, how):
-    kept = exchange_store.record(tmp_path, question(), answer(), PRICES)
-    exchange_store.record(tmp_path, question(draw=1), answer(), PRICES)
-    path = damage(exchange_store.exchange_path(tmp_path, kept.digest), how)
-    [(found, problem)] = exchange_store.check(tmp_path)
+@pytest.mark.parametrize("kind", ["torn", "not an object", "edited", "other status", "no text", "renamed"])
+def test_damage_is_reported_with_the_file_name(tmp_path, kind):
+    kept = exchange_store.record_answer(tmp_path, question(), answer(), PRICES)
+    exchange_store.record_answer(tmp_path, question(draw=1), answer(), PRICES)
+    path = damage(exchange_store.exchange_path(tmp_path, kept.digest), kind)
+    [(found, problem)] = exchange_store.damaged_exchanges(tmp_path)
     assert found == path
     assert str(path) in problem
     with pytest.raises(ValueError, match=path.name):
-        exchange_store.load(path)
+        exchange_store.load_exchange(path)
 
 
 def test_damaged_exchange_is_replaced_on_recording(tmp_path):
-    kept = exchange_store.record(tmp_path, question(), answer(), PRICES)
+    kept = exchange_store.record_answer(tmp_path, question(), answer(), PRICES)
     damage(exchange_store.exchange_path(tmp_path, kept.digest), "torn")
-    assert exchange_store.record(tmp_path, question(), answer("<again>"), PRICES).text == "<again>"
-    assert exchange_store.check(tmp_path) == []
+    assert exchange_store.record_answer(tmp_path, question(), answer("<again>"), PRICES).text == "<again>"
+    assert exchange_store.damaged_exchanges(tmp_path) == []
 
 
 @pytest.mark.parametrize("change", ["missing", "other bytes"])
 def test_image_of_an_exchange_is_checked(tmp_path, change):
-    kept = exchange_store.record(tmp_path, question(kind="image"), answer("", image=stand_in.picture("x")), PRICES)
+    kept = exchange_store.record_answer(
+        tmp_path, question(kind="image"), answer("", image=placeholder_png("x")), PRICES
+    )
     assert kept.image.name == f"{kept.digest}.png"
-    assert kept.image.read_bytes() == stand_in.picture("x")
-    kept.image.unlink() if change == "missing" else kept.image.write_bytes(stand_in.picture("y"))
-    assert len(exchange_store.check(tmp_path)) == 1
+    assert kept.image.read_bytes() == placeholder_png("x")
+    kept.image.unlink() if change == "missing" else kept.image.write_bytes(placeholder_png("y"))
+    assert len(exchange_store.damaged_exchanges(tmp_path)) == 1
 
 
-def test_unfinished_file_is_no_exchange(tmp_path):
+def test_temporary_file_is_not_an_exchange(tmp_path):
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / ".abc.json.x1.json").write_text("{", encoding="utf-8")
-    assert exchange_store.check(tmp_path) == []
+    assert exchange_store.damaged_exchanges(tmp_path) == []

@@ -1,11 +1,10 @@
-"""What goes wrong between here and a server, each ending with the answers of an undisturbed run."""
+"""Faults between client and server: each run ends with the same rows as a run without faults."""
 
 import errno
 import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from email.utils import formatdate
@@ -13,14 +12,13 @@ from email.utils import formatdate
 import pytest
 
 from detailscribe.errors import SetupError
-from detailscribe.llm import client as client_module
-from detailscribe.llm import exchange_store, rate_limit
+from detailscribe.llm import endpoint_state, exchange_store, rate_limit, retry
 from detailscribe.llm.client import Chat
-from detailscribe.llm.request import Request
 from detailscribe.methods.decompose import decompose
 from detailscribe.methods.rewrite import rewrite
-from tests.chat_server import ChatServer, chat_body, role
-from tests.paths import REPOSITORY
+from tests.chat_replies import chat_body, role
+from tests.chat_server import ChatServer
+from tests.unit.llm.helpers import asker, question
 
 RECORDS = [{"id": f"p-{n}", "topic": f"topic {n}", "prompt": f"A fox paints fence number {n}."} for n in range(6)]
 VICTIM = RECORDS[2]["prompt"]
@@ -28,8 +26,8 @@ VICTIM = RECORDS[2]["prompt"]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Waits between tries are short here."""
-    monkeypatch.setattr(rate_limit, "FIRST_WAIT_S", 0.01)
+    """Short waits between retries."""
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
 
 
 def live(server, store, **changes) -> Chat:
@@ -38,8 +36,8 @@ def live(server, store, **changes) -> Chat:
 
 def rows(chat: Chat) -> list[dict]:
     """Rows of two stages, without the names of the exchanges."""
-    found = decompose(RECORDS, role("decompose"), chat) + rewrite(RECORDS, role("rewrite_prompt"), chat)
-    return [{key: value for key, value in row.items() if key != "exchange"} for row in found]
+    made = decompose(RECORDS, role("decompose"), chat) + rewrite(RECORDS, role("rewrite_prompt"), chat)
+    return [{key: value for key, value in row.items() if key != "exchange"} for row in made]
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +47,22 @@ def undisturbed(tmp_path_factory) -> list[dict]:
 
 
 def once(fault):
-    """A fault that each question meets at its first try."""
-    met = Counter()
+    """A fault at the first attempt of each request."""
+    attempts = Counter()
 
     def happens(role, prompt):
-        met[role, prompt] += 1
-        return fault if met[role, prompt] == 1 else None
+        attempts[role, prompt] += 1
+        return fault if attempts[role, prompt] == 1 else None
 
     return happens
 
 
 @pytest.mark.parametrize("fault", [429, 500, 502, "close", "reset", "cut", "garbage", "empty", "blank", {"a": 1}])
-def test_a_passing_fault_changes_nothing(tmp_path, undisturbed, fault):
+def test_a_temporary_fault_changes_nothing(tmp_path, undisturbed, fault):
     with ChatServer(fault=once(fault)) as server:
         assert rows(live(server, tmp_path)) == undisturbed
         assert len(server.calls) == 4 * len(RECORDS)
-    assert exchange_store.check(tmp_path) == []
+    assert exchange_store.damaged_exchanges(tmp_path) == []
 
 
 @pytest.mark.parametrize("wait", [None, "0.02", "date", "nonsense"])
@@ -74,15 +72,15 @@ def test_429_with_and_without_retry_after(tmp_path, undisturbed, wait):
         assert rows(live(server, tmp_path)) == undisturbed
 
 
-def test_a_reply_that_drips_is_given_up_and_asked_for_again(tmp_path, undisturbed):
+def test_a_dripping_reply_times_out_and_is_retried(tmp_path, undisturbed):
     happens = once("drip")
     with ChatServer(fault=lambda role, prompt: happens(role, prompt) if prompt == VICTIM else None) as server:
         started = time.monotonic()
         assert rows(live(server, tmp_path, timeout_s=1.0)) == undisturbed
-    assert 2 <= time.monotonic() - started < 15, "two tries of a second each; the whole drip takes 20 s"
+    assert 2 <= time.monotonic() - started < 15, "two attempts of a second each; the whole drip takes 20 s"
 
 
-def test_a_time_out_is_tried_again(tmp_path, undisturbed):
+def test_a_timeout_is_retried(tmp_path, undisturbed):
     with ChatServer() as server:
         slow = iter([3.0])
 
@@ -109,14 +107,14 @@ def test_a_refusal_is_the_same_row_with_and_without_faults(tmp_path, how):
     assert [row["status"] for row in calm].count("ok") == len(calm) - 2
 
 
-def test_429s_for_one_job_slow_the_others_down(tmp_path):
+def test_429s_of_one_job_reduce_the_concurrency_of_the_others(tmp_path):
     with ChatServer(fault=once(429)) as server:
         chat = live(server, tmp_path, in_flight=8)
         rows(chat)
-        assert rate_limit.Limit(server.endpoint(in_flight=8)).bound() < 8
+        assert rate_limit.RateLimit(server.endpoint(in_flight=8)).concurrency() < 8
 
 
-def test_a_wait_too_long_stops_at_once(tmp_path):
+def test_a_retry_after_that_is_too_long_stops_at_once(tmp_path):
     with ChatServer(fault=lambda *_: 429, retry_after_s=7200) as server:
         started = time.monotonic()
         with pytest.raises(SetupError, match=r"wants no calls for 7200 s; run again then"):
@@ -124,63 +122,27 @@ def test_a_wait_too_long_stops_at_once(tmp_path):
     assert time.monotonic() - started < 5
 
 
-def question(number: int, **changes) -> Request:
-    messages = [{"role": "user", "content": f"Prompt: {number}"}]
-    values = {"role": "rewrite", "endpoint": "server", "model": "some-model", "messages": messages}
-    return Request(**values | {"fields": {"id": str(number)}} | changes)
-
-
-ASKER = """
-import sys
-from pathlib import Path
-from detailscribe.llm import exchange_store
-from detailscribe.llm.client import Chat
-from detailscribe.llm.request import Request
-
-url, store, how, *numbers = sys.argv[1:]
-if how == "die":  # between the reply and its record
-    import os, signal
-    exchanges.record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-endpoint = {"kind": "openai", "base_url": url, "key_env": "", "in_flight": 4, "timeout_s": 20, "max_retries": 0}
-endpoint |= {"input_usd_per_million": 2.0, "output_usd_per_million": 8.0}
-budget = float(how) if how[0].isdigit() else None
-requests = [
-    Request("rewrite", "server", "some-model", [{"role": "user", "content": f"Prompt: {n}"}]) for n in numbers
-]
-try:
-    for reply in Chat({"server": endpoint}, Path(store), "live", budget).ask(requests):
-        print(reply.text)
-except Exception as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-"""
-
-
-def asker(server, store, how, *numbers) -> subprocess.Popen:
-    command = [sys.executable, "-c", ASKER, server.base_url, str(store), how, *map(str, numbers)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
-
-
-def test_a_kill_between_reply_and_record_costs_that_answer_alone(tmp_path):
+def test_a_kill_between_reply_and_record_loses_only_that_answer(tmp_path):
     with ChatServer(answer=lambda body: "<fine>") as server:
         process = asker(server, tmp_path, "die", 1)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert len(server.calls) == 1 and exchange_store.read(tmp_path, question(1).digest) is None
+        assert len(server.calls) == 1 and exchange_store.recorded_reply(tmp_path, question(1).digest) is None
         [reply] = live(server, tmp_path).ask([question(1)])
         assert (reply.text, len(server.calls)) == ("<fine>", 2)
 
 
-def test_two_processes_that_ask_the_same_ask_once(tmp_path):
+def test_two_processes_with_the_same_requests_make_them_once(tmp_path):
     with ChatServer(answer=lambda body: f"<answer {time.time_ns()}>", delay_s=0.5) as server:
-        both = [asker(server, tmp_path, "ask", *range(6)) for _ in range(2)]
-        said = [process.communicate() for process in both]
-        assert [process.returncode for process in both] == [0, 0], said
-        assert len(server.calls) == 6
-    assert said[0][0] == said[1][0]
+        both = [asker(server, tmp_path, "ask", *range(4)) for _ in range(2)]
+        outputs = [process.communicate() for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
+        assert len(server.calls) == 4
+    assert outputs[0][0] == outputs[1][0]
 
 
-def test_a_full_disk_ends_the_job_and_keeps_what_was_written(tmp_path):
-    """Under a bound on the size of a file, which a large answer meets as it would a full disk."""
+def test_a_full_disk_ends_the_job_and_keeps_the_recorded_answers(tmp_path):
+    """A limit on the file size, which a large answer exceeds, stands for the full disk."""
     with ChatServer(answer=lambda body: "<large " + "x" * 200_000 + ">" if "3" in str(body) else "<fine>") as server:
         chat = live(server, tmp_path, in_flight=1)
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -193,8 +155,10 @@ def test_a_full_disk_ends_the_job_and_keeps_what_was_written(tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
             signal.signal(signal.SIGXFSZ, kept)
         assert error.value.errno == errno.EFBIG
-        assert exchange_store.check(tmp_path) == [], "no half exchange is left"
-        assert [exchange_store.read(tmp_path, question(n).digest) is not None for n in range(4)] == [True] * 3 + [False]
+        assert exchange_store.damaged_exchanges(tmp_path) == [], "no incomplete exchange is left"
+        assert [exchange_store.recorded_reply(tmp_path, question(n).digest) is not None for n in range(4)] == [
+            True
+        ] * 3 + [False]
         assert [reply.status for reply in chat.ask([question(n) for n in range(6)])] == ["ok"] * 6
 
 
@@ -202,14 +166,14 @@ def test_a_full_disk_ends_the_job_and_keeps_what_was_written(tmp_path):
 def test_a_truly_full_disk(tmp_path):
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)]
     if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no mounting here")
+        pytest.skip("cannot mount a file system")
     try:
         with ChatServer(answer=lambda body: "<" + "x" * 9000 + ">") as server:
             chat = live(server, tmp_path / "store", in_flight=1)
             with pytest.raises(OSError) as error:
                 chat.ask([question(n) for n in range(20)])
             assert error.value.errno == errno.ENOSPC
-            assert exchange_store.check(tmp_path / "store") == []
+            assert exchange_store.damaged_exchanges(tmp_path / "store") == []
             kept = len(list((tmp_path / "store").glob("*/*.json")))
             assert kept >= 1
             subprocess.run(["mount", "-o", "remount,size=8m", str(tmp_path)], check=True)
@@ -220,27 +184,12 @@ def test_a_truly_full_disk(tmp_path):
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)  # lock files stay open until the end
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (401, "did not accept the key"),
-        ((404, {"message": "no such model", "code": "model_not_found"}), "cannot serve the model 'some-model'"),
-        ((429, {"message": "quota", "code": "insufficient_quota"}), "has no credit left"),
-    ],
-)
-def test_what_no_waiting_mends_stops_at_once_with_one_sentence(tmp_path, fault, said):
-    with ChatServer(fault=lambda *_: fault) as server:
-        started = time.monotonic()
-        with pytest.raises(SetupError, match=said) as error:
-            live(server, tmp_path, in_flight=4).ask([question(n) for n in range(50)])
-        assert len(server.calls) <= 5 and time.monotonic() - started < 5
-    assert "\n" not in str(error.value) and "50 of 50 calls are left" in str(error.value)
-
-
-def test_another_model_than_asked_stops_and_is_allowed_by_name(tmp_path):
+def test_another_model_than_requested_stops_unless_allowed(tmp_path):
     with ChatServer(answer=lambda body: "<fine>", served="cheap-model") as server:
-        for _ in range(2):  # the paid answer is kept, and is no more the asked model's from the store
-            with pytest.raises(SetupError, match=r"answered as 'cheap-model' where 'some-model' was asked; name that"):
+        for _ in range(2):  # the paid answer is kept; its model is wrong from the store as well
+            with pytest.raises(
+                SetupError, match=r"answered as 'cheap-model', but 'some-model' was requested; name that"
+            ):
                 live(server, tmp_path, in_flight=1).ask([question(n) for n in range(5)])
         assert len(server.calls) == 1
         allowed = {"some-model": ["cheap-model"]}
@@ -249,7 +198,7 @@ def test_another_model_than_asked_stops_and_is_allowed_by_name(tmp_path):
         assert len(server.calls) == 5
 
 
-def test_asking_anew_asks_once_and_going_back_is_free(tmp_path):
+def test_refresh_requests_once_and_setting_it_back_is_free(tmp_path):
     texts = iter(["<first>", "<second>"])
     with ChatServer(answer=lambda body: next(texts)) as server:
         for refresh, text in ((0, "<first>"), (1, "<second>"), (1, "<second>"), (0, "<first>")):
@@ -257,9 +206,9 @@ def test_asking_anew_asks_once_and_going_back_is_free(tmp_path):
         assert len(server.calls) == 2
 
 
-def test_an_endpoint_in_trouble_is_left_alone_after_all_tries(tmp_path, monkeypatch):
-    monkeypatch.setattr(client_module, "PATIENCE", 2)
+def test_a_failing_endpoint_is_abandoned_after_all_retries(tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint_state, "MAX_CONSECUTIVE_FAILURES", 2)
     with ChatServer(fault=lambda *_: 500) as server:
-        with pytest.raises(SetupError, match=r"is in trouble \(HTTP 500\); 9 of 9 calls are left"):
+        with pytest.raises(SetupError, match=r"reported a temporary error \(HTTP 500\); 9 of 9 calls are unanswered"):
             live(server, tmp_path, in_flight=1).ask([question(n) for n in range(9)])
         assert len(server.calls) == 2 * 4

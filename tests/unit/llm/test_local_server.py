@@ -13,11 +13,11 @@ import time
 from datetime import date
 
 import pytest
-from tests.unit.test_faults import question
 
 from detailscribe.llm.client import Chat
 from detailscribe.operations.preflight import check_models
 from tests.paths import REPOSITORY
+from tests.unit.llm.helpers import question
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,4 +89,4 @@ def test_a_real_server_answers_and_its_record_replays(server, model, tmp_path):
         *({"warn_days": 90, "allow_models": []}, {}, date.today()),
     )
     assert findings.problems == []
-    assert "gave an empty list of models" in findings.notes[0]
+    assert "returned an empty list of models" in findings.notes[0]

@@ -1,4 +1,4 @@
-"""Limits: one bound for all processes of a machine, requests and tokens a minute, Retry-After."""
+"""Rate limits: concurrency shared by all processes of a machine, requests and tokens per minute."""
 
 import asyncio
 import os
@@ -6,20 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from email.utils import formatdate
-
-import pytest
 
 from detailscribe.llm import rate_limit
-from detailscribe.llm.rate_limit import Limit, back_off, retry_after
+from detailscribe.llm.rate_limit import RateLimit
 
 HOLDER = """
 import asyncio, sys, time
 from pathlib import Path
-from detailscribe.llm.rate_limit import Limit
+from detailscribe.llm.rate_limit import RateLimit
 
 async def main(number):
-    limit = Limit({"in_flight": 4}, Path(sys.argv[1]))
+    limit = RateLimit({"in_flight": 4}, Path(sys.argv[1]))
     async def one():
         async with limit.slot():
             print("in", flush=True)
@@ -36,7 +33,7 @@ def started(folder, calls: int, seconds: float) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_processes_share_one_bound(tmp_path):
+def test_processes_share_one_concurrency_limit(tmp_path):
     log = tmp_path / "log"
     code = HOLDER.replace("print(", "print_(").replace(
         "async def main", "def print_(what, flush):\n    open(sys.argv[4], 'a').write(what + '\\n')\n\nasync def main"
@@ -51,12 +48,12 @@ def test_processes_share_one_bound(tmp_path):
     assert (inside, most) == (0, 4)
 
 
-def test_a_killed_process_gives_its_places_back(tmp_path):
+def test_slots_of_a_killed_process_are_released(tmp_path):
     process = started(tmp_path, 4, 60)
     assert [process.stdout.readline() for _ in range(4)] == ["in\n"] * 4
     other = started(tmp_path, 1, 0)
     time.sleep(0.5)
-    assert other.poll() is None, "all places are taken"
+    assert other.poll() is None, "all slots are taken"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert other.wait(timeout=20) == 0
@@ -64,34 +61,34 @@ def test_a_killed_process_gives_its_places_back(tmp_path):
     other.stdout.close()
 
 
-def test_429_halves_the_bound_once_a_wave_and_answers_let_it_grow(tmp_path):
-    limit, now = Limit({"in_flight": 16}, tmp_path), time.time()
-    assert limit.bound() == 16
-    limit.slow_down(now, None)
-    limit.slow_down(now, None)  # of the same wave
-    assert limit.bound() == 8
-    limit.slow_down(time.time(), None)
-    assert limit.bound() == 4
+def test_429_halves_the_concurrency_once_per_wave_and_answers_increase_it(tmp_path):
+    limit, now = RateLimit({"in_flight": 16}, tmp_path), time.time()
+    assert limit.concurrency() == 16
+    limit.on_rate_limited(now, None)
+    limit.on_rate_limited(now, None)  # of the same wave
+    assert limit.concurrency() == 8
+    limit.on_rate_limited(time.time(), None)
+    assert limit.concurrency() == 4
     for _ in range(5):
-        limit.answered(0, None)
-    assert 5 <= limit.bound() < 6
+        limit.on_answer(0, None)
+    assert 5 <= limit.concurrency() < 6
     for _ in range(300):
-        limit.answered(0, None)
-    assert limit.bound() == 16
+        limit.on_answer(0, None)
+    assert limit.concurrency() == 16
     for _ in range(10):
-        limit.slow_down(time.time(), None)
-    assert limit.bound() == 1
+        limit.on_rate_limited(time.time(), None)
+    assert limit.concurrency() == 1
 
 
-def test_a_cut_bound_is_forgotten_in_time(tmp_path, monkeypatch):
-    limit = Limit({"in_flight": 16}, tmp_path)
-    limit.slow_down(time.time(), None)
+def test_a_reduced_concurrency_is_forgotten(tmp_path, monkeypatch):
+    limit = RateLimit({"in_flight": 16}, tmp_path)
+    limit.on_rate_limited(time.time(), None)
     monkeypatch.setattr(rate_limit, "FORGET_S", 0.0)
-    assert limit.bound() == 16
+    assert limit.concurrency() == 16
 
 
-def timed(limit: Limit, calls: int, tokens: int = 0) -> list[float]:
-    """Seconds after the start at which each of some calls began."""
+def timed(limit: RateLimit, calls: int, tokens: int = 0) -> list[float]:
+    """Seconds after which each call began, sorted."""
     times = []
 
     async def one():
@@ -106,52 +103,24 @@ def timed(limit: Limit, calls: int, tokens: int = 0) -> list[float]:
     return sorted(times)
 
 
-def test_requests_are_spread_over_the_minute(tmp_path):
-    times = timed(Limit({"in_flight": 8, "requests_per_minute": 1200}, tmp_path), 9)
+def test_requests_are_spread_evenly(tmp_path):
+    times = timed(RateLimit({"in_flight": 8, "requests_per_minute": 1200}, tmp_path), 9)
     assert times[0] < 1
-    # A busy machine may let one go late, never early.
+    # A busy machine may start a call late, never early.
     assert all(at >= number * 0.05 - 0.01 for number, at in enumerate(times))
 
 
-def test_tokens_are_booked_and_put_right_by_the_answer(tmp_path):
+def test_tokens_are_reserved_and_corrected_by_the_answer(tmp_path):
     endpoint = {"in_flight": 8, "tokens_per_minute": 60_000}
-    times = timed(Limit(endpoint, tmp_path / "a"), 4, tokens=100)
+    times = timed(RateLimit(endpoint, tmp_path / "a"), 4, tokens=100)
     assert 0.29 <= times[-1] < 5
-    generous = Limit(endpoint, tmp_path / "b")
+    generous = RateLimit(endpoint, tmp_path / "b")
     timed(generous, 1, tokens=10_000)
-    generous.answered(10_000, 0)  # it used none of them
+    generous.on_answer(10_000, 0)  # none of them were used
     assert timed(generous, 1, tokens=1)[0] < 5
 
 
-def test_retry_after_closes_the_endpoint_for_every_job(tmp_path):
-    limit = Limit({"in_flight": 8}, tmp_path)
-    limit.slow_down(time.time(), 0.4)
+def test_retry_after_applies_to_every_job(tmp_path):
+    limit = RateLimit({"in_flight": 8}, tmp_path)
+    limit.on_rate_limited(time.time(), 0.4)
     assert timed(limit, 3)[0] >= 0.35
-
-
-@pytest.mark.parametrize(
-    ("headers", "low", "high"),
-    [
-        ({"retry-after": "2"}, 2, 2),
-        ({"retry-after": "0.5"}, 0.5, 0.5),
-        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25, 0.25),
-        ({"retry-after": formatdate(0, usegmt=True)}, 0, 0),
-        ({"retry-after": "soon"}, None, None),
-        ({}, None, None),
-    ],
-)
-def test_retry_after_is_read_in_each_of_its_forms(headers, low, high):
-    said = retry_after(headers)
-    assert said is None if low is None else low <= said <= high
-
-
-def test_retry_after_may_be_a_date():
-    said = retry_after({"retry-after": formatdate(time.time() + 3600, usegmt=True)})
-    assert 3500 <= said <= 3600
-
-
-def test_back_off_doubles_with_jitter_up_to_a_bound():
-    for attempt in range(12):
-        full = min(rate_limit.LONGEST_WAIT_S, rate_limit.FIRST_WAIT_S * 2**attempt)
-        drawn = [back_off(attempt) for _ in range(50)]
-        assert all(full / 2 <= each <= full for each in drawn) and len(set(drawn)) > 10

@@ -57,7 +57,7 @@ def test_last_brackets(text, expected):
     ],
 )  # fmt: skip
 def test_components(text, expected):
-    assert reply_parsing.components(text) == expected
+    assert reply_parsing.parse_decomposition(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_components(text, expected):
     ],
 )
 def test_refusals_are_seen(text):
-    assert reply_parsing.looks_refused(text)
+    assert reply_parsing.is_refusal(text)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_refusals_are_seen(text):
     ],
 )
 def test_other_replies_are_no_refusals(text):
-    assert not reply_parsing.looks_refused(text)
+    assert not reply_parsing.is_refusal(text)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_judge_score(text, expected):
     [(" A fox.\n", "A fox."), ("<think>hm</think>\n\nA fox.", "A fox."), ("  \n", None), ("<think>hm</think>", None)],
 )
 def test_whole(text, expected):
-    assert reply_parsing.whole(text) == expected
+    assert reply_parsing.whole_text(text) == expected
 
 
 @pytest.mark.parametrize(

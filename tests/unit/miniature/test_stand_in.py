@@ -1,4 +1,4 @@
-"""The stand-in answers in the form that the parsers read, always the same, and never outside its rules."""
+"""Rule-based mock of the hosted models: parseable, deterministic answers."""
 
 import json
 import sys
@@ -10,7 +10,10 @@ from PIL import Image
 from detailscribe.errors import SetupError
 from detailscribe.llm.request import Request, image_format
 from detailscribe.methods import reply_parsing
-from detailscribe.miniature import stand_in, world
+from detailscribe.miniature import stand_in
+from detailscribe.miniature.stand_in_content import placeholder_png
+from detailscribe.miniature.world.captions import parse_prompt, scene_components
+from detailscribe.miniature.world.drawing import draw_scene
 
 PROMPTS = [
     "An anime of a beaver assembling a chair with wooden sticks and leaves.",
@@ -21,7 +24,7 @@ PROMPTS = [
 ]
 
 
-def question(role, image=None, draw=0, **fields) -> Request:
+def make_request(role, image=None, draw=0, **fields) -> Request:
     images = (image,) if image else ()
     return Request(role, "offline", "m", [{"role": "user", "content": "x"}], images=images, draw=draw, fields=fields)
 
@@ -29,14 +32,14 @@ def question(role, image=None, draw=0, **fields) -> Request:
 @pytest.fixture
 def image(tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(stand_in.picture("a fox"))
+    path.write_bytes(placeholder_png("a fox"))
     return path
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_decomposition_has_a_concept_and_two_to_four_parts(prompt):
-    reply = stand_in.reply(question("decompose", prompt=prompt, topic="assemble chair_2"))
-    concept, parts = reply_parsing.components(reply)
+    reply = stand_in.answer_text(make_request("decompose", prompt=prompt, topic="assemble chair_2"))
+    concept, parts = reply_parsing.parse_decomposition(reply)
     assert concept == "assemble_chair_2"
     assert 2 <= len(parts) <= 4
 
@@ -45,52 +48,54 @@ def test_decomposition_has_a_concept_and_two_to_four_parts(prompt):
 @pytest.mark.parametrize("parts", [None, ["paw holds stick", "stick on chair"]])
 def test_critique_keeps_the_prompt_as_first_sentence(prompt, parts, image):
     fields = {"prompt": prompt, "topic": "t"} | ({"components": parts} if parts else {})
-    reply = stand_in.reply(question("critique", image, **fields))
+    reply = stand_in.answer_text(make_request("critique", image, **fields))
     refined = reply_parsing.last_brackets(reply)
     assert reply.startswith("1. ")
     assert refined.startswith(prompt)
     assert len(refined.split()) <= 70
 
 
-def test_a_scene_is_taken_apart_into_things_and_places():
-    reply = stand_in.decompose("A cat holding a guitar on the beach.", "hold guitar")
-    assert reply_parsing.components(reply) == ("hold_guitar", ["a cat on the left", "a guitar on the right"])
+def test_a_scene_is_decomposed_into_entities_and_positions():
+    reply = stand_in.answer_decompose("A cat holding a guitar on the beach.", "hold guitar")
+    assert reply_parsing.parse_decomposition(reply) == ("hold_guitar", ["a cat on the left", "a guitar on the right"])
 
 
-def test_the_critic_asks_for_what_it_cannot_see(sprites):
-    scene = world.parse("A cat holding a guitar on the beach.")
-    parts = world.components(scene)
-    whole = Image.fromarray(world.draw(scene, sprites))
-    partial = Image.fromarray(world.draw(replace(scene, shown=(True, False)), sprites))
+def test_the_critic_asks_for_what_is_not_visible(sprites):
+    scene = parse_prompt("A cat holding a guitar on the beach.")
+    parts = scene_components(scene)
+    whole = Image.fromarray(draw_scene(scene, sprites))
+    partial = Image.fromarray(draw_scene(replace(scene, shown=(True, False)), sprites))
     prompt = "A cat holding a guitar on the beach."
-    assert reply_parsing.last_brackets(stand_in.critique(prompt, parts, whole)) == prompt
-    mended = reply_parsing.last_brackets(stand_in.critique(prompt, parts, partial))
-    assert mended == f"{prompt} There is a guitar on the right."
-    assert reply_parsing.last_brackets(stand_in.critique(prompt, None, partial)) == f"{prompt} There is a guitar."
-    assert stand_in.refine(prompt, partial) == f"{prompt} There is a guitar."
+    assert reply_parsing.last_brackets(stand_in.answer_critique(prompt, parts, whole)) == prompt
+    refined = reply_parsing.last_brackets(stand_in.answer_critique(prompt, parts, partial))
+    assert refined == f"{prompt} There is a guitar on the right."
+    assert (
+        reply_parsing.last_brackets(stand_in.answer_critique(prompt, None, partial)) == f"{prompt} There is a guitar."
+    )
+    assert stand_in.answer_refine(prompt, partial) == f"{prompt} There is a guitar."
 
 
-def test_without_the_decomposition_a_wrong_place_is_not_noticed(sprites):
+def test_without_the_decomposition_a_wrong_position_is_not_noticed(sprites):
     prompt = "A cat holding a guitar on the beach."
-    scene = replace(world.parse(prompt), arrangement="balancing")
-    image = Image.fromarray(world.draw(scene, sprites))
-    assert reply_parsing.last_brackets(stand_in.critique(prompt, None, image)) == prompt
+    scene = replace(parse_prompt(prompt), arrangement="balancing")
+    image = Image.fromarray(draw_scene(scene, sprites))
+    assert reply_parsing.last_brackets(stand_in.answer_critique(prompt, None, image)) == prompt
     assert "on the left" in reply_parsing.last_brackets(
-        stand_in.critique(prompt, world.components(world.parse(prompt)), image)
+        stand_in.answer_critique(prompt, scene_components(parse_prompt(prompt)), image)
     )
 
 
-def test_a_critic_without_its_packages_says_what_to_do(sprites, monkeypatch):
+def test_a_critic_without_its_packages_names_the_remedy(sprites, monkeypatch):
     monkeypatch.setitem(sys.modules, "detailscribe.miniature.critic", None)
     with pytest.raises(SetupError, match="--software-deployment-method"):
-        stand_in.critique("A cat.", ["a cat at the top"], Image.new("RGB", (96, 96)))
+        stand_in.answer_critique("A cat.", ["a cat at the top"], Image.new("RGB", (96, 96)))
 
 
 def test_refine_and_rewrite_give_prompts(image):
-    refined = stand_in.reply(question("refine", image, prompt=PROMPTS[0]))
+    refined = stand_in.answer_text(make_request("refine", image, prompt=PROMPTS[0]))
     assert refined.startswith(PROMPTS[0])
     assert "<" not in refined
-    rewritten = reply_parsing.last_brackets(stand_in.reply(question("rewrite", prompt=PROMPTS[0])))
+    rewritten = reply_parsing.last_brackets(stand_in.answer_text(make_request("rewrite", prompt=PROMPTS[0])))
     assert rewritten not in (None, PROMPTS[0], refined)
 
 
@@ -101,43 +106,45 @@ def test_refine_and_rewrite_give_prompts(image):
 )  # fmt: skip
 def test_the_judge_grades_what_it_sees(sprites, arrangement, shown, grade):
     prompt = "A panda holding a balloon in the desert."
-    scene = replace(world.parse(prompt), arrangement=arrangement, shown=shown)
-    image = Image.fromarray(world.draw(scene, sprites))
-    assert reply_parsing.judge_score(stand_in.judge(prompt, image)) == grade
-    said = json.loads(stand_in.judge(prompt, image, scale="yes_no", structured=True))
-    assert said["score"] == ("yes" if grade == 5 else "no")
+    scene = replace(parse_prompt(prompt), arrangement=arrangement, shown=shown)
+    image = Image.fromarray(draw_scene(scene, sprites))
+    assert reply_parsing.judge_score(stand_in.answer_judge(prompt, image)) == grade
+    reply = json.loads(stand_in.answer_judge(prompt, image, scale="yes_no", structured=True))
+    assert reply["score"] == ("yes" if grade == 5 else "no")
 
 
-def test_the_judge_grades_other_prompts_by_the_things_they_name(sprites):
-    scene = world.parse("A panda holding a balloon in the desert.")
-    image = Image.fromarray(world.draw(scene, sprites))
+def test_the_judge_grades_other_prompts_by_the_entities_they_name(sprites):
+    scene = parse_prompt("A panda holding a balloon in the desert.")
+    image = Image.fromarray(draw_scene(scene, sprites))
     grades = {"A panda and two owls.": 5, "Pandas near a guitar.": 1, "A panda with a guitar.": 3, "Fog over hills.": 1}
     for prompt, grade in grades.items():
-        assert reply_parsing.judge_score(stand_in.judge(prompt, image)) == grade
+        assert reply_parsing.judge_score(stand_in.answer_judge(prompt, image)) == grade
 
 
 def test_unreadable_image_is_not_judged(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
     with pytest.raises(OSError):
-        stand_in.reply(question("judge", tmp_path / "a.png", prompt="a"))
+        stand_in.answer_text(make_request("judge", tmp_path / "a.png", prompt="a"))
 
 
 @pytest.mark.parametrize("kind", ["functional", "compositional", "multi_subject"])
 def test_written_prompts_differ_between_draws(kind):
-    texts = {stand_in.reply(question("write_prompts", topic="tie-knot", kind=kind, draw=draw)) for draw in range(5)}
+    texts = {
+        stand_in.answer_text(make_request("write_prompts", topic="tie-knot", kind=kind, draw=draw)) for draw in range(5)
+    }
     assert len(texts) > 1
     assert all("tie knot" in reply_parsing.last_brackets(text) for text in texts)
 
 
-def test_picture_is_a_png_that_depends_on_its_prompt(tmp_path):
-    pictures = {stand_in.picture("a fox"), stand_in.picture("an owl"), stand_in.picture("a fox", 1)}
-    assert len(pictures) == 3
-    assert stand_in.picture("a fox") in pictures
-    (tmp_path / "x").write_bytes(stand_in.picture("a fox"))
+def test_placeholder_is_a_png_that_depends_on_its_prompt(tmp_path):
+    images = {placeholder_png("a fox"), placeholder_png("an owl"), placeholder_png("a fox", 1)}
+    assert len(images) == 3
+    assert placeholder_png("a fox") in images
+    (tmp_path / "x").write_bytes(placeholder_png("a fox"))
     assert image_format((tmp_path / "x").read_bytes()) == "png"
     assert Image.open(tmp_path / "x").size == (256, 256)
 
 
 def test_unknown_role_is_named():
     with pytest.raises(ValueError, match="translate"):
-        stand_in.reply(question("translate"))
+        stand_in.answer_text(make_request("translate"))

@@ -1,4 +1,4 @@
-"""The scene world: what it says is what it shows, and its noise is as it is told."""
+"""Scene world: captions agree with drawn scenes, and noise has its stated shares."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,12 +7,26 @@ import numpy as np
 import pytest
 
 from detailscribe.errors import SetupError
-from detailscribe.miniature import judge, world
-from detailscribe.miniature.sprites import font_file
+from detailscribe.miniature.judge import check_scene
+from detailscribe.miniature.world import noise
+from detailscribe.miniature.world.arrangements import ARRANGEMENTS
+from detailscribe.miniature.world.captions import entity_sentence, parse_prompt, random_caption, scene_components
+from detailscribe.miniature.world.drawing import draw_scene, random_collage
+from detailscribe.miniature.world.noise import training_pair, wrong_scene
+from detailscribe.miniature.world.phrases import known_phrases, true_phrases
+from detailscribe.miniature.world.scenes import (
+    Scene,
+    held_out_scenes,
+    is_held_out,
+    is_held_out_pairing,
+    pairings,
+    random_scene,
+)
+from detailscribe.miniature.world.sprites import font_file
 
 SCENES = [
-    world.Scene(name, *world.pairings(name)[at], background)
-    for name in world.ARRANGEMENTS
+    Scene(name, *pairings(name)[at], background)
+    for name in ARRANGEMENTS
     for at, background in ((0, "on the grass"), (30, "at night"))
 ]
 
@@ -23,9 +37,9 @@ def rng():
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.arrangement)
-def test_a_caption_is_read_back(scene, rng):
+def test_a_caption_is_parsed_back(scene, rng):
     for _ in range(20):
-        assert world.parse(world.caption(scene, rng, background=True)) == scene
+        assert parse_prompt(random_caption(scene, rng, background=True)) == scene
 
 
 @pytest.mark.parametrize(
@@ -38,103 +52,103 @@ def test_a_caption_is_read_back(scene, rng):
         "A cat riding guitars at night.",
     ],
 )
-def test_other_prompts_are_no_scene(prompt):
-    assert world.parse(prompt) is None
+def test_other_prompts_are_not_parsed(prompt):
+    assert parse_prompt(prompt) is None
 
 
 def test_later_sentences_do_not_change_what_a_prompt_means():
-    scene = world.parse("A cat holding a guitar on the beach. There is a guitar on the right. Every object in detail.")
-    assert scene == world.Scene("holding", "cat", "guitar", "on the beach")
+    scene = parse_prompt("A cat holding a guitar on the beach. There is a guitar on the right. Every object in detail.")
+    assert scene == Scene("holding", "cat", "guitar", "on the beach")
 
 
-def test_an_eighth_of_the_pairings_is_held_out_and_never_drawn_for_training(rng):
-    pairings = [(name, *pair) for name in world.ARRANGEMENTS for pair in world.pairings(name)]
-    held = {pairing for pairing in pairings if world._eighth(pairing)}
-    assert 0.08 < len(held) / len(pairings) < 0.17
+def test_an_eighth_of_the_pairings_is_held_out_from_training(rng):
+    every = [(name, *pair) for name in ARRANGEMENTS for pair in pairings(name)]
+    held = {pairing for pairing in every if is_held_out_pairing(*pairing)}
+    assert 0.08 < len(held) / len(every) < 0.17
     for _ in range(3000):
-        scene = world.random_scene(rng)
-        shown, _ = world.training_pair(scene, rng)
-        wrong = world.wrong_scene(scene, rng)
+        scene = random_scene(rng)
+        shown, _ = training_pair(scene, rng)
+        wrong = wrong_scene(scene, rng)
         for each in (scene, shown, wrong):
             assert (each.arrangement, each.first, each.second) not in held
 
 
 def test_prompts_for_the_figures_have_held_out_pairings():
-    scenes = world.held_out_prompts(64, seed=1)
+    scenes = held_out_scenes(64, seed=1)
     assert len(set(scenes)) == 64
-    assert all(world.held_out(scene) for scene in scenes)
+    assert all(is_held_out(scene) for scene in scenes)
     assert set(Counter(scene.arrangement for scene in scenes).values()) == {8}
 
 
-def test_what_a_caption_says_is_shown_and_the_rest_is_as_noisy_as_told(rng):
+def test_captions_are_true_where_specific_and_as_noisy_as_stated_elsewhere(rng):
     seen = {"plain neglected": [], "plain": [], "slip": []}
     for _ in range(6000):
-        scene = world.random_scene(rng)
-        shown, text = world.training_pair(scene, rng)
-        said = [[world.sentence(scene, which, placed) in text for placed in (False, True)] for which in range(2)]
+        scene = random_scene(rng)
+        shown, text = training_pair(scene, rng)
+        named = [[entity_sentence(scene, which, placed) in text for placed in (False, True)] for which in range(2)]
         for which in range(2):
-            assert shown.shown[which] or not any(said[which])
-        if any(placed for _, placed in said):
+            assert shown.shown[which] or not any(named[which])
+        if any(placed for _, placed in named):
             assert shown.arrangement == scene.arrangement
         else:
             seen["slip"].append(shown.arrangement != scene.arrangement)
-        if not any(said[1]):
-            kind = "plain neglected" if scene.second in world.NEGLECTED else "plain"
+        if not any(named[1]):
+            kind = "plain neglected" if scene.second in noise.NEGLECTED else "plain"
             seen[kind].append(not shown.shown[1])
-    assert np.mean(seen["plain neglected"]) == pytest.approx(world.NEGLECT, abs=0.04)
-    assert np.mean(seen["plain"]) == pytest.approx(world.RARELY_MISSING, abs=0.03)
-    # A slip into what is held out does not happen.
-    assert 0.7 * world.SLIP < np.mean(seen["slip"]) < 1.05 * world.SLIP
+    assert np.mean(seen["plain neglected"]) == pytest.approx(noise.NEGLECT, abs=0.04)
+    assert np.mean(seen["plain"]) == pytest.approx(noise.RARELY_MISSING, abs=0.03)
+    # A slip into the held-out split does not happen.
+    assert 0.7 * noise.SLIP < np.mean(seen["slip"]) < 1.05 * noise.SLIP
 
 
 def test_a_wrong_scene_differs_in_one_thing(rng):
     for _ in range(300):
-        scene = world.random_scene(rng)
-        wrong = world.wrong_scene(scene, rng, any_part=True)
+        scene = random_scene(rng)
+        wrong = wrong_scene(scene, rng, any_split=True)
         parts = ("arrangement", "first", "second")
         assert sum(getattr(scene, part) != getattr(wrong, part) for part in parts) == 1
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.arrangement)
 def test_true_phrases_are_those_of_what_is_shown(scene):
-    true, open_ = world.true_phrases(scene)
-    assert set(world.components(scene)) <= true
-    assert true - set(world.phrases()) <= {"its head", "each other"}
-    assert not true & open_
-    nothing, _ = world.true_phrases(replace(scene, shown=(False, False)))
+    true, undecided = true_phrases(scene)
+    assert set(scene_components(scene)) <= true
+    assert true - set(known_phrases()) <= {"its head", "each other"}
+    assert not true & undecided
+    nothing, _ = true_phrases(replace(scene, shown=(False, False)))
     assert len(nothing) == 1
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.arrangement)
-def test_ground_truth_boxes_hold_and_others_do_not(scene, rng):
+def test_the_judge_accepts_ground_truth_boxes_only(scene, rng):
     def centres(scene):
         return [(entity, x, y) for entity, x, y, _ in scene.boxes()]
 
-    for dx in scene.plan.dx:
-        assert judge.holds(scene, centres(replace(scene, dx=dx))) == (True, True, True)
-    assert judge.holds(scene, centres(replace(scene, shown=(True, False)))) == (True, False, False)
-    assert judge.holds(scene, []) == (False, False, False)
-    moved = world.wrong_scene(scene, rng, ("place",), any_part=True)
-    assert judge.holds(scene, centres(moved))[2] is False
+    for dx in scene.layout.dx:
+        assert check_scene(scene, centres(replace(scene, dx=dx))) == (True, True, True)
+    assert check_scene(scene, centres(replace(scene, shown=(True, False)))) == (True, False, False)
+    assert check_scene(scene, []) == (False, False, False)
+    moved = wrong_scene(scene, rng, ("place",), any_split=True)
+    assert check_scene(scene, centres(moved))[2] is False
 
 
 def test_a_scene_shows_its_sprites(sprites):
     scene = SCENES[0]
-    image = world.draw(scene, sprites)
-    bare = world.draw(replace(scene, shown=(False, False)), sprites)
+    image = draw_scene(scene, sprites)
+    bare = draw_scene(replace(scene, shown=(False, False)), sprites)
     assert image.shape == (96, 96, 3) and image.dtype == np.uint8
     changed = (image != bare).any(-1)
     for _, x, y, side in scene.boxes():
         assert changed[y - side // 4 : y + side // 4, x - side // 4 : x + side // 4].mean() > 0.5
 
 
-def test_a_collage_tells_what_lies_where(rng, sprites):
-    image, boxes, spoilt = world.collage(rng, sprites, spoil=0.5)
+def test_a_collage_returns_its_boxes(rng, sprites):
+    image, boxes, spoilt = random_collage(rng, sprites, corrupted_share=0.5)
     assert image.shape == (96, 96, 3)
     assert 2 <= len(boxes) + len(spoilt) <= 7
 
 
-def test_a_missing_font_is_named_with_the_way_out(monkeypatch, tmp_path):
+def test_a_missing_font_is_named_with_a_remedy(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTO_COLOR_EMOJI", str(tmp_path / "none.ttf"))
     with pytest.raises(SetupError, match="fonts-noto-color-emoji"):
         font_file()

@@ -1,4 +1,4 @@
-"""One archive of a study's exchanges: whole, checked, safe to unpack, without secrets."""
+"""Archive of a study: complete, verified, safe to unpack, without secrets."""
 
 import io
 import json
@@ -12,14 +12,15 @@ from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
 from detailscribe.llm import exchange_store
 from detailscribe.llm.request import Answer, Request
-from detailscribe.miniature import stand_in
-from detailscribe.operations import archive
+from detailscribe.miniature.stand_in_content import placeholder_png
+from detailscribe.operations.archive.members import MANIFEST, STORE
+from detailscribe.operations.archive.pack import pack_study
+from detailscribe.operations.archive.unpack import unpack_study
 
 SECRET = "sk-planted-0123456789abcdef"
-STORE = archive.STORE
 
 
-def recorded(folder, question, **answer) -> str:
+def record(folder, question, **answer) -> str:
     request = Request("critique", "here", "m", [{"role": "user", "content": question}], kind=answer.pop("kind", "chat"))
     given = {"status": "ok", "text": "<fine>", "usage": {"input_tokens": 1, "output_tokens": 1}, "served_model": "m"}
     return exchange_store.record_answer(folder / STORE, request, Answer(**given | answer), {}).digest
@@ -27,19 +28,19 @@ def recorded(folder, question, **answer) -> str:
 
 @pytest.fixture
 def study(tmp_path):
-    """A study with a decomposition, two judgements, a hosted image, a drawn one and an exchange of another study."""
+    """A study with a decomposition, two judgements and two images, hosted and generated; a further exchange."""
     folder = tmp_path / "study"
-    digests = [recorded(folder, str(n)) for n in range(3)]
-    hosted = recorded(folder, "image", kind="image", image=stand_in.picture("x"), text="")
-    recorded(folder, "of another study")
+    digests = [record(folder, str(n)) for n in range(3)]
+    hosted = record(folder, "image", kind="image", image=placeholder_png("x"), text="")
+    record(folder, "of another study")
     results = folder / "results" / "mine"
     write_rows(results / "decompositions" / "000-of-001.jsonl", [{"id": "a", "exchange": digests[0]}])
     write_rows(results / "scores" / "judge-main" / "000-of-001.jsonl", [{"id": "a", "exchange": digests[1:]}])
     write_rows(results / "images" / "hosted" / "000-of-001.jsonl", [{"id": "a", "exchange": hosted}])
     write_rows(results / "critiques" / "c" / "000-of-001.jsonl", [{"id": "a", "exchange": None}])
-    drawn = results / "images" / "original-1" / "000-of-001" / "a-0123456789abcdef.jpg"
-    drawn.parent.mkdir(parents=True)
-    drawn.write_bytes(b"pixels")
+    generated = results / "images" / "original-1" / "000-of-001" / "a-0123456789abcdef.jpg"
+    generated.parent.mkdir(parents=True)
+    generated.write_bytes(b"pixels")
     Ledger(results / "ledgers" / "images" / "original-1" / "000-of-001.jsonl").add({"id": "a", "key": "k", "file": "f"})
     return folder
 
@@ -50,37 +51,33 @@ def names(packed) -> list[str]:
 
 
 @pytest.mark.parametrize("images", [False, True])
-def test_an_archive_holds_the_studys_exchanges_and_unpacks_to_the_same(study, tmp_path, images):
+def test_an_archive_holds_the_studys_exchanges_and_unpacks_to_equal_files(study, tmp_path, images):
     packed, other = tmp_path / "s.tar.gz", tmp_path / "other"
-    said = archive.pack(packed, study, images)
-    assert "4 exchanges" in said
+    assert "4 exchanges" in pack_study(packed, study, images)
     found = names(packed)
-    assert found[0] == archive.MANIFEST
+    assert found[0] == MANIFEST
     assert sum(name.endswith(".json") for name in found) == 5 and sum(name.endswith(".png") for name in found) == 1
     assert any("original-1" in name for name in found) is images
-    archive.unpack(packed, other)
+    unpack_study(packed, other)
     assert exchange_store.damaged_exchanges(other / STORE) == []
     for name in found[1:]:
         assert (other / name).read_bytes() == (study / name).read_bytes()
     assert not list(other.glob(".unpacking*"))
     before = packed.read_bytes()
-    archive.pack(packed, study, images)
+    pack_study(packed, study, images)
     assert packed.read_bytes() == before
-    assert "0 of them new here" in archive.unpack(packed, other).replace(", 1 of", ", 0 of") or images
+    assert ", 0 of them are new" in unpack_study(packed, other)
 
 
-def test_what_is_there_stays_and_what_is_damaged_is_replaced(study, tmp_path):
+def test_existing_files_are_kept_and_damaged_ones_replaced(study, tmp_path):
     packed, other = tmp_path / "s.tar.gz", tmp_path / "other"
-    archive.pack(packed, study, True)
+    pack_study(packed, study, True)
     shutil.copytree(study, other)
-    [torn, *_] = sorted((other / STORE).glob("*/*.json"))
-    packed = next(
-        path for path in sorted((other / STORE).glob("*/*.json")) if str(path.relative_to(other)) in names(packed)
-    )
-    packed.write_text("{torn")
+    exchanges = [path for path in (other / STORE).glob("*/*.json") if str(path.relative_to(other)) in names(packed)]
+    min(exchanges).write_text("{torn")
     ledger = other / "results/mine/ledgers/images/original-1/000-of-001.jsonl"
     Ledger(ledger).add({"id": "b", "key": "k2", "file": "g"})
-    archive.unpack(packed, other)
+    unpack_study(packed, other)
     assert exchange_store.damaged_exchanges(other / STORE) == []
     assert {row["id"] for row in Ledger(ledger).rows()} == {"a", "b"}
 
@@ -98,74 +95,74 @@ def rewritten(packed, change, target):
     return target
 
 
-def as_is(name, data):
+def unchanged(name, data):
     return [(name, data, tarfile.REGTYPE)]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda name, data: as_is(name, data.replace(b"<fine>", b"<evil>")), "is not as it was packed"),
-        (lambda name, data: as_is(name, data) if not name.endswith("png") else [], "is not as it was packed"),
-        (lambda name, data: [*as_is(name, data), *as_is("../evil.json", b"{}")], "no part of a study"),
-        (lambda name, data: [*as_is(name, data), *as_is("/tmp/evil", b"{}")], "no part of a study"),
-        (lambda name, data: [*as_is(name, data), *as_is("Snakefile", b"x")], "no part of a study"),
+        (lambda name, data: unchanged(name, data.replace(b"<fine>", b"<evil>")), "differs from the manifest"),
+        (lambda name, data: unchanged(name, data) if not name.endswith("png") else [], "differs from the manifest"),
+        (lambda name, data: [*unchanged(name, data), *unchanged("../evil.json", b"{}")], "not part of a study"),
+        (lambda name, data: [*unchanged(name, data), *unchanged("/tmp/evil", b"{}")], "not part of a study"),
+        (lambda name, data: [*unchanged(name, data), *unchanged("Snakefile", b"x")], "not part of a study"),
         (
             lambda name, data: [(name, data, tarfile.SYMTYPE if "png" in name else tarfile.REGTYPE)],
-            "no part of a study",
+            "not part of a study",
         ),
-        (lambda name, data: as_is(name, data) if name != archive.MANIFEST else [], "does not begin with manifest.json"),
-        (lambda name, data: as_is(name, data.replace(b'"format":1', b'"format":9')), "packed by another version"),
+        (lambda name, data: unchanged(name, data) if name != MANIFEST else [], "does not begin with manifest.json"),
+        (lambda name, data: unchanged(name, data.replace(b'"format":1', b'"format":9')), "packed by another version"),
     ],
 )
-def test_a_changed_archive_unpacks_nothing(study, tmp_path, change, said):
-    archive.pack(tmp_path / "s.tar.gz", study, False)
+def test_a_changed_archive_unpacks_nothing(study, tmp_path, change, message):
+    pack_study(tmp_path / "s.tar.gz", study, False)
     changed = rewritten(tmp_path / "s.tar.gz", change, tmp_path / "bad.tar.gz")
-    with pytest.raises(InputError, match=said):
-        archive.unpack(changed, tmp_path / "other")
+    with pytest.raises(InputError, match=message):
+        unpack_study(changed, tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
     assert not (tmp_path / "evil.json").exists()
 
 
-def test_a_cut_archive_and_no_archive_are_named(study, tmp_path):
+def test_a_cut_archive_and_a_missing_archive_are_reported(study, tmp_path):
     packed = tmp_path / "s.tar.gz"
-    archive.pack(packed, study, False)
+    pack_study(packed, study, False)
     packed.write_bytes(packed.read_bytes()[:-200])
     with pytest.raises(InputError, match="nothing was unpacked"):
-        archive.unpack(packed, tmp_path / "other")
+        unpack_study(packed, tmp_path / "other")
     with pytest.raises(InputError, match="there is no file"):
-        archive.unpack(tmp_path / "none.tar.gz", tmp_path / "other")
+        unpack_study(tmp_path / "none.tar.gz", tmp_path / "other")
 
 
-def test_a_study_that_is_not_whole_is_not_packed(study, tmp_path):
+def test_an_incomplete_study_is_not_packed(study, tmp_path):
     next((study / STORE).glob("*/*.png")).unlink()
-    with pytest.raises(SetupError, match="not whole.*snakemake verify"):
-        archive.pack(tmp_path / "s.tar.gz", study, False)
+    with pytest.raises(SetupError, match="missing or damaged.*snakemake verify"):
+        pack_study(tmp_path / "s.tar.gz", study, False)
     with pytest.raises(InputError, match="no results that name an exchange"):
-        archive.pack(tmp_path / "s.tar.gz", tmp_path / "empty", False)
+        pack_study(tmp_path / "s.tar.gz", tmp_path / "empty", False)
     assert not (tmp_path / "s.tar.gz").exists()
 
 
 def test_a_planted_key_is_not_packed(study, tmp_path, monkeypatch):
-    digest = recorded(study, "leak", text=f"<{SECRET}>")
+    digest = record(study, "leak", text=f"<{SECRET}>")
     path = study / "results" / "mine" / "rewrites" / "r" / "000-of-001.jsonl"
     write_rows(path, [{"id": "a", "exchange": digest}])
     monkeypatch.setenv("SOME_API_KEY", SECRET)
     with pytest.raises(SetupError, match="holds the value of the environment variable SOME_API_KEY") as error:
-        archive.pack(tmp_path / "s.tar.gz", study, False)
+        pack_study(tmp_path / "s.tar.gz", study, False)
     assert SECRET not in str(error.value)
     monkeypatch.delenv("SOME_API_KEY")
-    leaked = recorded(study, "account", status="failed", text="", reason="bad key of org-abcdefghijkl01234")
+    leaked = record(study, "account", status="failed", text="", reason="bad key of org-abcdefghijkl01234")
     write_rows(path, [{"id": "a", "exchange": leaked}])
-    with pytest.raises(SetupError, match="looks like a key or an account's name"):
-        archive.pack(tmp_path / "s.tar.gz", study, False)
+    with pytest.raises(SetupError, match="looks like a key or an account name"):
+        pack_study(tmp_path / "s.tar.gz", study, False)
 
 
 def test_the_manifest_has_a_digest_of_every_file(study, tmp_path):
-    archive.pack(tmp_path / "s.tar.gz", study, True)
+    pack_study(tmp_path / "s.tar.gz", study, True)
     with tarfile.open(tmp_path / "s.tar.gz") as tar:
-        manifest = json.loads(tar.extractfile(archive.MANIFEST).read())
-        assert set(manifest["files"]) == set(tar.getnames()) - {archive.MANIFEST}
+        manifest = json.loads(tar.extractfile(MANIFEST).read())
+        assert set(manifest["files"]) == set(tar.getnames()) - {MANIFEST}
         assert {(member.uid, member.uname, member.mtime) for member in tar} == {(0, "", 0)}
     assert manifest["exchanges"] == 4 and manifest["images"] is True
     assert all(len(entry["sha256"]) == 64 for entry in manifest["files"].values())

@@ -1,21 +1,21 @@
-"""Files that nothing names: which they are, and that nothing else goes with them."""
+"""Garbage collection: unreferenced files are found, and nothing else is removed."""
 
 import os
 
 import pytest
 
 from detailscribe.files.rows import write_rows
-from detailscribe.operations.garbage import remove, unnamed
+from detailscribe.operations.garbage import remove_files, sizes_by_folder, unreferenced_files
 
 KEPT = ["s/images/a/000-of-001/named.jpg", "s/images/a/000-of-001/rated.jpg", "s/images/b/000-of-001/unfinished.jpg"]
-UNNAMED = ["s/images/a/000-of-001/old.jpg", "s/images/a/000-of-001/.new.jpg.x1.tmp", "s/changed/a/old.jpg"]
+UNREFERENCED = ["s/images/a/000-of-001/old.jpg", "s/images/a/000-of-001/.new.jpg.x1.tmp", "s/changed/a/old.jpg"]
 
 
 @pytest.fixture
 def results(tmp_path):
-    """Results with an image set that has its manifest and one that has not."""
+    """Results with an image set that has a manifest and one that does not."""
     results = tmp_path / "results"
-    for file in [*KEPT, *UNNAMED, "s/ledgers/images/a/000-of-001.jsonl", "s/.main.csv.abc.tmp"]:
+    for file in [*KEPT, *UNREFERENCED, "s/ledgers/images/a/000-of-001.jsonl", "s/.main.csv.abc.tmp"]:
         (results / file).parent.mkdir(parents=True, exist_ok=True)
         (results / file).write_text("x")
     rows = [{"id": "p", "file": KEPT[0]}, {"id": "q", "file": None}]
@@ -25,28 +25,30 @@ def results(tmp_path):
     return results
 
 
-def test_what_nothing_names_is_found_and_the_rest_left_alone(results, tmp_path):
+def test_unreferenced_files_are_removed_and_no_others(results, tmp_path):
     exchanges = tmp_path / "resources" / "exchanges" / "ab"
     exchanges.mkdir(parents=True)
     for name in ("abcd.json", ".abcd.json.q.tmp"):
         (exchanges / name).touch()
-    found = unnamed(results, exchanges.parent)
-    expected = [*(results / file for file in [*UNNAMED, "s/.main.csv.abc.tmp"]), exchanges / ".abcd.json.q.tmp"]
-    assert found == sorted(expected)
+    files = unreferenced_files(results, exchanges.parent)
+    expected = [*(results / file for file in [*UNREFERENCED, "s/.main.csv.abc.tmp"]), exchanges / ".abcd.json.q.tmp"]
+    assert files == sorted(expected)
     before = {path for path in tmp_path.rglob("*")}
     folder = results / "s" / "images" / "a" / "000-of-001"
     os.utime(folder, (1, 1))
-    remove(found)
+    assert sizes_by_folder(files)[-1] == f"{len(expected)} files, 0.0 MB"
+    assert f"{folder}: 2 files, 0.0 MB" in sizes_by_folder(files)
+    remove_files(files)
     assert before - set(tmp_path.rglob("*")) == set(expected)
-    assert folder.stat().st_mtime == 1  # else its job would run again
-    assert unnamed(results, exchanges.parent) == []
+    assert folder.stat().st_mtime == 1  # otherwise its job would run again
+    assert unreferenced_files(results, exchanges.parent) == []
 
 
 def test_links_are_not_followed(results, tmp_path):
     outside = tmp_path / "outside"
     (outside / "000-of-001").mkdir(parents=True)
-    for place in (outside, outside / "000-of-001"):
-        (place / "precious.jpg").write_text("x")
+    for parent in (outside, outside / "000-of-001"):
+        (parent / "precious.jpg").write_text("x")
     (outside / "000-of-001.jsonl").write_text("")
     folder = results / "s" / "images" / "a" / "000-of-001"
     (folder / "file.jpg").symlink_to(outside / "precious.jpg")
@@ -54,10 +56,10 @@ def test_links_are_not_followed(results, tmp_path):
     (results / "s" / "images" / "linked").symlink_to(outside)
     (results / "linked").symlink_to(outside)
     (results / "s" / "changed" / "linked").symlink_to(outside)
-    found = unnamed(results, tmp_path / "none")
-    assert {folder / "file.jpg", folder / "folder", results / "s" / "changed" / "linked"} <= set(found)
-    assert not [path for path in found if "precious" in path.name]
-    remove(found)
+    files = unreferenced_files(results, tmp_path / "none")
+    assert {folder / "file.jpg", folder / "folder", results / "s" / "changed" / "linked"} <= set(files)
+    assert not [path for path in files if "precious" in path.name]
+    remove_files(files)
     assert (outside / "precious.jpg").read_text() == (outside / "000-of-001" / "precious.jpg").read_text() == "x"
     assert (results / "linked").is_symlink() and not (folder / "folder").is_symlink()
 
@@ -65,5 +67,5 @@ def test_links_are_not_followed(results, tmp_path):
 def test_a_manifest_that_names_files_elsewhere_removes_nothing_there(results, tmp_path):
     (tmp_path / "precious").write_text("x")
     write_rows(results / "s" / "images" / "a" / "000-of-001.jsonl", [{"id": "p", "file": "../precious"}])
-    remove(unnamed(results, tmp_path / "none"))
+    remove_files(unreferenced_files(results, tmp_path / "none"))
     assert (tmp_path / "precious").exists()

@@ -1,4 +1,4 @@
-"""Whether models exist and until when, and whether the one that answers was asked."""
+"""Preflight: whether models exist and until when, and whether the requested model answered."""
 
 from datetime import date
 
@@ -17,12 +17,12 @@ KNOWN = {"dall-e-3": date(2026, 5, 12), "gpt-4o": date(2027, 1, 14)}
 
 def check(server, *models, mode="live", settings=SETTINGS, **changes):
     endpoints = {"server": server.endpoint(**changes), "offline": {"kind": "offline"}}
-    asked = [("server", model) for model in models] + [("offline", "offline-stand-in")]
-    return check_models(asked, endpoints, mode, settings, KNOWN, TODAY)
+    requested = [("server", model) for model in models] + [("offline", "offline-stand-in")]
+    return check_models(requested, endpoints, mode, settings, KNOWN, TODAY)
 
 
 @pytest.mark.parametrize(
-    ("asked", "served", "same"),
+    ("requested", "served", "same"),
     [
         ("gpt-4o", "gpt-4o", True),
         ("gpt-4o", "gpt-4o-2024-08-06", True),
@@ -38,20 +38,20 @@ def check(server, *models, mode="live", settings=SETTINGS, **changes):
         ("gpt-4", "gpt-4o", False),
     ],
 )
-def test_a_dated_snapshot_is_the_model_and_another_is_not(asked, served, same):
-    assert is_same_model(asked, served) is same
-    assert (model_mismatch(asked, served, {}) == "") is same
-    assert model_mismatch(asked, served, {asked: [served]}) == ""
+def test_a_dated_snapshot_is_the_same_model_and_another_is_not(requested, served, same):
+    assert is_same_model(requested, served) is same
+    assert (model_mismatch(requested, served, {}) == "") is same
+    assert model_mismatch(requested, served, {requested: [served]}) == ""
 
 
-def test_a_model_that_is_there_needs_no_word():
+def test_an_existing_model_gives_no_message():
     with ChatServer(models={"some-model": None}) as server:
         findings = check(server, "some-model", "some-model")
-        assert server.gets == ["/v1/models"], "asked once"
+        assert server.gets == ["/v1/models"], "one request"
     assert (findings.notes, findings.problems) == ([], [])
 
 
-def test_an_unknown_model_stops_unless_allowed():
+def test_an_unknown_model_is_a_problem_unless_allowed():
     with ChatServer(models={"other": None, "third": None}) as server:
         [problem] = check(server, "some-model").problems
         assert check(server, "some-model", settings=SETTINGS | {"allow_models": ["some-model"]}).problems == []
@@ -59,7 +59,7 @@ def test_an_unknown_model_stops_unless_allowed():
     assert "allow_models: [some-model]" in problem and "\n" not in problem
 
 
-def test_a_shutdown_date_warns_ahead_and_counts_before_the_table():
+def test_a_shutdown_date_of_the_endpoint_takes_precedence_over_the_table():
     with ChatServer(models={"a": "2026-12-23", "b": "2027-12-23", "gpt-4o": None, "dall-e-3": None}) as server:
         findings = check(server, "a", "b", "gpt-4o", "dall-e-3")
     assert findings.problems == []
@@ -71,41 +71,39 @@ def test_a_shutdown_date_warns_ahead_and_counts_before_the_table():
     assert "in 30 days (the endpoint)" in findings.notes[0] and "in 52 days (config/models.tsv)" in findings.notes[1]
 
 
-def test_a_retired_model_stops_even_where_the_endpoint_says_nothing():
+def test_a_retired_model_is_a_problem_even_if_the_endpoint_lists_no_models():
     with ChatServer(models={}) as server:
-        assert "gave an empty list of models" in check(server, "some-model").notes[0]
+        assert "returned an empty list of models" in check(server, "some-model").notes[0]
     with ChatServer() as server:  # no list of models
         findings = check(server, "dall-e-3", "some-model")
         allowed = check(server, "dall-e-3", settings=SETTINGS | {"allow_models": ["dall-e-3"]})
     [problem] = findings.problems
     assert problem.startswith("The model 'dall-e-3' retired on 2026-05-12 (config/models.tsv)")
-    assert (
-        "does not say which models it has (HTTP 404): whether it has dall-e-3, some-model was not" in findings.notes[0]
-    )
+    assert "does not list its models (HTTP 404); not checked: dall-e-3, some-model" in findings.notes[0]
     assert allowed.problems == []
 
 
-def test_what_cannot_be_asked_is_said(monkeypatch):
+def test_an_endpoint_that_cannot_be_checked_is_reported(monkeypatch):
     monkeypatch.delenv("TEST_KEY", raising=False)
     server = ChatServer()
     server._server.server_close()
     assert "could not be reached at http://127.0.0.1" in check(server, "some-model").notes[0]
     assert "needs a key in TEST_KEY, which is not set" in check(server, "some-model", key_env="TEST_KEY").notes[0]
-    assert "Recorded exchanges answer" in check(server, "some-model", mode="replay").notes[0]
-    assert check(server).notes == []  # the stand-in alone: nothing to check
+    assert "Replay uses recorded exchanges" in check(server, "some-model", mode="replay").notes[0]
+    assert check(server).notes == []  # only the offline stand-in: nothing to check
 
 
-def test_a_wrong_key_stops_and_is_not_repeated(monkeypatch):
+def test_a_rejected_key_is_a_problem_and_is_not_repeated(monkeypatch):
     monkeypatch.setenv("TEST_KEY", "sk-planted-0123456789abcdef")
     with ChatServer() as server:
         server.get = lambda path: (401, {"error": {"message": "bad key sk-planted-0123456789abcdef"}})
         [problem] = check(server, "some-model", key_env="TEST_KEY").problems
     assert problem == (
-        "Endpoint 'server' did not accept the key (HTTP 401); check the key in the environment variable TEST_KEY."
+        "Endpoint 'server' rejected the key (HTTP 401); check the key in the environment variable TEST_KEY."
     )
 
 
-def test_the_table_of_known_models_can_be_read_and_holds_the_papers(tmp_path):
+def test_the_table_of_retirements_holds_the_papers_models(tmp_path):
     known = read_retirements(REPOSITORY / "config" / "models.tsv")
     assert known["dall-e-3"] == date(2026, 5, 12)
     assert known["gemini-2.0-flash"] == date(2026, 6, 1)

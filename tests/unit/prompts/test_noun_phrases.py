@@ -9,7 +9,8 @@ import pytest
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.prompts import noun_phrases as module
-from detailscribe.prompts.noun_phrases import by_rules, finder, noun_phrases, read_corrections
+from detailscribe.prompts.noun_phrase_rules import phrases_by_rules
+from detailscribe.prompts.noun_phrases import find_noun_phrases, read_corrections, resolve_parser
 
 RECORDS = [{"id": "a", "prompt": "A fox kneads dough."}, {"id": "b", "prompt": "A red cube on top of a blue sphere."}]
 
@@ -31,16 +32,16 @@ RECORDS = [{"id": "a", "prompt": "A fox kneads dough."}, {"id": "b", "prompt": "
         ("🦊🦊", []),
     ],
 )
-def test_rules_find_the_things_of_plain_sentences(prompt, phrases):
-    assert by_rules(prompt) == phrases
+def test_rules_find_the_noun_phrases_of_plain_sentences(prompt, phrases):
+    assert phrases_by_rules(prompt) == phrases
 
 
 def test_a_long_prompt_has_all_its_phrases():
-    assert len(by_rules("a fox on a log by " * 100)) == 200
+    assert len(phrases_by_rules("a fox on a log by " * 100)) == 200
 
 
-def test_rows_say_who_found_them_and_the_users_own_come_first():
-    rows = noun_phrases(RECORDS, "rules", {"b": ["the cube", "the sphere"]})
+def test_rows_name_their_source_and_the_users_phrases_come_first():
+    rows = find_noun_phrases(RECORDS, "rules", {"b": ["the cube", "the sphere"]})
     assert [(row["id"], row["status"], row["phrases"], row["source"]) for row in rows] == [
         ("a", "ok", ["A fox", "dough"], "rules"),
         ("b", "ok", ["the cube", "the sphere"], "user"),
@@ -49,7 +50,7 @@ def test_rows_say_who_found_them_and_the_users_own_come_first():
 
 @pytest.fixture
 def spacy(monkeypatch):
-    """The part of spaCy's interface that is used here: its model is on no package index."""
+    """The used part of spaCy's interface; its model is on no package index."""
     fake = ModuleType("spacy")
 
     class Chunk:
@@ -68,28 +69,32 @@ def spacy(monkeypatch):
     monkeypatch.setattr(module.importlib.metadata, "version", lambda name: "3.8" if name in names else version(name))
 
 
-def test_spacy_is_used_where_it_is_and_leaves_out_what_is_no_thing(spacy):
-    assert finder("auto") == finder("spacy") == {"by": "spacy", "versions": {"spacy": "3.8", "en_core_web_sm": "3.8"}}
-    assert finder("rules") == {"by": "rules", "versions": {}}
-    rows = noun_phrases([{"id": "a", "prompt": "the paw of top of the beaver."}], "spacy", {})
+def test_spacy_is_used_if_installed_and_ignored_phrases_are_left_out(spacy):
+    assert (
+        resolve_parser("auto")
+        == resolve_parser("spacy")
+        == {"by": "spacy", "versions": {"spacy": "3.8", "en_core_web_sm": "3.8"}}
+    )
+    assert resolve_parser("rules") == {"by": "rules", "versions": {}}
+    rows = find_noun_phrases([{"id": "a", "prompt": "the paw of top of the beaver."}], "spacy", {})
     assert (rows[0]["phrases"], rows[0]["source"]) == (["the paw", "the beaver"], "spacy")
 
 
-def test_without_spacy_rules_are_used_and_asking_for_it_is_refused(monkeypatch):
+def test_without_spacy_rules_are_used_and_requiring_spacy_is_refused(monkeypatch):
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    assert finder("auto") == {"by": "rules", "versions": {}}
+    assert resolve_parser("auto") == {"by": "rules", "versions": {}}
     with pytest.raises(InputError, match="noun_phrases: by: spacy needs the packages"):
-        finder("spacy")
+        resolve_parser("spacy")
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(SetupError, match="finds no spaCy"):
-        noun_phrases(RECORDS, "spacy", {})
-    assert noun_phrases(RECORDS, "spacy", {"a": ["x"], "b": ["y"]})[0]["source"] == "user"
+    with pytest.raises(SetupError, match="does not find spaCy"):
+        find_noun_phrases(RECORDS, "spacy", {})
+    assert find_noun_phrases(RECORDS, "spacy", {"a": ["x"], "b": ["y"]})[0]["source"] == "user"
 
 
 @pytest.mark.parametrize(
     "line", ["no json", '{"id": "a"}', '{"id": 3, "phrases": []}', '{"id": "a", "phrases": [" "]}', "[]"]
 )
-def test_a_bad_correction_is_named_by_file_and_line(tmp_path, line):
+def test_an_invalid_correction_is_reported_with_file_and_line(tmp_path, line):
     path = tmp_path / "small.jsonl"
     assert read_corrections(path) == {}
     path.write_text('{"id": "a", "phrases": ["a fox"], "source": "rules"}\n\n')

@@ -1,10 +1,12 @@
+"""Prompt files: ids, validation, strata and shards."""
+
 import json
 
 import pytest
 
 from detailscribe.errors import InputError
-from detailscribe.prompts.prompt_file import prompt_id, read_prompts
-from detailscribe.study.shards import shard_names, shard_of, split
+from detailscribe.prompts.prompt_file import prompt_id, read_prompts, split_into_shards
+from detailscribe.study.shards import shard_names, shard_of
 
 
 def write(path, records, encoding="utf-8"):
@@ -12,7 +14,7 @@ def write(path, records, encoding="utf-8"):
     return path
 
 
-def test_ids_are_safe_readable_and_made_of_the_content(tmp_path):
+def test_ids_are_safe_readable_and_derived_from_the_content():
     assert prompt_id("baker’s dozen", "x").startswith("bakers-dozen-")
     assert prompt_id("../../etc/passwd", "x").startswith("etc-passwd-")
     assert prompt_id("狐", "x").startswith("prompt-")
@@ -20,7 +22,7 @@ def test_ids_are_safe_readable_and_made_of_the_content(tmp_path):
     assert len(prompt_id("long " * 50, "x")) < 60
 
 
-def test_records_are_the_same_in_any_order_of_lines(tmp_path):
+def test_the_order_of_lines_has_no_effect(tmp_path):
     records = [{"topic": f"t{number}", "prompt": f"p{number}"} for number in range(9)]
     one = read_prompts(write(tmp_path / "a.jsonl", records))
     assert one == read_prompts(write(tmp_path / "b.jsonl", records[::-1]))
@@ -31,38 +33,38 @@ def test_two_records_with_one_topic_get_two_ids(tmp_path):
     assert len({record.id for record in read_prompts(write(tmp_path / "a.jsonl", records))}) == 2
 
 
-def test_byte_order_mark_blank_lines_and_other_keys_are_taken(tmp_path):
+def test_byte_order_mark_blank_lines_and_other_keys_are_accepted(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"topic": "a", "prompt": "b", "more": 1}\r\n\r\n')
     assert [record.prompt for record in read_prompts(path)] == ["b"]
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         (b"[1]", "line 1: needs a JSON object"),
-        (b'{"topic": "a", "prompt": 3}', "line 1: prompt must be a text"),
-        (b'{"topic": "", "prompt": "b"}', "line 1: topic must be a text"),
-        (b'{"topic": "a", "prompt": "\\ud800"}', "line 1: prompt holds half a character"),
-        (b"\n\n", "no prompt in it"),
+        (b'{"topic": "a", "prompt": 3}', "line 1: prompt must be a non-empty string"),
+        (b'{"topic": "", "prompt": "b"}', "line 1: topic must be a non-empty string"),
+        (b'{"topic": "a", "prompt": "\\ud800"}', "line 1: prompt holds a lone surrogate"),
+        (b"\n\n", "no prompt; write one JSON object per line"),
         (
             b'{"topic":"a b","prompt":"p"}\n{"topic":"a-b","prompt":"p"}',
             "line 2: the same prompt as line 1 under a topic",
         ),
     ],
 )
-def test_bad_lines_are_refused_with_file_and_line(tmp_path, text, sentence):
+def test_bad_lines_are_refused_with_file_and_line(tmp_path, text, message):
     path = tmp_path / "bad.jsonl"
     path.write_bytes(text)
-    with pytest.raises(InputError, match=sentence) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read_prompts(path)
     assert "bad.jsonl" in str(caught.value)
 
 
 def test_a_new_record_touches_one_shard(tmp_path):
     records = [{"topic": f"t{number}", "prompt": f"p{number}"} for number in range(40)]
-    before = split(read_prompts(write(tmp_path / "a.jsonl", records[:-1])), 4)
-    after = split(read_prompts(write(tmp_path / "b.jsonl", records)), 4)
+    before = split_into_shards(read_prompts(write(tmp_path / "a.jsonl", records[:-1])), 4)
+    after = split_into_shards(read_prompts(write(tmp_path / "b.jsonl", records)), 4)
     assert sum(before[name] != after[name] for name in before) == 1
     assert all(5 <= len(rows) <= 15 for rows in after.values())
 
@@ -72,13 +74,15 @@ def test_layouts_share_no_file_name():
     assert shard_of("a", 1) == "000-of-001"
 
 
-def test_a_stratum_is_read_kept_with_the_prompt_and_out_of_the_shards(tmp_path):
+def test_a_stratum_is_kept_with_the_prompt_and_left_out_of_the_shards(tmp_path):
     records = [{"topic": "one", "prompt": "a", "stratum": "tools"}, {"topic": "two", "prompt": "b"}]
     one, two = sorted(read_prompts(write(tmp_path / "a.jsonl", records)), key=lambda record: record.topic)
     assert (one.stratum, two.stratum) == ("tools", "")
     assert one.row() == {"id": one.id, "topic": "one", "prompt": "a", "stratum": "tools"}
     assert "stratum" not in two.row()
     plain = read_prompts(write(tmp_path / "b.jsonl", [{"topic": "one", "prompt": "a"}, records[1]]))
-    assert split([one, two], 1) == split(plain, 1) or split([two, one], 1) == split(plain, 1)
-    with pytest.raises(InputError, match="stratum must be a text"):
+    assert split_into_shards([one, two], 1) == split_into_shards(plain, 1) or split_into_shards(
+        [two, one], 1
+    ) == split_into_shards(plain, 1)
+    with pytest.raises(InputError, match="stratum must be a non-empty string"):
         read_prompts(write(tmp_path / "c.jsonl", [{"topic": "one", "prompt": "a", "stratum": 3}]))

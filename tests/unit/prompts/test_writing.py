@@ -1,11 +1,12 @@
-"""Prompts from topics: what is accepted, asked again, or given up."""
+"""Prompts from topics: accepted, requested again, or rejected after all attempts."""
 
 import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.llm.client import Chat
-from detailscribe.prompts.writing import missing_words, read_topics, write_prompts
-from tests.chat_server import ChatServer, read_values, role
+from detailscribe.prompts.writing import prompts_from_topics, read_topics, rejected_tsv
+from tests.chat_replies import read_values, role
+from tests.chat_server import ChatServer
 
 ROLE = role("write_functional")
 
@@ -14,9 +15,9 @@ def topic_of(body):
     return read_values(body["messages"][-1]["content"])["topic"]
 
 
-def writing(server, store, topics, attempts=2, **changes):
+def written_prompts(server, store, topics, attempts=2, **changes):
     chat = Chat({"server": server.endpoint(in_flight=1)}, store, "live")
-    return write_prompts(topics, "functional", ROLE | changes, chat, attempts)
+    return prompts_from_topics(topics, "functional", ROLE | changes, chat, attempts)
 
 
 def test_each_topic_gets_its_prompt_in_order(tmp_path):
@@ -25,35 +26,37 @@ def test_each_topic_gets_its_prompt_in_order(tmp_path):
     topics = ["tie-knot", "crack_coconut", "peel banana"]
     for kind in ("functional", "compositional", "multi_subject"):
         answer = role(f"write_{kind}", endpoint="offline")
-        written, rejected = write_prompts(topics, kind, answer, chat, 3, lambda: done.append(1))
+        written, rejected = prompts_from_topics(topics, kind, answer, chat, 3, lambda: done.append(1))
         assert [record["topic"] for record in written] == topics
         assert len({record["prompt"] for record in written}) == 3
         assert rejected == []
     assert len(done) == 9
 
 
-def test_prompt_without_the_topic_is_asked_for_again(tmp_path):
+def test_a_prompt_without_the_topic_is_requested_again(tmp_path):
     replies = iter(["<A lynx eats soup.>", "<A lynx is tying a knot.>"])
     with ChatServer(answer=lambda body: next(replies)) as server:
-        written, rejected = writing(server, tmp_path, ["tie-knot"])
+        written, rejected = written_prompts(server, tmp_path, ["tie-knot"])
     assert written == [{"topic": "tie-knot", "prompt": "A lynx is tying a knot."}]
     assert rejected == []
 
 
-def test_topic_is_given_up_after_all_attempts(tmp_path):
+def test_a_topic_is_rejected_after_all_attempts(tmp_path):
     with ChatServer(answer=lambda body: "<A lynx ties a bow.>") as server:
-        written, rejected = writing(server, tmp_path, ["tie-knot"], attempts=3)
+        written, rejected = written_prompts(server, tmp_path, ["tie-knot"], attempts=3)
         assert len(server.calls) == 3
     assert written == []
     assert rejected == [
         {"topic": "tie-knot", "prompt": "A lynx ties a bow.", "reason": "the prompt does not mention knot"}
     ]
+    row = "tie-knot\tA lynx ties a bow.\tthe prompt does not mention knot\n"
+    assert rejected_tsv(rejected) == f"topic\tprompt\treason\n{row}"
 
 
 def test_repeated_prompt_is_rejected(tmp_path):
     same = {"tie-knot": "<A lynx ties a knot.>", "knot-tie": "<a lynx, ties a KNOT>"}
     with ChatServer(answer=lambda body: same[topic_of(body)]) as server:
-        written, rejected = writing(server, tmp_path, ["tie-knot", "knot-tie"])
+        written, rejected = written_prompts(server, tmp_path, ["tie-knot", "knot-tie"])
     assert [record["topic"] for record in written] == ["tie-knot"]
     assert rejected[0]["reason"] == "the same prompt as for the topic 'tie-knot'"
 
@@ -62,58 +65,25 @@ def test_repeated_prompt_is_rejected(tmp_path):
     ("reply", "reason"),
     [("I'm sorry, but I can't do that.", "refused: "), ("A lynx ties a knot.", "unparsed: no <...> in the reply")],
 )
-def test_unusable_reply_is_a_reason(tmp_path, reply, reason):
+def test_an_unusable_reply_is_the_reason(tmp_path, reply, reason):
     with ChatServer(answer=lambda body: reply) as server:
-        written, [rejected] = writing(server, tmp_path, ["tie-knot"])
+        written, [rejected] = written_prompts(server, tmp_path, ["tie-knot"])
     assert written == []
     assert rejected["prompt"] is None
     assert rejected["reason"].startswith(reason)
 
 
-def test_second_run_asks_nothing(tmp_path):
+def test_a_second_run_sends_no_request(tmp_path):
     with ChatServer() as server:
-        first = writing(server, tmp_path, ["tie-knot", "peel-banana"])
+        first = written_prompts(server, tmp_path, ["tie-knot", "peel-banana"])
         count = len(server.calls)
-        assert writing(server, tmp_path, ["tie-knot", "peel-banana"]) == first
+        assert written_prompts(server, tmp_path, ["tie-knot", "peel-banana"]) == first
         assert len(server.calls) == count
 
 
 def test_unknown_kind_is_refused(tmp_path):
     with pytest.raises(InputError, match="functional, compositional, multi_subject, got 'spatial'"):
-        write_prompts(["a"], "spatial", ROLE, None, 1)
-
-
-@pytest.mark.parametrize(
-    ("topic", "prompt"),
-    [
-        ("assemble-chair", "A beaver assembling a chair."),
-        ("cut-cake", "An otter is cutting cakes."),
-        ("tie_knot", "A lynx ties knots."),
-        ("ride bike", "A gecko riding a Bike!"),
-        ("tie-wood", "A lynx tied wooden sticks."),
-        ("carry-knife", "Two knives, carried by owls."),
-        ("sharing-food", "Two bears share food."),
-        ("jumping-rope_2", "Two foxes jump over ropes."),
-        ("steam-power", "A steam-powered organ."),
-        ("huddling-for-warmth", "Birds huddle, sharing warmth."),
-        ("баланс", "Лиса держит баланс."),
-    ],
-)
-def test_inflected_topic_is_found(topic, prompt):
-    assert missing_words(topic, prompt) == ""
-
-
-@pytest.mark.parametrize(
-    ("topic", "prompt", "missing"),
-    [
-        ("burn-wood", "A beaver igniting wood.", "burn"),
-        ("cat-nap", "A category of naps.", "cat"),
-        ("tie-knot", "", "tie, knot"),
-        ("car-wash", "An otter carries a wash tub.", "car"),
-    ],
-)
-def test_missing_topic_is_named(topic, prompt, missing):
-    assert missing_words(topic, prompt) == f"the prompt does not mention {missing}"
+        prompts_from_topics(["a"], "spatial", ROLE, None, 1)
 
 
 def test_topics_are_read_without_comments(tmp_path):
@@ -130,7 +100,7 @@ def test_topics_are_read_without_comments(tmp_path):
         (b"# nothing\n", "no topic"),
     ],
 )
-def test_bad_topic_file_is_named(tmp_path, data, message):
+def test_an_invalid_topic_file_is_reported(tmp_path, data, message):
     path = tmp_path / "topics.txt"
     path.write_bytes(data)
     with pytest.raises(InputError, match=message) as error:

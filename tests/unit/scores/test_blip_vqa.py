@@ -1,4 +1,4 @@
-"""BLIP-VQA against a second implementation from its definition: one question, one picture, nothing shared."""
+"""BLIP-VQA against a second implementation from its definition: one question and one image per pass."""
 
 import math
 
@@ -8,11 +8,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from detailscribe.errors import SetupError
-from detailscribe.miniature import blip as random_blip
-from detailscribe.miniature.blip import authors_name
+from detailscribe.miniature.models import blip as random_blip
+from detailscribe.miniature.models.blip import authors_name
 from detailscribe.scores import blip_vqa
 from tests.blip_by_definition import p_yes
-from tests.pictures import picture
+from tests.sample_images import smooth_image
 
 PHRASES = [
     ["a fox", "a parrot", "a branch"],
@@ -28,7 +28,7 @@ def parameters_of(folder, side=64) -> dict:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A small BLIP-VQA with random weights, which is less sure of its answers than a trained one."""
+    """A small BLIP-VQA with random weights, whose answers are less certain than a trained one's."""
     folder = tmp_path_factory.mktemp("models") / "blip_vqa"
     words = random_blip.vocabulary([" ".join(sum(PHRASES, []))])
     random_blip.save_blip_vqa(folder, words, random_blip.Sizes(128, 2, 64, 128, 2, 64))
@@ -41,7 +41,7 @@ def scorer(folder):
 
 
 def authors_state(folder) -> dict:
-    """The miniature's tensors as the authors' file names them."""
+    """The tensors under the names of the authors' file."""
     state = {authors_name(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
     table = "text_decoder.bert.embeddings.word_embeddings.weight"
     state.setdefault("text_decoder.cls.predictions.decoder.weight", state[table].clone())
@@ -56,15 +56,15 @@ def by_definition(state, words, phrases, image) -> float:
 @pytest.mark.parametrize("size", [(64, 64), (101, 47), (20, 31)])
 def test_score_is_the_published_product(scorer, folder, size):
     state, words = authors_state(folder), (folder / "vocab.txt").read_text().splitlines()
-    images = [picture(*size, seed=seed) for seed in range(len(PHRASES))]
+    images = [smooth_image(*size, seed=seed) for seed in range(len(PHRASES))]
     scores = scorer.score(["not read"] * len(PHRASES), images, PHRASES)
     assert scores == [by_definition(state, words, each, image) for each, image in zip(PHRASES, images, strict=True)]
     assert len({*scores}) == len(scores) and 0.3 < max(scores) < 1
 
 
 def test_an_answer_does_not_depend_on_the_other_questions(scorer):
-    image = picture(64, 64)
-    questions = [blip_vqa.question(phrase) for phrase in PHRASES[2]]
+    image = smooth_image(64, 64)
+    questions = [blip_vqa.question_for(phrase) for phrase in PHRASES[2]]
     together = scorer.answers(questions, image)
     assert scorer.answers(questions[::-1], image)[::-1] == pytest.approx(together, abs=1e-6)
     assert [scorer.answers([each], image)[0] for each in questions] == pytest.approx(together, abs=1e-6)
@@ -73,7 +73,7 @@ def test_an_answer_does_not_depend_on_the_other_questions(scorer):
 
 def test_each_answer_is_the_share_of_yes(scorer, folder):
     state, words = authors_state(folder), (folder / "vocab.txt").read_text().splitlines()
-    image, questions = picture(47, 64), [blip_vqa.question(phrase) for phrase in PHRASES[2]]
+    image, questions = smooth_image(47, 64), [blip_vqa.question_for(phrase) for phrase in PHRASES[2]]
     expected = [p_yes(state, words, question, image) for question in questions]
     assert scorer.answers(questions, image) == pytest.approx(expected, abs=1e-5)
 
@@ -84,18 +84,18 @@ def test_score_is_the_published_product_at_full_size(tmp_path):
     words += [f"[unused{n}]" for n in range(30522 - len(words))]
     random_blip.save_blip_vqa(tmp_path, words, random_blip.BLIP_VQA)
     state = authors_state(tmp_path)
-    image = picture(500, 431)
+    image = smooth_image(500, 431)
     scorer = blip_vqa.load(parameters_of(tmp_path, side=480))
-    questions = [blip_vqa.question(phrase) for phrase in PHRASES[0]]
+    questions = [blip_vqa.question_for(phrase) for phrase in PHRASES[0]]
     expected = [p_yes(state, words, question, image) for question in questions]
     assert scorer.answers(questions, image) == pytest.approx(expected, abs=1e-5)
     assert scorer.score([""], [image], [PHRASES[0]]) == [by_definition(state, words, PHRASES[0], image)]
 
 
-def test_the_authors_file_and_the_one_of_transformers_give_the_same(scorer, folder, tmp_path):
+def test_the_authors_file_and_transformers_form_give_the_same_scores(scorer, folder, tmp_path):
     torch.save({"model": authors_state(folder)}, tmp_path / "model_base_vqa_capfilt_large.pth")
     (tmp_path / "vocab.txt").write_bytes((folder / "vocab.txt").read_bytes())
-    image = picture(64, 64)
+    image = smooth_image(64, 64)
     expected = scorer.score([""], [image], PHRASES[:1])
     assert blip_vqa.load(parameters_of(tmp_path)).score([""], [image], PHRASES[:1]) == expected
     address = {"model": (tmp_path / "model_base_vqa_capfilt_large.pth").as_uri()}
@@ -106,8 +106,8 @@ def test_the_authors_file_and_the_one_of_transformers_give_the_same(scorer, fold
         blip_vqa.load(parameters_of(tmp_path) | missing)
 
 
-def test_another_side_stretches_the_positions(folder):
-    (score,) = blip_vqa.load(parameters_of(folder, side=96)).score([""], [picture(96, 96)], PHRASES[:1])
+def test_another_image_size_interpolates_the_positions(folder):
+    (score,) = blip_vqa.load(parameters_of(folder, side=96)).score([""], [smooth_image(96, 96)], PHRASES[:1])
     assert 0 < score < 1
 
 
@@ -121,10 +121,10 @@ def test_another_side_stretches_the_positions(folder):
     ],
 )
 def test_questions_are_asked_as_published(phrase, asked):
-    assert blip_vqa.question(phrase) == asked
+    assert blip_vqa.question_for(phrase) == asked
 
 
-def test_no_phrase_is_no_score(scorer):
+def test_a_prompt_without_phrases_has_no_score(scorer):
     with pytest.raises(ValueError, match="no noun phrase"):
         scorer.score([""], [Image.new("RGB", (8, 8))], [[]])
     assert scorer.score([], [], []) == []
@@ -139,7 +139,7 @@ def test_reader_counts_the_questions(folder):
     assert count({"phrases": []}) == (0, 0)
 
 
-def test_a_folder_without_a_model_is_named(tmp_path, folder):
+def test_a_folder_without_a_model_is_reported(tmp_path, folder):
     (tmp_path / "vocab.txt").write_bytes((folder / "vocab.txt").read_bytes())
     with pytest.raises(SetupError, match=r"has no file config\.json"):
         blip_vqa.load(parameters_of(tmp_path))

@@ -1,20 +1,18 @@
-"""CLIPScore against a second implementation from the paper's definition, and pictures and captions of every kind."""
+"""CLIPScore against a second implementation from the paper's definition, and images and captions of every kind."""
 
 import itertools
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from detailscribe.errors import InputError, SetupError
-from detailscribe.scores import clip_score, load_metric
-from detailscribe.scores.preparation import cropped
+from detailscribe.errors import SetupError
+from detailscribe.scores import clip_score
 from tests import clip_by_definition
 from tests.blip_by_definition import prepared
-from tests.pictures import picture
+from tests.sample_images import smooth_image
 
 CAPTIONS = [
     "a fox and a parrot on a branch",
@@ -35,17 +33,22 @@ def scorer(parameters):
     return clip_score.load(parameters)
 
 
-def by_definition(folder, caption, image, side=96, heads=(4, 4), activation=torch.nn.functional.gelu):
-    """2.5 max(cos, 0), written without the module, torchvision preparing the picture; heads of picture and text."""
+def by_definition(folder, captions, images, side=96, heads=(4, 4), activation=torch.nn.functional.gelu):
+    """(captions, images): 2.5 max(cos, 0), without the module; torchvision prepares the images.
+
+    Args:
+        heads: Of the image and of the text tower.
+    """
     import open_clip
     from safetensors.torch import load_file
 
     state = load_file(folder / "open_clip_model.safetensors")
-    seen = clip_by_definition.picture(state, prepared(image, side, crop=True), heads[0], activation).numpy()
-    said = clip_by_definition.text(
-        state, open_clip.tokenize(["A photo depicts " + caption])[0], heads[1], activation
-    ).numpy()
-    return 2.5 * max(0.0, float(seen @ said / np.sqrt((seen**2).sum() * (said**2).sum())))
+    pixels = [prepared(image, side, crop=True) for image in images]
+    tokens = open_clip.tokenize(["A photo depicts " + caption for caption in captions])
+    image = torch.stack([clip_by_definition.image_embedding(state, each, heads[0], activation) for each in pixels])
+    text = torch.stack([clip_by_definition.text_embedding(state, each, heads[1], activation) for each in tokens])
+    norms = torch.outer(text.norm(dim=1), image.norm(dim=1))
+    return 2.5 * (text @ image.T / norms).clamp(min=0).numpy()
 
 
 @pytest.mark.slow
@@ -59,37 +62,33 @@ def test_score_is_the_published_formula_at_full_size(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = open_clip.CLIP(**config)
-    # Random towers of this depth give nearly one direction; wider weights tell captions and pictures apart.
+    # Random towers of this depth give nearly one direction; larger weights separate captions and images.
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 and "embedding" not in name:
             parameter.data *= 2
-    model.visual.proj.data *= -1  # towards the captions, from which this seed's pictures point away
+    model.visual.proj.data *= -1  # towards the captions; with this seed the images point away
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp_path / "open_clip_model.safetensors")
     scorer = clip_score.load({"model": f"local-dir:{tmp_path}", "pretrained": "", "revision": ""})
-    images = [picture(500, 431, seed=seed) for seed in range(len(CAPTIONS))]
+    images = [smooth_image(500, 431, seed=seed) for seed in range(len(CAPTIONS))]
     scores = scorer.score(CAPTIONS, images)
-    expected = [
-        by_definition(tmp_path, *pair, 224, (12, 8), clip_by_definition.quick_gelu)
-        for pair in zip(CAPTIONS, images, strict=True)
-    ]
-    assert scores == pytest.approx(expected, abs=1e-5)
+    expected = by_definition(tmp_path, CAPTIONS, images, 224, (12, 8), clip_by_definition.quick_gelu)
+    assert scores == pytest.approx(np.diag(expected), abs=1e-5)
     assert max(scores) > 0.01
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (101, 47), (47, 101), (33, 32), (20, 31)])
 def test_score_is_the_published_formula(scorer, miniature, size):
-    images = [picture(*size, seed=seed) for seed in range(len(CAPTIONS))]
-    captions, images = zip(*itertools.product(CAPTIONS, images), strict=True)
-    scores = scorer.score(captions, images)
-    expected = [by_definition(miniature / "clip", *pair) for pair in zip(captions, images, strict=True)]
-    assert scores == pytest.approx(expected, abs=1e-5)
+    images = [smooth_image(*size, seed=seed) for seed in range(len(CAPTIONS))]
+    pairs = itertools.product(CAPTIONS, images)
+    scores = scorer.score(*zip(*pairs, strict=True))
+    assert scores == pytest.approx(by_definition(miniature / "clip", CAPTIONS, images).ravel(), abs=1e-5)
     assert len({round(score, 3) for score in scores}) > 4
 
 
 def test_negative_agreement_scores_zero(scorer, monkeypatch):
     encode = scorer._model.encode_image
-    image = picture(64, 64)
+    image = smooth_image(64, 64)
     (score,) = scorer.score(["a fox"], [image])
     assert score > 0
     monkeypatch.setattr(scorer._model, "encode_image", lambda *a, **k: -encode(*a, **k))
@@ -97,7 +96,7 @@ def test_negative_agreement_scores_zero(scorer, monkeypatch):
 
 
 def test_captions_end_at_77_tokens(scorer):
-    image = picture(64, 64)
+    image = smooth_image(64, 64)
     # "a photo depicts" is 3 tokens and start and end are 2, so 72 one-token words of a caption are read.
     read, beyond, shorter = (" ".join(["fox"] * n + end) for n, end in ((72, []), (72, ["owl"] * 50), (71, ["owl"])))
     scores = scorer.score([read, beyond, shorter], [image] * 3)
@@ -106,7 +105,7 @@ def test_captions_end_at_77_tokens(scorer):
 
 
 def test_scores_do_not_depend_on_batch_or_order(scorer):
-    images = [picture(40 + 9 * seed, 64, seed=seed) for seed in range(5)]
+    images = [smooth_image(40 + 9 * seed, 64, seed=seed) for seed in range(5)]
     together = scorer.score(CAPTIONS, images)
     assert scorer.score(CAPTIONS[::-1], images[::-1])[::-1] == together
     assert [scorer.score([c], [i])[0] for c, i in zip(CAPTIONS, images, strict=True)] == together
@@ -116,13 +115,13 @@ def test_scores_do_not_depend_on_batch_or_order(scorer):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
-def test_every_mode_is_scored_as_the_picture_it_shows(scorer, mode):
-    image = picture(64, 64, mode="L" if mode in ("I", "F") else "RGB").convert(mode)
+def test_every_mode_is_scored_as_the_image_it_shows(scorer, mode):
+    image = smooth_image(64, 64, mode="L" if mode in ("I", "F") else "RGB").convert(mode)
     assert scorer.score(["a fox"], [image]) == scorer.score(["a fox"], [image.convert("RGB")])
 
 
-def test_sixteen_bits_of_grey_are_not_cut_off(scorer):
-    grey = picture(64, 64, mode="L")
+def test_sixteen_bit_grey_is_not_clipped(scorer):
+    grey = smooth_image(64, 64, mode="L")
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     assert deep.mode == "I;16"
     assert scorer.score(["a fox"], [deep]) == scorer.score(["a fox"], [grey])
@@ -130,18 +129,8 @@ def test_sixteen_bits_of_grey_are_not_cut_off(scorer):
 
 @pytest.mark.parametrize("size", [(1, 1), (8000, 100), (100, 8000), (2, 1), (224, 224)])
 def test_every_size_is_scored(scorer, size):
-    (score,) = scorer.score(["a fox"], [picture(*size)])
+    (score,) = scorer.score(["a fox"], [smooth_image(*size)])
     assert 0 <= score <= 2.5
-
-
-def test_wide_pictures_are_cropped_to_their_middle(scorer):
-    wide = Image.new("RGB", (300, 100), "red")
-    wide.paste(picture(100, 100), (100, 0))
-    middle = cropped(wide, 224)
-    assert middle.shape == (3, 224, 224)
-    assert middle.dtype == np.float32
-    # Away from the edges, where the filter reads across the border of the pasted part.
-    assert np.abs(middle - cropped(picture(100, 100), 224))[:, :, 5:-5].max() < 1e-6
 
 
 def test_weights_are_named_by_their_content(scorer, parameters, miniature, tmp_path):
@@ -157,7 +146,7 @@ def test_weights_are_named_by_their_content(scorer, parameters, miniature, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"model": "local-dir:/nowhere"}, "could not be loaded"),
         ({"model": "ViT-B-32-quickgelu", "pretrained": ""}, "pretrained is empty"),
@@ -166,33 +155,18 @@ def test_weights_are_named_by_their_content(scorer, parameters, miniature, tmp_p
         ({"model": "ViT-B-32-quickgelu", "pretrained": "openai", "revision": "v1"}, "connect to the network"),
     ],
 )
-def test_weights_that_cannot_be_had(parameters, changes, sentence, monkeypatch, tmp_path):
+def test_unavailable_weights_are_a_set_up_error(parameters, changes, message, monkeypatch, tmp_path):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(SetupError, match=sentence) as caught:
+    with pytest.raises(SetupError, match=message) as caught:
         clip_score.load(parameters | changes)
     assert "\n" not in str(caught.value)
 
 
-def test_metrics_are_found_by_name(tmp_path, monkeypatch):
-    assert load_metric("clip_score") is clip_score
-    monkeypatch.syspath_prepend(tmp_path)
-    own = "ALGORITHM = 1\nLIBRARIES = ()\ndef load(parameters): ...\n"
-    (tmp_path / "own_metric.py").write_text(own)
-    (tmp_path / "half_metric.py").write_text("ALGORITHM = 1\n")
-    (tmp_path / "needy_metric.py").write_text("import a_package_of_nobody\n" + own)
-    assert load_metric("own_metric").ALGORITHM == 1
-    with pytest.raises(InputError, match="half_metric lacks LIBRARIES, load"):
-        load_metric("half_metric")
-    with pytest.raises(InputError, match=r"no metric module 'some\.metric'"):
-        load_metric("some.metric")
-    with pytest.raises(SetupError, match="needs the package a_package_of_nobody"):
-        load_metric("needy_metric")
-
-
-def test_importing_a_metric_is_cheap():
-    import subprocess
-
-    code = "import sys, detailscribe.scores.clip_score; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_clip_names_the_repository_of_its_weights():
+    known = {"model": "ViT-B-32-quickgelu", "pretrained": "openai", "revision": "abc"}
+    [entry] = clip_score.weights(known)
+    assert entry["repository"].count("/") == 1
+    assert (entry["revision"], entry["files"]) == ("abc", ["open_clip_model.safetensors"])
+    assert clip_score.weights(known | {"pretrained": "/a/file.safetensors"}) == []

@@ -10,11 +10,11 @@ import torch
 import yaml
 
 from detailscribe.errors import SetupError
-from detailscribe.miniature import blip as random_blip
+from detailscribe.miniature.models import blip as random_blip
 from detailscribe.scores import image_reward
 from tests.blip_by_definition import image_reward as by_definition
 from tests.paths import REPOSITORY
-from tests.pictures import picture
+from tests.sample_images import smooth_image
 
 PROMPTS = [
     "a fox and a parrot on a branch",
@@ -42,7 +42,9 @@ def scorer(folder):
 def test_score_is_the_published_formula(scorer, folder):
     state = torch.load(folder / "ImageReward.pt", weights_only=True)
     words = (folder / "vocab.txt").read_text().splitlines()
-    images = [picture(*size, seed=n) for n, size in enumerate([(64, 64), (101, 47), (47, 101), (20, 31), (65, 64)])]
+    images = [
+        smooth_image(*size, seed=n) for n, size in enumerate([(64, 64), (101, 47), (47, 101), (20, 31), (65, 64)])
+    ]
     scores = scorer.score(PROMPTS, images)
     expected = [by_definition(state, words, prompt, image) for prompt, image in zip(PROMPTS, images, strict=True)]
     assert scores == pytest.approx(expected, abs=1e-5)
@@ -55,7 +57,7 @@ def test_score_is_the_published_formula_at_full_size(tmp_path):
     random_blip.save_image_reward(tmp_path, words, random_blip.IMAGE_REWARD)
     state = torch.load(tmp_path / "ImageReward.pt", weights_only=True)
     assert sum(tensor.numel() for tensor in state.values()) > 420e6
-    image = picture(300, 431)
+    image = smooth_image(300, 431)
     (score,) = image_reward.load(parameters_of(tmp_path)).score(PROMPTS[:1], [image])
     assert score == pytest.approx(by_definition(state, words, PROMPTS[0], image), abs=1e-5)
 
@@ -67,7 +69,7 @@ def full_vocabulary() -> list[str]:
 
 
 def test_prompts_end_at_35_word_pieces(scorer):
-    image = picture(64, 64)
+    image = smooth_image(64, 64)
     # Start and end are 2, so 33 one-piece words of a prompt are read.
     read, beyond, shorter = ("fox " * 33, "fox " * 33 + "owl " * 9, "fox " * 32 + "no")
     scores = scorer.score([read, beyond, shorter], [image] * 3)
@@ -76,7 +78,7 @@ def test_prompts_end_at_35_word_pieces(scorer):
 
 
 def test_scores_do_not_depend_on_batch_or_order(scorer):
-    images = [picture(40 + 9 * seed, 64, seed=seed) for seed in range(5)]
+    images = [smooth_image(40 + 9 * seed, 64, seed=seed) for seed in range(5)]
     together = scorer.score(PROMPTS, images)
     assert scorer.score(PROMPTS[::-1], images[::-1])[::-1] == together
     assert [scorer.score([p], [i])[0] for p, i in zip(PROMPTS, images, strict=True)] == together
@@ -102,7 +104,7 @@ def test_weights_are_named_by_their_content(scorer, folder, tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["missing tensor", "other shape", "not a checkpoint", "no file", "code"])
-def test_a_checkpoint_that_is_not_whole_is_refused(folder, tmp_path, broken):
+def test_an_invalid_checkpoint_is_refused(folder, tmp_path, broken):
     copied(folder, tmp_path)
     path = tmp_path / "ImageReward.pt"
     state = torch.load(path, weights_only=True)
@@ -125,15 +127,15 @@ def copied(folder: Path, target: Path) -> None:
         (target / file.name).write_bytes(file.read_bytes())
 
 
-# The package in its own environment: the same checkpoint, the same pictures, nothing of ours but the module.
+# The package in a separate environment: the same checkpoint and images, and of this project only the module.
 PACKAGE = """
 import json, sys
 from PIL import Image
 from detailscribe.scores import image_reward_package
-folder, pictures, prompts = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
-place = f"local-dir:{folder}"
-scorer = image_reward_package.load({"model": place, "revision": "", "vocabulary": place})
-scores = [scorer.score([p], [Image.open(i)])[0] for p, i in zip(prompts, pictures, strict=True)]
+folder, files, prompts = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+path = f"local-dir:{folder}"
+scorer = image_reward_package.load({"model": path, "revision": "", "vocabulary": path})
+scores = [scorer.score([p], [Image.open(i)])[0] for p, i in zip(prompts, files, strict=True)]
 print("SCORES", json.dumps([scores, scorer.weights]))
 """
 
@@ -148,12 +150,12 @@ def test_the_package_gives_the_same_scores_at_full_size(tmp_path):
     weights = tmp_path / "weights"
     weights.mkdir()
     random_blip.save_image_reward(weights, full_vocabulary(), random_blip.IMAGE_REWARD)
-    pictures = []
+    files = []
     for n, size in enumerate([(512, 512), (300, 431), (431, 300), (224, 224), (640, 480)]):
-        picture(*size, seed=n).save(tmp_path / f"{n}.png")
-        pictures.append(str(tmp_path / f"{n}.png"))
+        smooth_image(*size, seed=n).save(tmp_path / f"{n}.png")
+        files.append(str(tmp_path / f"{n}.png"))
     run = subprocess.run(
-        [python, "-c", PACKAGE, weights, json.dumps(pictures), json.dumps(PROMPTS)],
+        [python, "-c", PACKAGE, weights, json.dumps(files), json.dumps(PROMPTS)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -162,7 +164,8 @@ def test_the_package_gives_the_same_scores_at_full_size(tmp_path):
     theirs, _ = json.loads(run.stdout.split("SCORES ")[1])
     scorer = image_reward.load(parameters_of(weights))
     images = [
-        picture(*size, seed=n) for n, size in enumerate([(512, 512), (300, 431), (431, 300), (224, 224), (640, 480)])
+        smooth_image(*size, seed=n)
+        for n, size in enumerate([(512, 512), (300, 431), (431, 300), (224, 224), (640, 480)])
     ]
     ours = [scorer.score([prompt], [image])[0] for prompt, image in zip(PROMPTS, images, strict=True)]
     print("package", theirs, "ours", ours)

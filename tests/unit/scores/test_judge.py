@@ -1,13 +1,13 @@
-"""Grades from a judge: no score without a readable reply, except where the config asks for one."""
+"""Grades from a judge: no score without a readable reply, unless the config requests one."""
 
 import pytest
 
 from detailscribe.llm.client import Chat
-from detailscribe.methods.reply_parsing import answer_format
-from detailscribe.miniature import stand_in
-from detailscribe.scores.judge import judge
-from detailscribe.tables.judge_repeats import repeats
-from tests.chat_server import ChatServer, role, template
+from detailscribe.methods.reply_parsing import judge_response_format
+from detailscribe.miniature.stand_in_content import placeholder_png
+from detailscribe.scores.judge import judge_images
+from tests.chat_replies import role, template
+from tests.chat_server import ChatServer
 
 RECORDS = [
     {"id": "knot-1", "topic": "tie-knot_2", "prompt": "A lynx ties a knot."},
@@ -22,7 +22,7 @@ def images(tmp_path):
     found = {}
     for record in RECORDS:
         path = tmp_path / f"{record['id']}.png"
-        path.write_bytes(stand_in.picture(record["prompt"]))
+        path.write_bytes(placeholder_png(record["prompt"]))
         found[record["id"]] = {"status": "ok", "reason": "", "path": path, "sha256": "unused"}
     return found
 
@@ -30,7 +30,7 @@ def images(tmp_path):
 def run(server, store, image_sets, on_done=None, scenario="", template="judge_rubric", **changes):
     chat = Chat({"server": server.endpoint(in_flight=1)}, store / "exchanges", "live")
     how = JUDGE | {"draws": 1, "missing_score": None, "topic_cut": False} | changes
-    return judge(RECORDS, image_sets, role(template) | how, chat, on_done, scenario, store / "fingerprints")
+    return judge_images(RECORDS, image_sets, role(template) | how, chat, on_done, scenario, store / "fingerprints")
 
 
 def test_each_image_of_each_set_gets_a_row(tmp_path, images):
@@ -52,14 +52,14 @@ def test_each_image_of_each_set_gets_a_row(tmp_path, images):
     assert len(done) == 4
 
 
-def test_same_image_in_two_sets_is_asked_about_once(tmp_path, images):
+def test_same_image_in_two_sets_is_one_request(tmp_path, images):
     with ChatServer() as server:
         rows = run(server, tmp_path, {"a": images, "b": images})
         assert len(server.calls) == 2
     assert [row["score"] for row in rows[:2]] == [row["score"] for row in rows[2:]]
 
 
-def test_score_is_the_mean_of_the_draws_that_gave_one(tmp_path, images):
+def test_score_is_the_mean_of_the_readable_repeats(tmp_path, images):
     replies = iter(["<5>", "no grade", "<2>"] * 2)
     with ChatServer(answer=lambda body: next(replies)) as server:
         rows = run(server, tmp_path, {"a": images}, draws=3)
@@ -82,7 +82,7 @@ def test_no_readable_score_is_no_score(tmp_path, images, reply, status):
         assert row["reason"]
 
 
-def test_missing_score_of_the_released_code_says_so(tmp_path, images):
+def test_missing_score_of_the_released_code_is_stated(tmp_path, images):
     with ChatServer(answer=lambda body: "A fine picture.") as server:
         rows = run(server, tmp_path, {"a": images}, missing_score=2)
     assert {(row["score"], row["status"]) for row in rows} == {(2.0, "ok")}
@@ -103,9 +103,9 @@ def test_topic_is_cut_only_on_request(tmp_path, images, cut, focus):
     assert focus in call["body"]["messages"][-1]["content"][0]["text"]
 
 
-def test_yes_and_no_are_one_and_nothing(tmp_path, images):
-    said = iter(["It does. <yes>", "<No.>", "<maybe>"] * 2)
-    with ChatServer(answer=lambda body: next(said)) as server:
+def test_yes_and_no_are_one_and_zero(tmp_path, images):
+    replies = iter(["It does. <yes>", "<No.>", "<maybe>"] * 2)
+    with ChatServer(answer=lambda body: next(replies)) as server:
         rows = run(server, tmp_path, {"a": images}, draws=3, scale="yes_no", template="judge_yes_no")
     for row in rows:
         assert sorted(row["draws"], key=str) == [0.0, 1.0, None]
@@ -113,7 +113,7 @@ def test_yes_and_no_are_one_and_nothing(tmp_path, images):
 
 
 @pytest.mark.parametrize(
-    ("scale", "said", "score"),
+    ("scale", "reply", "score"),
     [
         ("grade", '{"reason": "a {brace} in it", "score": 4}', 4.0),
         ("grade", '{"reason": "no", "score": 7}', None),
@@ -121,9 +121,9 @@ def test_yes_and_no_are_one_and_nothing(tmp_path, images):
         ("yes_no", "both are there", None),
     ],
 )
-def test_structured_replies_are_asked_for_and_read(tmp_path, images, scale, said, score):
-    options = answer_format(scale)
-    with ChatServer(answer=lambda body: said) as server:
+def test_structured_replies_are_requested_and_parsed(tmp_path, images, scale, reply, score):
+    options = judge_response_format(scale)
+    with ChatServer(answer=lambda body: reply) as server:
         rows = run(server, tmp_path, {"a": images}, scale=scale, structured=True, options=options)
         sent = server.calls[0]["body"]
     assert sent["response_format"] == options["response_format"]
@@ -133,7 +133,7 @@ def test_structured_replies_are_asked_for_and_read(tmp_path, images, scale, said
     assert {row["status"] for row in rows} == {"unparsed" if score is None else "ok"}
 
 
-def test_a_scenario_may_have_a_template_of_its_own(tmp_path, images):
+def test_a_scenario_may_have_its_own_template(tmp_path, images):
     own = {"layouts": template("judge_spatial")}
     for scenario, words in (("layouts", "lie in space"), ("other", "Compare the picture with the prompt")):
         with ChatServer(answer=lambda body: "<3>") as server:
@@ -142,7 +142,7 @@ def test_a_scenario_may_have_a_template_of_its_own(tmp_path, images):
         assert {row["score"] for row in rows} == {3.0}
 
 
-def test_fingerprints_tell_judges_templates_and_served_models_apart(tmp_path, images):
+def test_fingerprints_distinguish_judges_templates_and_served_models(tmp_path, images):
     def made_by(**changes):
         with ChatServer(answer=lambda body: "<3>") as server:
             rows = run(server, tmp_path, {"a": images}, **changes)
@@ -160,19 +160,3 @@ def test_fingerprints_tell_judges_templates_and_served_models_apart(tmp_path, im
     assert len({first, *others}) == 5
     kept = (tmp_path / "fingerprints" / f"{first}.json").read_text()
     assert '"served_model": "some-model"' in kept
-
-
-def test_repeats_say_how_far_a_judge_agrees_with_itself():
-    def row(image_set, *draws):
-        return {"image_set": image_set, "draws": list(draws)}
-
-    rows = [row("x", 3.0, 5.0), row("x", 4.0, 4.0), row("y", 2.0, None), row("y")]
-    table = repeats({"judge-main": rows, "judge-none": []})
-    # Worked by hand: standard deviations of (3, 5) and (4, 4) are 2 ** 0.5 and 0.
-    assert table[0] == {
-        "judge": "judge-main", "image_set": "all", "images": 3, "draws": 6, "unreadable": 1,
-        "mean_sd": pytest.approx(2**0.5 / 2), "same_share": 0.5,
-    }  # fmt: skip
-    assert [list(row.values())[1:5] for row in table[1:3]] == [["x", 2, 4, 0], ["y", 1, 2, 1]]
-    assert (table[2]["mean_sd"], table[2]["same_share"]) == (None, None)
-    assert table[3]["images"] == 0

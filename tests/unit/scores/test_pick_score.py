@@ -8,14 +8,14 @@ import torch
 from detailscribe.errors import SetupError
 from detailscribe.scores import pick_score
 from tests.blip_by_definition import prepared
-from tests.pictures import picture
+from tests.sample_images import smooth_image
 
 PROMPTS = ["a fox and a parrot on a branch", "A circle of sunflowers.", "", "fox " * 100]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, miniature):
-    """A tiny CLIP in transformers' form, with the vocabulary of the miniature."""
+    """A tiny CLIP in transformers' form, with the miniature's vocabulary."""
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(miniature / "sd3" / "tokenizer")
@@ -28,10 +28,10 @@ def folder(tmp_path_factory, miniature):
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.15)
-    place = tmp_path_factory.mktemp("pick_score")
-    model.save_pretrained(place)
-    tokenizer.save_pretrained(place)
-    return place
+    path = tmp_path_factory.mktemp("pick_score")
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def scorer(folder):
     return pick_score.load({"model": f"local-dir:{folder}", "revision": ""})
 
 
-def by_definition(folder, prompt, image) -> float:
-    """s cos(image, text) with open_clip's own classes, filled from the same file."""
+def by_definition(folder, prompts, images) -> list[float]:
+    """s cos(image, text) of each pair with open_clip's own classes, loaded from the same file."""
     import open_clip
     from safetensors.torch import load_file
     from transformers import CLIPTokenizer
@@ -84,29 +84,35 @@ def by_definition(folder, prompt, image) -> float:
                 for at, part in (("c_fc", "fc1"), ("c_proj", "fc2")):
                     theirs[f"{block}.mlp.{at}.{kind}"] = state[f"{layer}.mlp.{part}.{kind}"]
     assert model.load_state_dict(theirs, strict=False).unexpected_keys == []
-    ids = tokenizer(prompt, truncation=True, max_length=77).input_ids
-    # open_clip pools at the highest number: the end token's here, which must then be made the highest.
+    # open_clip pools at the highest token number. Make the end token the highest.
     end, last = tokenizer.eos_token_id, len(tokenizer) - 1
     table = model.token_embedding.weight.data
     table[[end, last]] = table[[last, end]]
-    ids = [{end: last, last: end}.get(token, token) for token in ids]
-    row = torch.tensor([ids + [0] * (77 - len(ids))])
-    with torch.no_grad():
-        seen = model.encode_image(torch.from_numpy(prepared(image, 32, crop=True))[None])[0].double()
-        said = model.encode_text(row)[0].double()
-    return math.exp(state["logit_scale"]) * float(seen @ said / (seen.norm() * said.norm()))
+    scores = []
+    for prompt, image in zip(prompts, images, strict=True):
+        ids = [
+            {end: last, last: end}.get(token, token)
+            for token in tokenizer(prompt, truncation=True, max_length=77).input_ids
+        ]
+        with torch.no_grad():
+            image_embedding = model.encode_image(torch.from_numpy(prepared(image, 32, crop=True))[None])[0].double()
+            text_embedding = model.encode_text(torch.tensor([ids + [0] * (77 - len(ids))]))[0].double()
+        scores.append(
+            math.exp(state["logit_scale"])
+            * float(image_embedding @ text_embedding / (image_embedding.norm() * text_embedding.norm()))
+        )
+    return scores
 
 
 def test_score_is_the_published_formula(scorer, folder):
-    images = [picture(40 + 9 * seed, 64, seed=seed) for seed in range(len(PROMPTS))]
+    images = [smooth_image(40 + 9 * seed, 64, seed=seed) for seed in range(len(PROMPTS))]
     scores = scorer.score(PROMPTS, images)
-    expected = [by_definition(folder, prompt, image) for prompt, image in zip(PROMPTS, images, strict=True)]
-    assert scores == pytest.approx(expected, abs=1e-5)
+    assert scores == pytest.approx(by_definition(folder, PROMPTS, images), abs=1e-5)
     assert len({round(score, 2) for score in scores}) == len(PROMPTS)
 
 
 def test_scores_do_not_depend_on_order_and_weights_have_a_digest(scorer, folder):
-    images = [picture(64, 64, seed=seed) for seed in range(len(PROMPTS))]
+    images = [smooth_image(64, 64, seed=seed) for seed in range(len(PROMPTS))]
     together = scorer.score(PROMPTS, images)
     assert scorer.score(PROMPTS[::-1], images[::-1])[::-1] == together
     assert len(scorer.weights) == 64
@@ -115,6 +121,6 @@ def test_scores_do_not_depend_on_order_and_weights_have_a_digest(scorer, folder)
     assert (there > 77, read) == (True, 77)
 
 
-def test_weights_that_cannot_be_had(tmp_path):
+def test_unavailable_weights_are_a_set_up_error(tmp_path):
     with pytest.raises(SetupError, match="could not be loaded"):
         pick_score.load({"model": f"local-dir:{tmp_path}", "revision": ""})

@@ -1,39 +1,121 @@
-"""Scores of a shard: broken inputs, fingerprints, and independence of what is installed."""
+"""Scoring of a shard: each pair once, broken inputs, and scorers that fail."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from detailscribe.errors import InputError
+from detailscribe.errors import SetupError
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.ledger import Ledger
-from detailscribe.miniature import blip
+from detailscribe.miniature.models import blip
 from detailscribe.scores import load_metric
-from detailscribe.scores.fingerprints import fingerprint, one_fingerprint, recipe_of
 from detailscribe.scores.scoring import score_images
-from tests.paths import REPOSITORY
-from tests.pictures import picture
+from tests.sample_images import smooth_image
+from tests.unit.scores.miniature_metrics import miniature_metrics
+
+RECORDS = {id: {"id": id, "topic": f"topic {id}", "prompt": f"prompt {id}"} for id in ("a", "b")}
+BROKEN = {"truncated", "empty", "text", "missing"}
+PROMPTS = {
+    "plain": ("A fox and a parrot perch on a branch.", ["A fox", "a parrot", "a branch"]),
+    "empty": ("", []),
+    "500 words": ("a fox on a log by " * 100, ["a fox", "a log"] * 100),
+    "emoji": ("🦊 🦜 on a 🌳", ["🦊", "a 🌳"]),
+    "strange": ("\u202e\x00 𝔘𝔫𝔦 <|endoftext|> [SEP] {{ 7 * 7 }}", ["𝔘𝔫𝔦", "[SEP]"]),
+}
 
 
-def entries(miniature) -> dict[str, dict]:
-    reward, vqa = (f"local-dir:{miniature / name}" for name in ("image_reward", "blip_vqa"))
-    return {
-        "clip_score": {"model": f"local-dir:{miniature / 'clip'}", "pretrained": "", "revision": ""},
-        "image_reward": {"model": reward, "vocabulary": reward, "revision": ""},
-        "blip_vqa": {"model": vqa, "vocabulary": vqa, "revision": "", "size_px": 64},
+class Scorer:
+    """A metric that counts its loads and calls; the score is the image's width."""
+
+    ALGORITHM, LIBRARIES, weights = 1, (), "w"
+    loads = calls = 0
+
+    @classmethod
+    def load(cls, parameters):
+        cls.loads += 1
+        return cls()
+
+    def score(self, prompts, images):
+        type(self).calls += 1
+        return [float(image.width) for image in images]
+
+
+@pytest.fixture
+def scorer():
+    return type("Fresh", (Scorer,), {"loads": 0, "calls": 0})
+
+
+def manifest_row(folder, name, width=8):
+    path = folder / name
+    Image.new("RGB", (width, 8)).save(path)
+    return {"status": "ok", "reason": "", "path": path, "sha256": file_sha256(path)}
+
+
+def test_images_are_scored_once_and_the_scorer_is_loaded_on_demand(tmp_path, scorer):
+    sets = {"x": {"a": manifest_row(tmp_path, "a.png", 5), "b": manifest_row(tmp_path, "b.png", 7)}}
+    ledger = tmp_path / "ledger.jsonl"
+    rows = score_images(RECORDS, sets, {"p": 1}, "", scorer, Ledger(ledger), fingerprints=tmp_path)
+    assert [row["score"] for row in rows] == [5.0, 7.0]
+    assert score_images(RECORDS, sets, {"p": 1}, "", scorer, Ledger(ledger), fingerprints=tmp_path) == rows
+    assert (scorer.loads, scorer.calls) == (1, 2)
+    changed = score_images(RECORDS, sets, {"p": 2}, "", scorer, Ledger(ledger), fingerprints=tmp_path)
+    assert scorer.calls == 4
+    assert changed[0]["fingerprint"] != rows[0]["fingerprint"]
+
+
+def test_a_missing_or_broken_image_is_a_row_without_a_score(tmp_path, scorer):
+    broken = tmp_path / "b.jpg"
+    Image.new("RGB", (64, 64), (200, 30, 9)).save(broken)
+    broken.write_bytes(broken.read_bytes()[:-40])
+    sets = {
+        "x": {
+            "a": {"status": "refused", "reason": "no", "path": None, "sha256": None},
+            "b": {"status": "ok", "reason": "", "path": broken, "sha256": "s"},
+        }
     }
+    rows = score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
+    assert [(row["score"], row["status"]) for row in rows] == [(None, "skipped"), (None, "failed")]
+    assert "refused" in rows[0]["reason"] and rows[1]["reason"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_score_that_is_not_a_finite_number_is_a_failure(tmp_path, scorer, value):
+    def score(self, prompts, images):
+        return [value if images[0].width == 5 else 1.0]
+
+    scorer.score = score
+    sets = {"x": {"a": manifest_row(tmp_path, "a.png", 5), "b": manifest_row(tmp_path, "b.png", 7)}}
+    rows = score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
+    assert [(row["score"], row["status"]) for row in rows] == [(None, "failed"), (1.0, "ok")]
+
+
+def test_a_scorer_that_fails_at_every_image_stops_the_job(tmp_path, scorer):
+    def score(self, prompts, images):
+        raise RuntimeError("no kernel image")
+
+    scorer.score = score
+    sets = {"x": {id: manifest_row(tmp_path, f"{id}.png") for id in RECORDS}}
+    with pytest.raises(SetupError, match="no image could be scored.*no kernel image"):
+        score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
+
+
+def test_a_broken_set_up_of_a_scorer_stops_the_job(tmp_path):
+    class Broken(Scorer):
+        @classmethod
+        def load(cls, parameters):
+            raise SetupError("no weights")
+
+    sets = {"x": {id: manifest_row(tmp_path, f"{id}.png") for id in RECORDS}}
+    with pytest.raises(SetupError):
+        score_images(RECORDS, sets, {}, "", Broken, Ledger(tmp_path / "ledger.jsonl"))
 
 
 @pytest.fixture
 def files(tmp_path) -> dict[str, Path]:
-    """A picture of each awkward kind, by what is wrong with it."""
-    good = picture(64, 64)
+    """An image of each unusual or broken kind, by kind."""
+    good = smooth_image(64, 64)
     files = {}
 
     def save(name: str, image: Image.Image, suffix: str = "png") -> Path:
@@ -56,25 +138,15 @@ def files(tmp_path) -> dict[str, Path]:
     files["empty"] = tmp_path / "empty.jpg"
     files["empty"].write_bytes(b"")
     files["text"] = tmp_path / "text.png"
-    files["text"].write_text("no picture")
+    files["text"].write_text("no image")
     files["missing"] = tmp_path / "missing.png"
     return files
 
 
-BROKEN = {"truncated", "empty", "text", "missing"}
-PROMPTS = {
-    "plain": ("A fox and a parrot perch on a branch.", ["A fox", "a parrot", "a branch"]),
-    "empty": ("", []),
-    "500 words": ("a fox on a log by " * 100, ["a fox", "a log"] * 100),
-    "emoji": ("🦊 🦜 on a 🌳", ["🦊", "a 🌳"]),
-    "strange": ("\u202e\x00 𝔘𝔫𝔦 <|endoftext|> [SEP] {{ 7 * 7 }}", ["𝔘𝔫𝔦", "[SEP]"]),
-}
-
-
 @pytest.mark.parametrize("name", ["clip_score", "image_reward", "blip_vqa"])
 def test_every_broken_input_is_a_row_and_never_a_crash(miniature, files, tmp_path, name):
-    metric, parameters = load_metric(name), entries(miniature)[name]
-    if name == "blip_vqa":  # with random weights: the trained one is sure that it sees no fox in any of these pictures
+    metric, parameters = load_metric(name), miniature_metrics(miniature)[name]
+    if name == "blip_vqa":  # with random weights: the trained one is certain that no image shows a fox
         blip.save_blip_vqa(tmp_path / "vqa", blip.vocabulary(["a fox parrot branch"]), blip.Sizes(64, 1, 64, 64, 1, 64))
         parameters |= dict.fromkeys(("model", "vocabulary"), f"local-dir:{tmp_path / 'vqa'}")
     records = {id: {"id": id, "topic": "t", "prompt": text} for id, (text, _) in PROMPTS.items()}
@@ -121,74 +193,3 @@ def test_every_broken_input_is_a_row_and_never_a_crash(miniature, files, tmp_pat
         fingerprints=tmp_path,
     )
     assert {(row["id"], row["image_set"]): row for row in again} == {(row["id"], row["image_set"]): row for row in rows}
-
-
-HIDDEN = """
-import importlib.util, json, sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torchvision":
-            raise ModuleNotFoundError(f"No module named {name}", name=name)
-
-found = importlib.util.find_spec
-if sys.argv[1] == "hidden":
-    sys.meta_path.insert(0, Absent())
-    importlib.util.find_spec = lambda name, package=None: None if name == "torchvision" else found(name, package)
-from detailscribe.scores import load_metric
-from PIL import Image
-scores = {}
-for name, entry in json.loads(sys.argv[2]).items():
-    scorer = load_metric(name).load(entry)
-    phrases = [[["a fox", "a branch"]]] if name == "blip_vqa" else []
-    scores[name] = scorer.score(["A fox on a branch."], [Image.open(sys.argv[3])], *phrases)[0]
-print("SCORES", json.dumps([scores, "torchvision" in sys.modules]))
-"""
-
-
-def test_scores_do_not_depend_on_whether_torchvision_is_installed(miniature, tmp_path):
-    picture(101, 47).save(tmp_path / "a.png")
-    # open_clip itself imports torchvision, so that clip_score is not to be had without it.
-    wanted = json.dumps({name: entry for name, entry in entries(miniature).items() if name != "clip_score"})
-    found = []
-    for kind in ("there", "hidden"):
-        run = subprocess.run(
-            [sys.executable, "-c", HIDDEN, kind, wanted, tmp_path / "a.png"],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        )
-        assert run.returncode == 0, run.stderr[-2000:]
-        found.append(json.loads(run.stdout.split("SCORES ")[1]))
-    assert not found[1][1]
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
-
-
-def row(score, made_by):
-    return {"id": "a", "image_set": "x", "score": score, "fingerprint": made_by}
-
-
-def test_scores_of_two_fingerprints_are_refused_with_both_named(tmp_path):
-    recipes = [{"weights": "w", "libraries": {"torch": version}} for version in ("2.13.0", "2.12.0")]
-    first, second = (fingerprint(recipe, tmp_path) for recipe in recipes)
-    assert one_fingerprint("clip_score", [], tmp_path) == ""
-    assert one_fingerprint("clip_score", [row(1, first), row(None, second), row(None, None)], tmp_path) == first
-    with pytest.raises(InputError) as caught:
-        one_fingerprint("clip_score", [row(1, first), row(2, second), row(0, first)], tmp_path)
-    message = str(caught.value)
-    assert f"{first[:12]} (2 scores) and {second[:12]} (1)" in message
-    assert "libraries.torch (2.13.0 / 2.12.0)" in message and "run again" in message
-    with pytest.raises(InputError, match="name a dated model"):
-        one_fingerprint("judge-main", [row(1, first), row(2, "unknown")], tmp_path)
-
-
-def test_a_fingerprint_holds_what_decides_and_not_where_it_lies():
-    metric = load_metric("clip_score")
-    one = {"module": "clip_score", "model": "local-dir:/here", "pretrained": "", "revision": "", "algorithm": 2}
-    other = one | {"model": "local-dir:/there", "revision": "x", "libraries": {"torch": "planned"}}
-    assert recipe_of(metric, one, "w") == recipe_of(metric, other, "w")
-    assert recipe_of(metric, one, "w") != recipe_of(metric, one, "v")
-    assert recipe_of(metric, one, "w") != recipe_of(metric, one | {"size_px": 3}, "w")
-    assert "+" not in recipe_of(metric, one, "w")["libraries"]["torch"]
-    assert recipe_of(metric, one, "w")["recipe"]["prefix"] == "A photo depicts "

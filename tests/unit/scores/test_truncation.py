@@ -1,24 +1,24 @@
-"""What readers read of a text."""
+"""Truncation: tokens that each reader reads of a text."""
 
-from detailscribe.scores.truncation import image_readers, metric_readers, shares, truncation
+from detailscribe.scores.truncation import count_tokens, image_readers, metric_readers, truncation_shares
 
 RECORDS = [{"id": "a", "prompt": "fox " * 100}, {"id": "b", "prompt": "a fox"}]
 
 
 def test_each_reader_of_the_miniature_cuts_where_its_model_does(miniature):
     model = {"path": str(miniature / "sd3"), "revision": "", "max_sequence_length": 24}
-    place = f"local-dir:{miniature / 'image_reward'}"
+    path = f"local-dir:{miniature / 'image_reward'}"
     metrics = {
         "clip_score": {"module": "clip_score", "model": f"local-dir:{miniature / 'clip'}", "pretrained": ""},
-        "image_reward": {"module": "image_reward", "vocabulary": place},
-        "blip_vqa": {"module": "blip_vqa", "vocabulary": place},
+        "image_reward": {"module": "image_reward", "vocabulary": path},
+        "blip_vqa": {"module": "blip_vqa", "vocabulary": path},
     }
     texts = {"gpt_rewrite": {"b": "a fox and a parrot"}}
     phrases = {"a": ["fox"] * 9, "b": ["a fox"]}
-    rows = truncation(RECORDS, texts, phrases, image_readers(model), metric_readers(metrics))
+    rows = count_tokens(RECORDS, texts, phrases, image_readers(model), metric_readers(metrics))
     found = {(row["id"], row["text"], row["reader"]): (row["tokens"], row["read"]) for row in rows}
     assert len(found) == len(rows) == 12
-    # Words and what each reader adds: start and end, an end, "a photo depicts" and both; of a question its mark too.
+    # Words plus what each reader adds: start and end, an end, "a photo depicts" and both; of a question its mark too.
     assert found["a", "prompt", "sd_clip"] == (102, 16)
     assert found["a", "prompt", "sd_t5"] == (101, 24)
     assert found["a", "prompt", "clip_score"] == (105, 77)
@@ -35,7 +35,7 @@ def test_shares_count_texts_and_tokens():
         {"id": "b", "text": "prompt", "reader": "x", "tokens": 77, "read": 77},
         {"id": "a", "text": "prompt", "reader": "y", "tokens": 0, "read": 0},
     ]
-    assert shares(rows) == [
+    assert truncation_shares(rows) == [
         {"text": "prompt", "reader": "x", "n": 2, "cut": 1, "cut_share": 0.5, "read_share": 154 / 177},
         {"text": "prompt", "reader": "y", "n": 1, "cut": 0, "cut_share": 0.0, "read_share": None},
     ]

@@ -5,55 +5,49 @@ import yaml
 
 from detailscribe.engines.metric_weights import metric_identity
 from detailscribe.errors import InputError
-from detailscribe.study.study import Study
+from detailscribe.scores.model_weights import hub_weights
+from detailscribe.workflow.parameters import stage_parameters
+from detailscribe.workflow.watched import watched_folders
 from tests.paths import REPOSITORY
-from tests.workflow.small_study import merged
-
-CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-
-
-def study(**changes) -> Study:
-    config = merged(CONFIG, changes)
-    config["metrics"] = {name: entry for name, entry in config["metrics"].items() if entry}
-    return Study(config, REPOSITORY)
+from tests.unit.study.configured import CONFIG, configured_study
 
 
 def changed_parameters(**changes) -> set[str]:
     """Names of the parameter files that a change rewrites, adds or takes away."""
-    before, after = study().parameters(), study(**changes).parameters()
+    before, after = stage_parameters(configured_study()), stage_parameters(configured_study(**changes))
     return {name for name in before | after if before.get(name) != after.get(name)}
 
 
 def test_image_sets_carry_the_names_that_readers_rely_on():
     refined = [f"{critic}-k{k}" for critic in ("detailscribe", "ablation") for k in (0, 1, 2, 4)]
     expected = {"original-2628670643", "original-2628670647", "gpt_rewrite", "gpt_refine", "hosted", *refined}
-    assert expected <= set(study().image_sets())
+    assert expected <= set(configured_study().image_sets())
 
 
 def test_methods_name_image_sets_that_exist_and_the_papers_selections():
-    methods = {method.name: method for method in study().methods()}
-    assert {name for method in methods.values() for name in method.candidates} <= set(study().image_sets())
+    methods = {method.name: method for method in configured_study().methods()}
+    assert {name for method in methods.values() for name in method.candidates} <= set(configured_study().image_sets())
     assert methods["detailscribe"].headline == "oracle"
     assert methods["multi_seed"].headline == "by:clip_score"
     assert methods["multi_seed"].candidates == ("original-2628670643", "original-2628670647")
 
 
 def test_equal_compute_seeds_pay_for_as_many_steps_as_detailscribe():
-    config, methods = CONFIG, {method.name: method for method in study().methods()}
+    config, methods = CONFIG, {method.name: method for method in configured_study().methods()}
     steps = config["generation"]["steps"]
     seeds = len(methods["equal_compute_seeds"].candidates)
     assert seeds * steps == steps + len(methods["detailscribe"].candidates) * steps
 
 
 def test_equal_compute_seeds_never_outnumber_what_the_strongest_method_pays_for():
-    found = study(extra_seeds=list(range(20))).methods_named("equal_compute_seeds")
+    found = configured_study(extra_seeds=list(range(20))).candidates_of_method("equal_compute_seeds")
     assert len(found) == 5
-    fewer = study(extra_seeds=[1]).methods_named("equal_compute_seeds")
+    fewer = configured_study(extra_seeds=[1]).candidates_of_method("equal_compute_seeds")
     assert len(fewer) == 3
 
 
 def test_steps_of_a_method_are_those_of_all_images_it_chooses_from():
-    steps = study().parameters()["plot"]["steps"]
+    steps = stage_parameters(configured_study())["plot"]["steps"]
     # 28 of the first image; k = 0 takes 28 more, k = 1, 2, 4 share five steps and take 26, 25 and 23 by themselves.
     assert steps["detailscribe"] == 28 + 28 + 5 + 26 + 25 + 23
     assert (steps["sd"], steps["multi_seed"], steps["gpt_refine"], steps["gpt_rewrite"]) == (28, 56, 56, 28)
@@ -62,11 +56,11 @@ def test_steps_of_a_method_are_those_of_all_images_it_chooses_from():
 
 def test_a_baseline_that_is_no_method_is_refused():
     with pytest.raises(InputError, match="statistics: baseline: 'nobody' is not one of the methods"):
-        study(statistics={"baseline": "nobody"})
+        configured_study(statistics={"baseline": "nobody"})
 
 
 def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
-    ranges = study().parameters()["tabulate"]["ranges"]
+    ranges = stage_parameters(configured_study())["tabulate"]["ranges"]
     assert ranges == {"clip_score": [0, 2.5], "image_reward": None, "blip_vqa": [0, 1], "judge-main": [1, 5]}
 
 
@@ -129,7 +123,7 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
     ("changes", "sentence"),
     [
         ({"study": ["nowhere"]}, "study: 'nowhere' is not one of scenarios"),
-        ({"scenarios": {"tables": "a.jsonl"}}, "'tables' is a name of the pipeline's own"),
+        ({"scenarios": {"tables": "a.jsonl"}}, "'tables' is a name that the pipeline uses itself"),
         (
             {"scenarios": {"mine": "resources/interacting/typo.jsonl"}},
             "mine: there is no file resources/interacting/typo",
@@ -163,23 +157,23 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
 )
 def test_a_contradiction_is_named_with_the_way_out(changes, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
-        study(**changes).parameters()
+        stage_parameters(configured_study(**changes))
 
 
 def test_profiles_of_speed_and_other_models_are_one_word(tmp_path):
     large = {name: CONFIG["image_models"][f"sd35_large_{name}"] for name in ("paper", "exact", "fast", "faster")}
     assert len({(entry["path"], entry["revision"], entry["size_px"]) for entry in large.values()}) == 1
     for name in CONFIG["image_models"]:
-        changed = study(image_model=name)
-        assert changed.parameters()["generate-2628670643"]["model"]["path"] == CONFIG["image_models"][name]["path"]
-        assert ("model" in changed.hub_weights()) is (name != "miniature")
+        changed = configured_study(image_model=name)
+        assert stage_parameters(changed)["generate-2628670643"]["model"]["path"] == CONFIG["image_models"][name]["path"]
+        assert ("model" in hub_weights(changed)) is (name != "miniature")
 
 
 def test_the_users_folders_are_watched_and_the_miniature_is_not(tmp_path):
     (tmp_path / "clip").mkdir()
     mine = {**CONFIG["metrics"]["clip_score"], "model": f"local-dir:{tmp_path / 'clip'}"}
-    changed = study(metrics={"mine": mine}, external={"mine_too": {"folder": str(tmp_path)}})
-    assert changed.watched_folders() == {"score-mine": tmp_path / "clip", "external-mine_too": tmp_path}
+    changed = configured_study(metrics={"mine": mine}, external={"mine_too": {"folder": str(tmp_path)}})
+    assert watched_folders(changed) == {"score-mine": tmp_path / "clip", "external-mine_too": tmp_path}
     assert (
         metric_identity(mine) != metric_identity({**mine, "model": "ViT-B-32-quickgelu", "pretrained": "openai"}) == ""
     )

@@ -3,12 +3,9 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from detailscribe.tables.agreement import krippendorff_alpha, pair_hits, weighted_kappa
-from detailscribe.tables.judge_agreement import bridge
-from detailscribe.tables.score_table import COLUMNS, Scores
 
 _ = np.nan
 # Krippendorff 2011, Computing Krippendorff's Alpha-Reliability: examples B, C and E.
@@ -69,30 +66,3 @@ def test_pairs_worked_by_hand():
     hits, pairs, people_tied, metric_tied = pair_hits(people, metric)
     assert hits.tolist() == [1.5, 0] and pairs.tolist() == [2, 1]
     assert people_tied.tolist() == [1, 0] and metric_tied.tolist() == [1, 0]
-
-
-def test_two_judges_are_bridged_and_one_is_not():
-    generator = np.random.default_rng(3)
-    rows = []
-    for place in range(30):
-        for image_set in ("a", "b"):
-            mark = generator.integers(1, 6)
-            for judge, score in (("judge-x", mark), ("judge-y", min(5, mark + 1))):
-                rows.append((f"p{place}", "", "", image_set, judge, float(score), "ok", ""))
-    scores = Scores(pd.DataFrame(rows, columns=COLUMNS), ["judge-x", "judge-y"])
-    table = pd.DataFrame(
-        [
-            (m, j, v, True)
-            for m, j, v in [("a", "judge-x", 3), ("b", "judge-x", 2), ("a", "judge-y", 1), ("b", "judge-y", 4)]
-        ],
-        columns=["method", "metric", "mean", "headline"],
-    )
-    found = bridge(scores, ["judge-x", "judge-y"], table, {"resamples": 100, "seed": 0})
-    value = {(row.statistic, row.level): row.value for row in found.itertuples()}
-    assert value["method_kendall", ""] == -1 and value["same_winner", ""] == 0
-    assert (value["method_rank", "a"], value["method_rank", "b"]) == (1, -1)
-    assert value["calibration", "2"] == 3 and value["calibration", "5"] == 5
-    assert 0.5 < value["mean_difference", ""] < 1 and value["spearman", ""] > 0.95
-    kappa = found[found["statistic"] == "weighted_kappa"].iloc[0]
-    assert kappa["low95"] <= kappa["value"] <= kappa["high95"] < 1
-    assert len(bridge(scores, ["judge-x"], table, {"resamples": 100, "seed": 0})) == 0

@@ -1,11 +1,11 @@
-"""The main figure: everything of the headline is on it, and its bytes depend on the table alone."""
+"""Figures: they show all headline rows and nothing else, and their bytes depend on the table only."""
 
 import re
 
 import pandas as pd
 import pytest
 
-from detailscribe.tables.figures import agreement, bars, compute, draw, plot, wins
+from detailscribe.tables.figures import plot_agreement, plot_bars, plot_compute, plot_means, plot_wins, save_figure
 
 ROWS = [
     ("sd", "single", "clip_score", 0.8),
@@ -29,8 +29,8 @@ def table() -> pd.DataFrame:
     return pd.DataFrame([*rows, rows[4] | {"selection": "hidden_choice", "method": "hidden", "headline": False}])
 
 
-def drawn(table, tmp_path, notice="") -> str:
-    plot(tmp_path / "main.svg", draw, table, "demo", notice)
+def rendered(table, tmp_path, notice="") -> str:
+    save_figure(tmp_path / "main.svg", plot_means, table, "demo", notice)
     return (tmp_path / "main.svg").read_text(encoding="utf-8")
 
 
@@ -39,22 +39,22 @@ def texts(svg: str) -> list[str]:
 
 
 def test_every_method_metric_and_count_is_named_and_nothing_else(table, tmp_path):
-    said = texts(drawn(table, tmp_path))
-    assert {"sd", "multi_seed", "ours", "clip_score (n = 6)", "judge-main (n = 0 to 6)"} <= set(said)
-    assert said.count("no score") == 1
-    assert "hidden" not in said
+    labels = texts(rendered(table, tmp_path))
+    assert {"sd", "multi_seed", "ours", "clip_score (n = 6)", "judge-main (n = 0 to 6)"} <= set(labels)
+    assert labels.count("no score") == 1
+    assert "hidden" not in labels
 
 
-def test_methods_stand_in_the_order_of_the_table(table):
-    panel = draw(table, "demo", "").axes[0]
-    heights = [panel.transData.transform((0, place))[1] for place in range(3)]
+def test_methods_are_in_the_order_of_the_table(table):
+    panel = plot_means(table, "demo", "").axes[0]
+    heights = [panel.transData.transform((0, index))[1] for index in range(3)]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["sd", "multi_seed", "ours"]
     assert heights == sorted(heights, reverse=True)
 
 
-def test_a_pick_by_the_metric_shown_looks_different(table, tmp_path):
+def test_a_selection_by_the_metric_shown_looks_different(table, tmp_path):
     def marks(rows, colour):
-        return drawn(rows, tmp_path).lower().count(colour)
+        return rendered(rows, tmp_path).lower().count(colour)
 
     only = table[(table["method"] == "multi_seed")]
     by_itself, by_another = only[only["metric"] == "clip_score"], only[only["metric"] == "judge-main"]
@@ -62,21 +62,21 @@ def test_a_pick_by_the_metric_shown_looks_different(table, tmp_path):
     assert marks(by_itself, BLUE) < marks(by_another, BLUE)
 
 
-def test_the_notice_is_on_the_picture(table, tmp_path):
+def test_the_notice_is_on_the_figure(table, tmp_path):
     notice = "Means nothing, costs $0 and $1."
-    assert notice in texts(drawn(table, tmp_path, notice))
-    assert notice not in texts(drawn(table, tmp_path))
+    assert notice in texts(rendered(table, tmp_path, notice))
+    assert notice not in texts(rendered(table, tmp_path))
 
 
 def test_same_table_same_bytes_and_no_date(table, tmp_path):
-    first = drawn(table, tmp_path, "notice")
-    assert first == drawn(table, tmp_path, "notice")
+    first = rendered(table, tmp_path, "notice")
+    assert first == rendered(table, tmp_path, "notice")
     assert "<dc:date>" not in first
-    assert first != drawn(table.assign(mean=table["mean"] + 0.01), tmp_path, "notice")
+    assert first != rendered(table.assign(mean=table["mean"] + 0.01), tmp_path, "notice")
 
 
 def test_bars_are_as_long_as_the_means_and_start_where_the_scale_does(table):
-    panels = bars(table, "demo", "").axes
+    panels = plot_bars(table, "demo", "").axes
     clip = [patch for patch in panels[0].patches if not pd.isna(patch.get_width())]
     assert sorted(patch.get_x() + patch.get_width() for patch in clip) == pytest.approx([0.8, 0.9, 0.95])
     judge = [patch for patch in panels[1].patches if not pd.isna(patch.get_width())]
@@ -85,33 +85,33 @@ def test_bars_are_as_long_as_the_means_and_start_where_the_scale_does(table):
 
 
 def test_shares_of_wins_ties_and_losses_fill_the_bar(table):
-    panel = wins(table, "demo", "").axes[0]
+    panel = plot_wins(table, "demo", "").axes[0]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["multi_seed", "ours"]
     widths = [patch.get_width() for patch in panel.patches]
     assert widths == pytest.approx([0.5, 0.5, 1 / 3, 1 / 3, 1 / 6, 1 / 6])
 
 
-def test_compute_stands_methods_of_one_cost_side_by_side_and_leaves_out_what_was_not_drawn_here(table):
-    figure = compute(table, "demo", "", {"sd": 28, "multi_seed": 28, "ours": 140}, "clip_score")
+def test_compute_shows_methods_of_equal_cost_side_by_side_and_only_methods_with_steps(table):
+    figure = plot_compute(table, "demo", "", {"sd": 28, "multi_seed": 28, "ours": 140}, "clip_score")
     marks = [line for line in figure.axes[0].lines if len(line.get_xdata())]
     across = sorted({float(x) for line in marks for x in line.get_xdata()})
     assert len(across) == 3 and across[0] < 28 < across[1] and across[2] == 140
-    named = compute(table, "demo", "", {"sd": 28}, "clip_score").legends[0].get_texts()
+    named = plot_compute(table, "demo", "", {"sd": 28}, "clip_score").legends[0].get_texts()
     assert [text.get_text() for text in named if text.get_text()[0].isdigit()] == ["1 sd"]
 
 
-def test_agreement_shows_each_metric_beside_a_coin(tmp_path):
+def test_agreement_shows_each_metric_beside_the_chance_level(tmp_path):
     table = pd.DataFrame(
         [("clip_score", 40, 0.7, 0.6, 0.8), ("judge-main", 0, None, None, None)],
         columns=["metric", "pairs", "agreement", "low95", "high95"],
     )
-    plot(tmp_path / "agreement.svg", agreement, table, "demo", "")
-    said = texts((tmp_path / "agreement.svg").read_text(encoding="utf-8"))
-    assert {"clip_score", "judge-main", "a coin", "no score", "share of pairs (n = 0 to 40)"} <= set(said)
+    save_figure(tmp_path / "agreement.svg", plot_agreement, table, "demo", "")
+    labels = texts((tmp_path / "agreement.svg").read_text(encoding="utf-8"))
+    assert {"clip_score", "judge-main", "chance level", "no score", "share of pairs (n = 0 to 40)"} <= set(labels)
 
 
 def test_a_png_is_the_same_bytes_every_time(table, tmp_path):
     for name in ("one.png", "two.png"):
-        plot(tmp_path / name, draw, table, "demo", "", kind="png")
+        save_figure(tmp_path / name, plot_means, table, "demo", "", kind="png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")

@@ -1,10 +1,10 @@
-"""The paper's numbers: what the file says, and which verdict each way of not matching gets."""
+"""The published numbers: content of the file, and the verdict for each kind of mismatch."""
 
 import pandas as pd
 import pytest
 
 from detailscribe.errors import InputError
-from detailscribe.tables.published import COLUMNS, bare_model, compare, read_published
+from detailscribe.tables.published import PUBLISHED_COLUMNS, bare_model, compare_with_published, read_published
 from tests.paths import REPOSITORY
 
 FILE = REPOSITORY / "config" / "published.tsv"
@@ -19,7 +19,7 @@ def ours(**changes) -> pd.DataFrame:
         "mean": 0.9,
         "low95": 0.8,
         "high95": 1.0,
-        "sd": 0.1 / 1.96 / (1 / 25 + 1 / 50) ** 0.5,  # the mean of 25 more prompts lies in 0.8 to 1.0
+        "sd": 0.1 / 1.96 / (1 / 25 + 1 / 50) ** 0.5,  # prediction interval of the mean of 25 more prompts: 0.8 to 1.0
     }
     other = row | {"metric": "judge-main", "mean": 4.0, "low95": 3.5, "high95": 4.5, "sd": 1.0}
     return pd.DataFrame([row | {"headline": True} | changes, other | {"headline": True}])
@@ -39,8 +39,8 @@ def theirs(**changes) -> dict:
 
 def verdict(published: dict, table: pd.DataFrame, judges=None, replaced=None, miniature=False, whole=True):
     judges = {"judge-main": "gpt-4o"} if judges is None else judges
-    (row,) = compare(published["scenario"], [published], table, judges, replaced or {}, miniature, whole)
-    assert list(row) == COLUMNS
+    (row,) = compare_with_published(published["scenario"], [published], table, judges, replaced or {}, miniature, whole)
+    assert list(row) == PUBLISHED_COLUMNS
     return row["verdict"], row["reason"]
 
 
@@ -55,7 +55,7 @@ def test_the_file_holds_table_2_figure_4_and_the_agreement():
     assert values["multi_subject_200", "sd", "judge-gpt-4o", "B"] == 4.5
     assert values["compositional_200", "hosted", "clip_score", "A,B,C"] == 0.838
     assert values["all", "multi_seed", "clip_score", "A,C"] == 0.922
-    # The means of Table 2 over the scenarios, weighted by n, as they were worked out apart from the file.
+    # The means of Table 2 over the scenarios, weighted by n, computed independently of the file.
     human = [row for row in rows if row["metric"] == "human" and row["method"] == "detailscribe"]
     assert sum(row["n"] for row in human) == 50
     assert sum(row["n"] * row["value"] for row in human) / 50 == pytest.approx(4.185, abs=5e-4)
@@ -68,7 +68,8 @@ def test_the_one_suspected_value_is_marked_and_never_tested():
         ("multi_seed", "judge-qwen2.5-vl-32b", 4.126)
     ]
     table = pd.DataFrame([ours().iloc[1].to_dict() | {"method": "multi_seed", "low95": 4.0, "high95": 4.3}])
-    compared = compare("all", stale, table, {"judge-main": "Qwen/Qwen2.5-VL-32B-Instruct"}, {}, False, True)
+    judges = {"judge-main": "Qwen/Qwen2.5-VL-32B-Instruct"}
+    compared = compare_with_published("all", stale, table, judges, {}, False, True)
     assert [(row["verdict"], row["reason"]) for row in compared] == [("not testable", "suspected stale value")]
 
 
@@ -82,7 +83,7 @@ def test_the_one_suspected_value_is_marked_and_never_tested():
         (1.01, "not reproduced"),
     ],
 )
-def test_a_value_of_few_random_prompts_may_lie_where_their_mean_would(value, expected):
+def test_a_value_of_few_prompts_is_compared_with_a_prediction_interval(value, expected):
     assert verdict(theirs(value=value), ours(low95=0.89, high95=0.91)) == (expected, "")
 
 
@@ -90,7 +91,7 @@ def test_a_value_of_few_random_prompts_may_lie_where_their_mean_would(value, exp
     ("value", "expected"),
     [(0.8, "reproduced"), (1.0, "reproduced"), (0.79, "not reproduced"), (1.01, "not reproduced")],
 )
-def test_over_all_prompts_the_interval_of_ours_decides(value, expected):
+def test_over_all_prompts_our_interval_decides(value, expected):
     assert verdict(theirs(scenario="all", value=value), ours()) == (expected, "")
 
 
@@ -113,7 +114,7 @@ def test_fewer_prompts_than_the_papers_and_a_study_of_other_scenarios_are_not_te
 )
 def test_what_did_not_run_is_not_testable(published, reason):
     assert verdict(published, ours()) == ("not testable", reason)
-    (row,) = compare("s", [published], ours(), {"judge-main": "gpt-4o"}, {}, False, True)
+    (row,) = compare_with_published("s", [published], ours(), {"judge-main": "gpt-4o"}, {}, False, True)
     if published["method"] != "sd" or published["metric"] != "clip_score":
         assert (row["ours"], row["low95"], row["n"]) == (None, None, None)
 
@@ -126,7 +127,7 @@ def test_no_interval_the_miniature_and_another_hosted_model_are_not_testable():
     assert verdict(theirs(method="hosted"), ours(method="hosted")) == ("reproduced", "")
 
 
-def test_a_judge_is_known_by_its_model_not_by_our_name_for_it():
+def test_a_judge_is_matched_by_its_model_not_by_its_name_in_the_config():
     assert verdict(theirs(metric="judge-gpt-4o", value=4.1), ours()) == ("reproduced", "")
     mini = {"judge-main": "gpt-4o-mini"}
     assert verdict(theirs(metric="judge-gpt-4o", value=4.1), ours(), mini) == ("not testable", "another judge")
@@ -141,10 +142,10 @@ def test_only_the_headline_row_is_compared():
 
 
 def test_a_scenario_the_paper_does_not_have_gives_no_row():
-    assert compare("mine", read_published(FILE), ours(), {}, {}, False, True) == []
+    assert compare_with_published("mine", read_published(FILE), ours(), {}, {}, False, True) == []
 
 
-def test_a_broken_number_is_named_by_line(tmp_path):
+def test_an_invalid_number_is_reported_with_its_line(tmp_path):
     file = tmp_path / "published.tsv"
     file.write_text(FILE.read_text(encoding="utf-8").replace("3.360", "3,360"), encoding="utf-8")
     with pytest.raises(InputError, match=r"published.tsv, line 2: .*3,360"):

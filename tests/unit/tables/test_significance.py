@@ -21,9 +21,9 @@ def skewed(n: int, columns: int = 3) -> np.ndarray:
     return np.random.default_rng(4).gamma(1.5, 1, (n, columns))
 
 
-def test_the_interval_is_scipys_percentile_interval_at_the_moved_percentiles():
+def test_the_interval_equals_scipys_percentile_interval_at_the_expanded_percentiles():
     values = skewed(40)
-    low, high = significance.intervals(values, 20_000, 0)
+    low, high = significance.bootstrap_intervals(values, 20_000, 0)
     tail = stats.norm.cdf(np.sqrt(40 / 39) * stats.t.ppf(0.025, 39))
     for column in range(3):
         theirs = stats.bootstrap(
@@ -34,35 +34,35 @@ def test_the_interval_is_scipys_percentile_interval_at_the_moved_percentiles():
 
 def test_the_interval_of_normal_data_is_students():
     values = np.random.default_rng(0).normal(size=(10, 400))
-    low, high = significance.intervals(values, 2000, 0)
+    low, high = significance.bootstrap_intervals(values, 2000, 0)
     student = 2 * stats.t.ppf(0.975, 9) * values.std(axis=0, ddof=1) / np.sqrt(10)
     assert np.mean((high - low) / student) == pytest.approx(1, abs=0.05)
 
 
 def test_intervals_are_seeded_and_a_column_does_not_depend_on_the_others():
     values = skewed(20)
-    first = significance.intervals(values, 500, 7)
-    assert np.array_equal(first, significance.intervals(values, 500, 7))
-    # To rounding: a processor may sum a product of matrices in another order where there are more columns.
-    alone = significance.intervals(values[:, :1], 500, 7)
+    first = significance.bootstrap_intervals(values, 500, 7)
+    assert np.array_equal(first, significance.bootstrap_intervals(values, 500, 7))
+    # Up to rounding: a CPU may sum a matrix product in another order if there are more columns.
+    alone = significance.bootstrap_intervals(values[:, :1], 500, 7)
     assert np.allclose(np.array(first)[:, :1], alone, rtol=1e-12, atol=0)
-    assert not np.array_equal(first, significance.intervals(values, 500, 8))
+    assert not np.array_equal(first, significance.bootstrap_intervals(values, 500, 8))
 
 
 def test_missing_values_are_left_out_and_counts_make_a_ratio():
     values = skewed(30, 1)
     with_gaps = np.concatenate([values, np.full((10, 1), np.nan)])
-    ours, theirs = significance.intervals(with_gaps, 4000, 0), significance.intervals(values, 4000, 0)
+    ours, theirs = (significance.bootstrap_intervals(each, 4000, 0) for each in (with_gaps, values))
     assert np.allclose(ours, theirs, atol=0.06)
-    # Every value twice, as a sum with a count of two, is the same mean with the same interval.
-    doubled = significance.intervals(2 * values, 500, 0, counts=np.full((30, 1), 2.0))
-    assert np.allclose(doubled, significance.intervals(values, 500, 0))
+    # Each value doubled, as a sum with a count of two, has the same mean and interval.
+    doubled = significance.bootstrap_intervals(2 * values, 500, 0, counts=np.full((30, 1), 2.0))
+    assert np.allclose(doubled, significance.bootstrap_intervals(values, 500, 0))
 
 
 @pytest.mark.parametrize("values", [np.empty((0, 2)), np.ones((1, 2)), np.full((5, 2), np.nan)])
 def test_fewer_than_two_values_have_no_interval(values):
-    assert np.isnan(significance.intervals(values, 100, 0)).all()
-    assert np.isnan(significance.spread(values)).all()
+    assert np.isnan(significance.bootstrap_intervals(values, 100, 0)).all()
+    assert np.isnan(significance.std(values)).all()
 
 
 def test_sign_flips_are_exact_for_few_prompts():
@@ -86,7 +86,7 @@ def test_sign_flips_agree_with_scipy_for_many_prompts_and_are_never_zero():
     assert significance.sign_flip_p(np.ones((40, 1)), 1000, 0)[0] == pytest.approx(1 / 1001)
 
 
-def test_wilcoxon_is_scipys_with_gaps_and_with_nothing_but_ties():
+def test_wilcoxon_equals_scipys_with_gaps_and_with_ties_only():
     differences = np.random.default_rng(2).normal(0.4, 1, (25, 1))
     with_gap = np.concatenate([differences, [[np.nan]]])
     assert significance.wilcoxon_p(with_gap)[0] == pytest.approx(stats.wilcoxon(differences[:, 0]).pvalue)
@@ -98,19 +98,19 @@ def test_holm_is_the_step_down_procedure():
     p = np.array([0.01, 0.04, 0.03, 0.005, np.nan, 0.2])
     # Second form: reject in order while p <= level / (remaining); the adjusted p is the smallest such level.
     for level in np.linspace(0.001, 0.999, 400):
-        order = sorted(range(6), key=lambda place: (np.isnan(p[place]), p[place]))
+        order = sorted(range(6), key=lambda index: (np.isnan(p[index]), p[index]))
         rejected = set()
-        for rank, place in enumerate(order[:5]):
-            if p[place] > level / (5 - rank):
+        for rank, index in enumerate(order[:5]):
+            if p[index] > level / (5 - rank):
                 break
-            rejected.add(place)
+            rejected.add(index)
         assert set(np.flatnonzero(significance.holm(p) <= level)) == rejected
     assert np.isnan(significance.holm(p)[4])
     assert significance.holm(np.array([])).size == 0
 
 
 @pytest.mark.parametrize("n", [5, 10, 50, 400])
-def test_the_detectable_difference_is_found_with_the_power_it_promises(n):
-    shift = significance.detectable(n) * np.sqrt(n)
+def test_the_detectable_difference_is_found_with_80_percent_power(n):
+    shift = significance.detectable_effect(n) * np.sqrt(n)
     assert stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, shift) == pytest.approx(0.8, abs=2e-4)
-    assert np.isnan(significance.detectable(1))
+    assert np.isnan(significance.detectable_effect(1))

@@ -1,0 +1,95 @@
+"""Packing of a study archive: the exchanges behind the results, and on request the generated images."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+from typing import IO, Any
+
+from detailscribe.errors import InputError, SetupError
+from detailscribe.files.atomic import atomic_write
+from detailscribe.files.digests import canonical_json, file_sha256
+from detailscribe.files.rows import read_rows
+from detailscribe.llm.exchange_store import exchange_path, load_exchange
+from detailscribe.operations.archive.members import FORMAT, MANIFEST, MEMBER, STORE
+from detailscribe.operations.archive.secret_scan import find_secret
+from detailscribe.operations.costs import exchanges_of
+from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
+
+
+def pack_study(archive: Path, folder: Path, images: bool) -> str:
+    """Write the archive of the study in a folder.
+
+    Args:
+        archive: `.tar.gz` to write.
+        folder: The study's folder, with `results/` and `resources/`.
+        images: Include the generated images and their ledgers. Hosted images are exchanges and always included.
+
+    Returns:
+        A message with the counts.
+
+    Raises:
+        InputError: the results in the folder name no exchange.
+        SetupError: an exchange is missing or damaged, or a file holds a key or an account name.
+    """
+    digests = exchanges_of_study(folder)
+    if not digests:
+        raise InputError(f"{folder.resolve()} has no results that name an exchange; run the study there first")
+    members = _members(folder, digests, images)
+    for name, path in members.items():
+        if secret := find_secret(path):
+            raise SetupError(f"{name} holds {secret}; delete that exchange and run again before you pack")
+    entries: dict[str, dict[str, Any]] = {
+        name: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for name, path in members.items()
+    }
+    manifest = canonical_json({"format": FORMAT, "exchanges": len(digests), "images": images, "files": entries})
+    data = manifest.encode()
+    # No time, owner or folder name: one study gives one archive, which does not reveal who made it.
+    with (
+        atomic_write(archive) as temporary,
+        open(temporary, "wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as tar,
+    ):
+        _add_member(tar, MANIFEST, io.BytesIO(data), len(data))
+        for name, path in members.items():
+            with open(path, "rb") as member:
+                _add_member(tar, name, member, entries[name]["bytes"])
+    return f"{archive}: {len(digests)} exchanges, {len(members)} files, {archive.stat().st_size:,} bytes"
+
+
+def exchanges_of_study(folder: Path) -> set[str]:
+    """Digests of the exchanges that the results in a folder were made from."""
+    digests: set[str] = set()
+    for rows_folder in LLM_STAGE_OF_FOLDER:
+        for path in (folder / "results").glob(f"*/{rows_folder}/**/*.jsonl"):
+            digests.update(exchanges_of(read_rows(path)))
+    for path in (folder / "resources" / "written").glob("*.exchanges.txt"):
+        digests.update(path.read_text(encoding="utf-8").split())
+    return digests
+
+
+def _members(folder: Path, digests: set[str], images: bool) -> dict[str, Path]:
+    """Files to pack by their name in the archive."""
+    files = []
+    for digest in sorted(digests):
+        path = exchange_path(folder / STORE, digest)
+        try:
+            image = load_exchange(path)["reply"]["image"]
+        except (OSError, ValueError) as error:
+            raise SetupError(
+                f"an exchange of the study is missing or damaged ({error}); run `snakemake verify`"
+            ) from None
+        files += [path] + ([path.parent / image] if image else [])
+    files += sorted((folder / "resources" / "written").glob("*"))
+    if images:
+        files += sorted(folder.glob("results/*/ledgers/images/*/*.jsonl"))
+        files += sorted(path for path in folder.glob("results/*/images/*/*/*.*") if not path.name.startswith("."))
+    members = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: path for name, path in members.items() if MEMBER.fullmatch(name)}
+
+
+def _add_member(tar: tarfile.TarFile, name: str, file: IO[bytes], size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    tar.addfile(info, file)

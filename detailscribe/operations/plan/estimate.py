@@ -1,0 +1,119 @@
+"""Estimate of a run: what each stage would do and why, with GPU time, calls, tokens and dollars."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detailscribe.engines.step_times import seconds_per_step
+from detailscribe.images.image_set import ImageRequest
+from detailscribe.llm.prices import cost_usd, estimate_input_tokens, prices_of
+from detailscribe.llm.request import Request
+from detailscribe.llm.spend_log import read_spending
+from detailscribe.study.study import Study
+
+REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate")
+UNKNOWN_INPUT_TOKENS = 1000  # of a request of which nothing is known: an instruction and perhaps an image
+
+
+@dataclass
+class Line:
+    """What one stage would do. `reasons` counts its units of work (calls, images or scores) by reason."""
+
+    scenario: str
+    stage: str
+    name: str
+    reasons: Counter = field(default_factory=Counter)
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    gpu_s: float | None = 0.0  # None if unknown
+
+
+class Estimate:
+    """Work of all stages: calls priced from recorded token counts, images timed by the speed measured here.
+
+    Args:
+        study: The study.
+        parameters: Parameters of its stages, by the name of their file.
+        results: Its results folder.
+        store: Folder of the exchanges.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        parameters: dict[str, dict],
+        results: Path = Path("results"),
+        store: Path = Path("resources/exchanges"),
+    ):
+        self.study, self.parameters, self.results, self.store = study, parameters, results, store
+        self._tokens: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for row in read_spending(store):
+            if "output_tokens" in row:
+                self._tokens[row["role"], row["model"]].append((row["input_tokens"], row["output_tokens"]))
+        self.lines: list[Line] = []
+        self.notes: list[str] = []
+
+    def line(self, scenario: str, stage: str, name: str = "") -> Line:
+        """The line of a stage; a new one if there is none."""
+        for line in self.lines:
+            if (line.scenario, line.stage, line.name) == (scenario, stage, name):
+                return line
+        self.lines.append(Line(scenario, stage, name))
+        return self.lines[-1]
+
+    def add_call(self, line: Line, request: Request, reason: str) -> None:
+        """Add a call whose request is known."""
+        tokens = self._mean_tokens(request.role, request.model) or (
+            estimate_input_tokens(request),
+            self.study.config["plan"]["output_tokens"],
+        )
+        self._add_tokens(line, request.endpoint, request.model, tokens, reason)
+
+    def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str) -> None:
+        """Add a call whose inputs do not exist yet."""
+        tokens = self._mean_tokens(role, model) or (
+            line.input_tokens / line.calls if line.calls else UNKNOWN_INPUT_TOKENS,
+            self.study.config["plan"]["output_tokens"],
+        )
+        self._add_tokens(line, endpoint, model, tokens, "estimate")
+
+    def add_images(self, line: Line, requests: list[ImageRequest], reason: str, steps: int, key: dict) -> None:
+        """Add images to generate.
+
+        Args:
+            steps: Denoising steps of all of them.
+            key: What the time of a step depends on (`step_time_key`).
+        """
+        line.reasons[reason] += len(requests)
+        seconds = seconds_per_step(self.results, key) or self.study.config["plan"]["step_s"]
+        _add_gpu_time(line, seconds, steps)
+
+    def add_scores(self, line: Line, count: int, reason: str, seconds: float | None) -> None:
+        """Add images to score; `seconds` is the measured time per score, None if unknown."""
+        if count:
+            line.reasons[reason] += count
+            _add_gpu_time(line, seconds or self.study.config["plan"]["score_s"], count)
+
+    def _mean_tokens(self, role: str, model: str) -> tuple[float, float] | None:
+        recorded = self._tokens.get((role, model))
+        if not recorded:
+            return None
+        inputs, outputs = zip(*recorded, strict=True)
+        return sum(inputs) / len(recorded), sum(outputs) / len(recorded)
+
+    def _add_tokens(self, line: Line, endpoint: str, model: str, tokens: tuple[float, float], reason: str) -> None:
+        line.reasons[reason] += 1
+        entry = self.study.config["endpoints"][endpoint]
+        if entry["kind"] == "offline":
+            return
+        usage = dict(zip(("input_tokens", "output_tokens"), tokens, strict=True))
+        line.calls += 1
+        line.input_tokens += round(usage["input_tokens"])
+        line.output_tokens += round(usage["output_tokens"])
+        line.cost_usd += cost_usd(usage, prices_of(entry, model)) or 0.0
+
+
+def _add_gpu_time(line: Line, seconds: float | None, count: int) -> None:
+    line.gpu_s = None if seconds is None or line.gpu_s is None else line.gpu_s + seconds * count

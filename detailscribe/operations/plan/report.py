@@ -1,0 +1,67 @@
+"""Report of a plan: a text table of the estimate with a total, notes, and the money spent so far."""
+
+from detailscribe.llm.spend_log import read_spending
+from detailscribe.operations.plan.estimate import REASONS, Estimate, Line
+
+HEADER = ["scenario", "stage", "name", "to do", "why", "GPU h", "calls", "tokens in", "tokens out", "dollars"]
+
+
+def plan_report(plan: Estimate) -> list[str]:
+    """Lines of text: the table, its notes, and spending against the budget."""
+    spent = sum(row["cost_usd"] or 0 for row in read_spending(plan.store))
+    lines = [*plan_table(plan), *plan.notes, f"Spent so far: {spent:.4f} dollars."]
+    budget = plan.study.config["budget_usd"]
+    if budget is not None:
+        lines.append(f"Budget: {budget:g} dollars; a run stops before it spends more.")
+    return lines
+
+
+def plan_table(plan: Estimate) -> list[str]:
+    """The stages with work to do as lines of a table, with a total and what its marks mean."""
+    busy = [line for line in plan.lines if line.reasons]
+    gpu_unknown = any(line.gpu_s is None for line in busy)
+    rows = [HEADER, *map(_row, busy), _total_row(busy, gpu_unknown)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if gpu_unknown:
+        text.append(
+            "GPU hours marked ? were not measured on this machine yet; set `plan: {step_s, score_s}`, or generate one "
+            "image."
+        )
+    if any(line.reasons["estimate"] for line in busy):
+        text.append("An estimate depends on outputs that do not exist yet; plan again when they do.")
+    return text
+
+
+def _row(line: Line) -> list[str]:
+    why = ", ".join(f"{line.reasons[reason]} {reason}" for reason in REASONS if line.reasons[reason])
+    return [
+        line.scenario or "-",
+        line.stage,
+        line.name or "-",
+        str(sum(line.reasons.values())),
+        why,
+        _hours(line.gpu_s),
+        f"{line.calls:,}",
+        f"{line.input_tokens:,}",
+        f"{line.output_tokens:,}",
+        f"{line.cost_usd:.4f}",
+    ]
+
+
+def _total_row(lines: list[Line], gpu_unknown: bool) -> list[str]:
+    hours = _hours(sum(line.gpu_s or 0.0 for line in lines))
+    return [
+        *("total", "", ""),
+        str(sum(sum(line.reasons.values()) for line in lines)),
+        "",
+        f"at least {hours}" if gpu_unknown else hours,
+        f"{sum(line.calls for line in lines):,}",
+        f"{sum(line.input_tokens for line in lines):,}",
+        f"{sum(line.output_tokens for line in lines):,}",
+        f"{sum(line.cost_usd for line in lines):.4f}",
+    ]
+
+
+def _hours(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds / 3600:.3f}"

@@ -1,0 +1,66 @@
+"""One shard of a plan: its prompts, and what earlier runs left of them on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from detailscribe.files.ledger import Ledger
+from detailscribe.files.rows import read_rows
+from detailscribe.operations.plan.estimate import Estimate, Line
+
+PENDING = "not requested yet"  # status, or part of the reason, of a row that waits for a request of the run
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard of a scenario.
+
+    Attributes:
+        estimate: Where the work of the stages is added.
+        records: Prompt records.
+        added: For each id without earlier results, the reason for its work: `new` or `changed prompt`.
+    """
+
+    estimate: Estimate
+    scenario: str
+    name: str
+    records: list[dict]
+    added: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Results folder of the scenario."""
+        return self.estimate.results / self.scenario
+
+    def line(self, stage: str, name: str = "") -> Line:
+        """The line of a stage in the estimate."""
+        return self.estimate.line(self.scenario, stage, name)
+
+    def rows(self, folder: str) -> list[dict]:
+        """Rows of an output, from its folder in the scenario; empty if it does not exist."""
+        path = self.folder / folder / f"{self.name}.jsonl"
+        return read_rows(path) if path.is_file() else []
+
+    def ledger(self, folder: str) -> Ledger:
+        """A ledger of the shard, by its folder in `ledgers/`."""
+        return Ledger(self.folder / "ledgers" / folder / f"{self.name}.jsonl")
+
+
+def read_shard(estimate: Estimate, scenario: str, file: Path) -> Shard:
+    """The shard of a scenario that a file in `shards/` lists."""
+    records = read_rows(file)
+    folder = estimate.results / scenario
+    known = {row["id"] for path in folder.glob(f"decompositions/{file.name}") for row in read_rows(path)}
+    known |= {row["id"] for path in folder.glob(f"ledgers/images/*/{file.name}") for row in Ledger(path).rows()}
+    removed = known - {record["id"] for record in records}
+    # An edited prompt has a new id with its old topic, and its old id is no longer in the shard.
+    edited_topics = {_topic(id) for id in removed}
+    added = {
+        record["id"]: "changed prompt" if _topic(record["id"]) in edited_topics else "new"
+        for record in records
+        if record["id"] not in known
+    }
+    return Shard(estimate, scenario, file.stem, records, added)
+
+
+def _topic(id: str) -> str:
+    return id.rpartition("-")[0]

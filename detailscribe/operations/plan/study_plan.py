@@ -1,0 +1,87 @@
+"""Plan of a study: what a run would make and why, and what it would cost. Sends no request and generates no image.
+
+The stages' own functions run with a client that only collects requests, so a plan finds the same requests and keys as a
+run. Work that depends on outputs which do not exist yet is counted as an estimate.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from detailscribe.methods.critique import critique
+from detailscribe.methods.decompose import decompose
+from detailscribe.methods.generate import requests_from_text
+from detailscribe.methods.refine import requests_from_critiques
+from detailscribe.methods.rewrite import rewrite
+from detailscribe.operations.plan.estimate import Estimate
+from detailscribe.operations.plan.image_stages import add_image_stage
+from detailscribe.operations.plan.llm_stages import add_external_stage, add_llm_stage
+from detailscribe.operations.plan.score_stages import add_score_stage
+from detailscribe.operations.plan.shard import Shard, read_shard
+from detailscribe.prompts.writing import read_topics
+from detailscribe.scores.judge import judge_images
+from detailscribe.study.study import Study
+
+
+def plan_study(
+    study: Study,
+    parameters: dict[str, dict],
+    results: Path = Path("results"),
+    store: Path = Path("resources/exchanges"),
+) -> Estimate:
+    """Estimate what a run of the study would take.
+
+    Args:
+        study: The study; the plan covers every scenario that a run builds by default.
+        parameters: Parameters of its stages, by the name of their file.
+        results: Its results folder.
+        store: Folder of the exchanges.
+    """
+    estimate = Estimate(study, parameters, results, store)
+    for name, entry in study.config["topics"].items():
+        if not Path(f"resources/written/{name}.jsonl").is_file():
+            target = study.endpoint_and_model("write")
+            assert target is not None
+            for _ in read_topics(Path(entry["file"])):  # one call per topic
+                estimate.add_unknown_call(estimate.line("", "write", name), "write_prompts", *target)
+    for scenario in study.config["study"]:
+        files = [results / scenario / "shards" / f"{name}.jsonl" for name in study.shards(scenario)]
+        if all(file.is_file() for file in files):
+            for file in files:
+                _add_shard(read_shard(estimate, scenario, file))
+        else:
+            estimate.notes.append(
+                f"{scenario}: its prompt file does not exist yet; run `snakemake {scenario}_decompose` to make it"
+            )
+    return estimate
+
+
+def _add_shard(shard: Shard) -> None:
+    """Add every stage of a shard."""
+    records, study, parameters = shard.records, shard.estimate.study, shard.estimate.parameters
+    decompositions = add_llm_stage(shard, "decompose", "", "decompositions", partial(decompose, records))
+    texts: dict[str, dict[str, dict] | None] = dict.fromkeys(study.originals())
+    for name in study.config["rewriters"]:
+        texts[name] = _by_id(add_llm_stage(shard, "rewrite", name, f"rewrites/{name}", partial(rewrite, records)))
+    images: dict[str, dict[str, dict]] = {}
+    for image_set, rewritten in texts.items():
+        stage_parameters = parameters[f"generate-{image_set.removeprefix('original-')}"]
+        requests_of = partial(requests_from_text, records, rewritten, image_set)
+        images |= add_image_stage(shard, "generate", image_set, [image_set], stage_parameters, requests_of)
+    initial_images = images[study.originals()[0]]
+    for name, entry in study.config["critics"].items():
+        run = partial(critique, records, initial_images, _by_id(decompositions) if entry["decomposition"] else None)
+        critiques = add_llm_stage(shard, "critique", name, f"critiques/{name}", run)
+        requests_of = partial(requests_from_critiques, records, _by_id(critiques))
+        candidates = list(study.candidates(name))
+        images |= add_image_stage(shard, "refine", name, candidates, parameters[f"refine-{name}"], requests_of)
+    for name in study.config["external"]:
+        images[name] = add_external_stage(shard, name)
+    for name in study.config["judges"]:
+        run = partial(judge_images, records, images, scenario=shard.scenario)
+        add_llm_stage(shard, "judge", name, f"scores/judge-{name}", run)
+    for name in study.config["metrics"]:
+        add_score_stage(shard, name, images)
+
+
+def _by_id(rows: list[dict]) -> dict[str, dict]:
+    return {row["id"]: row for row in rows}

@@ -1,0 +1,71 @@
+"""Noun phrases by rules: lists of function words (articles, prepositions, auxiliaries ...), and word endings."""
+
+import re
+
+IGNORED_PHRASES = {"top", "the side", "the left", "the right"}  # as in T2I-CompBench
+
+_DETERMINER_WORDS = """
+a an the this these those each every some any no another both all several many few one two three four five
+six seven eight nine ten eleven twelve thirteen my your his her its our their
+"""
+# Words that end a phrase and belong to none: prepositions, conjunctions, pronouns, auxiliaries, adverbs, short verbs.
+_BOUNDARY_WORDS = """
+of in on at by with from to into onto over under above below beneath beside besides between among amid through
+across along around against behind before after during near inside outside within without toward towards up down
+off out upon atop for about like as than per via past alongside
+and or but nor so yet while when where that who whom whose which what how why if because until since though although
+i you he she it we they me him us them himself herself itself themselves there here
+is are was were be been being am has have had having do does did can could will would shall should may might must
+not too also just only then together apart away back forth still again almost
+hold holds held carry carries carried make makes made take takes took use uses used put puts show shows shown
+sit sits stand stands lie lies lay lays hang hangs
+"""
+# Words in -ing that are far more often nouns than verbs.
+_ING_NOUN_WORDS = "ring king string spring wing ceiling building painting railing earring pudding clothing"
+_DETERMINERS, _BOUNDARIES = set(_DETERMINER_WORDS.split()), set(_BOUNDARY_WORDS.split())
+_NOUNS_IN_ING = set(_ING_NOUN_WORDS.split())
+
+
+def phrases_by_rules(prompt: str) -> list[str]:
+    """Noun phrases of a prompt, right for most plain sentences but not for all."""
+    phrases: list[str] = []
+    words: list[str] = []  # of the phrase so far
+
+    def finish(before_determiner: bool = False) -> None:
+        determined = words[0].lower() in _DETERMINERS if words else False
+        if before_determiner and len(words) > determined:
+            words.pop()  # "the beaver hold | the hammer", "carry | a log": the word before an article is a verb
+        if len(words) == determined + 1 and words[-1].endswith("ed"):
+            words.clear()  # "surrounded by", "a spirited": a participle without its noun
+        if len(words) > determined and (text := " ".join(words)).lower() not in IGNORED_PHRASES:
+            phrases.append(text)
+        words.clear()
+
+    for token in re.findall(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]", prompt):
+        word = token.lower().removesuffix("'s").removesuffix("’s")
+        if not token[0].isalnum() or word in _BOUNDARIES:
+            finish()
+        elif word in _DETERMINERS:
+            if not all(each.lower() in _DETERMINERS for each in words):  # "all three", "each of" stay one phrase
+                finish(before_determiner=True)
+            words.append(token)
+        elif _is_verb_or_adverb(word, words):
+            finish()
+        else:
+            words.append(token)
+    finish()
+    return phrases
+
+
+def _is_verb_or_adverb(word: str, before: list[str]) -> bool:
+    """Whether a word reads as verb or adverb after the words of the phrase so far."""
+    first = before[0].lower() if before else ""
+    count = len(before) - (first in _DETERMINERS)  # without the article
+    if word.endswith("ly") and len(word) > 4:
+        return count > 0 or not before
+    if word.endswith("ing") and len(word) > 4 and word not in _NOUNS_IN_ING:
+        return count > 0 or not before  # "a rolling pin", but "a beaver rolling" and "rolling dough"
+    if word.endswith("ed") and len(word) > 3:
+        return count > 0  # "a weathered bench", but "a chair covered in"
+    singular = first in {"a", "an", "one", "each", "every", "another"} and count > 0
+    return singular and word.endswith("s") and not word.endswith(("ss", "us", "is"))  # "a fox kneads"

@@ -1,0 +1,31 @@
+"""Download of weights: the record, and files that differ from it."""
+
+import hashlib
+
+import pytest
+
+from detailscribe.engines.download import fetch_address
+from detailscribe.engines.weight_records import FETCH_AGAIN, verify_weight_records
+from detailscribe.errors import SetupError
+
+
+def test_the_file_of_a_url_is_recorded_and_checked(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    (tmp_path / "there.pth").write_bytes(b"weights")
+    address = f"file://{tmp_path}/there.pth"
+    record = fetch_address(address)
+    assert record["files"] == {"there.pth": hashlib.sha256(b"weights").hexdigest()}
+    assert (verify_weight_records(), fetch_address(address)) == ((1, []), record)
+    kept = tmp_path / "torch" / "checkpoints" / "there.pth"
+    kept.write_bytes(b"others")
+    assert verify_weight_records() == (1, [f"{kept}: not as it was fetched; delete it and {FETCH_AGAIN}"])
+    with pytest.raises(SetupError, match="not as it was fetched"):
+        fetch_address(address)
+    kept.unlink()
+    assert "no longer there" in verify_weight_records()[1][0]
+    assert fetch_address(address) == record
+    with pytest.raises(SetupError, match=r"nowhere\.pth could not be fetched"):
+        fetch_address(f"file://{tmp_path}/nowhere.pth")

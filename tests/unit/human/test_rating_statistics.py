@@ -1,0 +1,83 @@
+"""Statistics of ratings, worked by hand."""
+
+import numpy as np
+import pytest
+
+from detailscribe.human import rating_statistics
+from detailscribe.human.ratings import ParsedRatings
+from detailscribe.human.tables import rating_tables
+from tests.unit.human.sample_ratings import BOOTSTRAP, rows_of
+
+METHODS = [
+    {"name": "sd", "candidates": ["original-11"]},
+    {"name": "hosted", "candidates": ["hosted"]},
+    {"name": "detailscribe", "candidates": ["k0", "k1"]},
+]
+RATINGS = {  # by (rater, prompt), of RATED; a missing rating excludes what needs it
+    ("r1", "a"): (3, 4, 2, 5),
+    ("r2", "a"): (2, 4, 4, 1),
+    ("r1", "b"): (1, 4, None, 3),
+}
+
+
+def test_means_worked_by_hand():
+    table = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BOOTSTRAP)
+    means = {(row.method, row.selection): (row.n, row.prompts, row.mean) for row in table.itertuples()}
+    assert means == {
+        ("sd", "single"): (3, 2, 2.0),
+        ("hosted", "single"): (3, 2, 4.0),
+        ("detailscribe", "oracle"): (2, 1, 4.5),  # each rater's own best: 5 and 4, though the candidates differ
+        ("detailscribe", "by:other_raters"): (2, 1, 1.5),  # the candidate that the other rater prefers: 2 and 1
+        ("detailscribe", "mean"): (2, 1, 3.0),
+        ("detailscribe", "k0"): (2, 1, 3.0),
+        ("detailscribe", "k1"): (3, 2, 3.0),
+    }
+    best = table[table["headline"]].set_index("method")
+    assert list(best["best_alone"]) == [0, 0, 1] and list(best["best_shared"]) == [0, 1, 1]
+    assert list(best["best_rate"]) == [0, 0, 0.5]
+    legacy = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BOOTSTRAP, ties_win=True)
+    assert list(legacy[legacy["headline"]]["best_rate"]) == [0, 0.5, 1]
+
+
+def test_without_ratings_the_tables_have_no_numbers():
+    assert rating_statistics.mean_ratings([], METHODS, BOOTSTRAP)["mean"].isna().all()
+    assert rating_statistics.reliability([], BOOTSTRAP)["value"].isna().all()
+    assert rating_statistics.rater_statistics([], {"r1": 4})[["n", "missing"]].to_numpy().tolist() == [[0, 4]]
+
+
+def test_the_interval_resamples_prompts_with_all_their_ratings():
+    generator = np.random.default_rng(0)
+    ratings = {}
+    for number in range(40):
+        base = generator.integers(1, 6)
+        for rater in ("r1", "r2", "r3", "r4"):  # raters agree: four ratings carry no more information than one
+            ratings[rater, f"p{number}"] = (base, base, base, base)
+    of_one = {key: values for key, values in ratings.items() if key[0] == "r1"}
+    four = rating_statistics.mean_ratings(rows_of(ratings), METHODS[:1], BOOTSTRAP).iloc[0]
+    one = rating_statistics.mean_ratings(rows_of(of_one), METHODS[:1], BOOTSTRAP).iloc[0]
+    assert four["n"] == 160 and one["n"] == 40
+    assert (four["low95"], four["high95"]) == pytest.approx((one["low95"], one["high95"]))
+
+
+def test_raters_and_their_reliability():
+    ratings = {("r1", f"p{n}"): (1, 2, 3, 5) for n in range(5)} | {("r2", f"p{n}"): (1, 2, 4, 5) for n in range(5)}
+    table = rating_statistics.rater_statistics(rows_of(ratings), {"r1": 20, "r2": 21}).set_index("rater")
+    assert list(table["missing"]) == [0, 1] and list(table["mean"]) == [2.75, 3.0]
+    assert table["spearman_with_others"].min() == pytest.approx(1)
+    alpha = rating_statistics.reliability(rows_of(ratings), BOOTSTRAP).set_index("statistic")
+    assert alpha.loc["alpha_interval", "images"] == 20 and 0.8 < alpha.loc["alpha_interval", "value"] < 1
+    assert (alpha["low95"] <= alpha["value"]).all()
+
+
+def test_tables_of_filled_sheets_count_the_images_that_each_rater_was_shown():
+    rows = rows_of(RATINGS)
+    parsed = {
+        "r1": ParsedRatings([row for row in rows if row["rater"] == "r1"], ["b/k0"], []),
+        "r2": ParsedRatings([row for row in rows if row["rater"] == "r2"], [], []),
+        "": ParsedRatings([], [], []),
+    }
+    values = {"raters": ["r1", "r2"], "methods": METHODS, "bootstrap": BOOTSTRAP, "ties_win": False}
+    tables = rating_tables(parsed, values)
+    assert list(tables) == ["ratings", "main", "raters", "reliability"]
+    assert list(tables["ratings"]["rater"]) == ["r1"] * 7 + ["r2"] * 4
+    assert list(tables["raters"]["n"]) == [7, 4] and list(tables["raters"]["missing"]) == [1, 0]

@@ -1,0 +1,27 @@
+"""Images for the LLM steps, and an image generator that loads no model."""
+
+import pytest
+
+from detailscribe.images.generate import ImageGenerator
+from detailscribe.miniature.stand_in_content import placeholder_png
+from tests.unit.methods.llm_steps import RECORDS
+
+
+@pytest.fixture
+def images(tmp_path) -> dict[str, dict]:
+    """An intact image per record, by id."""
+    rows = {}
+    for record in RECORDS:
+        path = tmp_path / f"{record['id']}.png"
+        path.write_bytes(placeholder_png(record["prompt"]))
+        rows[record["id"]] = {"status": "ok", "reason": "", "path": path}
+    return rows
+
+
+@pytest.fixture
+def image_generator(tmp_path) -> ImageGenerator:
+    """A generator of a model in an empty folder: good for image requests only."""
+    (tmp_path / "model").mkdir()
+    model = {"path": str(tmp_path / "model"), "revision": "", "precision": "fp32", "compile": "none"}
+    parameters = {"algorithm": 1, "model": model, "generation": {"steps": 28, "swap_pooled": False}, "seed": 7}
+    return ImageGenerator(parameters, "none")

@@ -1,0 +1,153 @@
+"""Models of the miniature: generated images, tokenizers, and agreement with the trained networks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from detailscribe.engines import torch_setup  # noqa: F401 - before open_clip
+from detailscribe.engines.load import load_engine
+from detailscribe.miniature import shipped
+from detailscribe.miniature.judge import check_scene
+from detailscribe.miniature.models import clip, detection, detector, training, vqa
+from detailscribe.miniature.models.bert_tokens import bert_ids, bert_tokenizer
+from detailscribe.miniature.models.clip_tokens import open_clip_tokenizer, small_ids
+from detailscribe.miniature.models.sd3_text import T5_TOKENS, token_ids
+from detailscribe.miniature.models.vqa_questions import patch_targets
+from detailscribe.miniature.world.captions import parse_prompt
+from detailscribe.miniature.world.drawing import background_image, draw_scene
+from detailscribe.miniature.world.scenes import random_scene
+from detailscribe.miniature.world.vocabulary import BACKGROUNDS, ENTITIES
+
+FULL_PROMPTS = [
+    "A fox holding a balloon on the beach. There is a fox on the left. There is a balloon on the right.",
+    "A circle of stars around a dog on the beach. There is a dog in the middle. There are stars all around.",
+    "A row of cakes under a monkey at night. There is a monkey at the top. There are cakes at the bottom.",
+    "A dog facing a frog on the grass. There is a dog on the left. There is a frog on the right.",
+]
+
+
+@pytest.fixture(scope="module")
+def engine(miniature):
+    model = {
+        "pipeline": "StableDiffusion3Pipeline",
+        "path": str(miniature / "sd3"),
+        "revision": "",
+        "precision": "fp32",
+        "offload": "none",
+        "size_px": 96,
+        "max_sequence_length": 32,
+        "compile": "none",
+        "batch": "image",
+        "call": {},
+    }
+    return load_engine(model, {"steps": 28, "guidance": 4.5, "swap_pooled": False})
+
+
+def test_images_show_what_a_full_prompt_says(engine):
+    seen = []
+    for prompt in FULL_PROMPTS:
+        images = [engine.generate(prompt, seed) for seed in range(3)]
+        seen += [all(check_scene(parse_prompt(prompt), found)) for found in detection.detect(images)]
+    assert sum(seen) >= 9, seen
+
+
+def test_images_depend_on_the_seed_and_any_text_gives_one(engine):
+    first, other = (np.asarray(engine.generate(FULL_PROMPTS[0], seed), float) for seed in (1, 2))
+    assert np.abs(first - other).mean() > 2
+    assert engine.generate("Quizzical zebras, 42: ¿qué?", 1).size == (96, 96)
+
+
+def test_the_pipeline_encodes_text_as_the_trained_encoders(engine):
+    """Embeddings over CLIP's whole vocabulary equal those over the small one."""
+    text = "A circle of apples around a pig at night. There are apples all around."
+    embeds, _, pooled, _ = engine.pipe.encode_prompt(text, None, None, max_sequence_length=T5_TOKENS)
+    denoiser = shipped.load_part("sd3")
+    ids = token_ids([text])
+    with torch.no_grad():
+        first = denoiser.first(ids[0], output_hidden_states=True)
+        second = denoiser.second(ids[1], output_hidden_states=True)
+        third = denoiser.third(ids[2]).last_hidden_state
+    assert torch.allclose(pooled, torch.cat([first.text_embeds, second.text_embeds], -1), atol=1e-5)
+    expected = torch.cat([torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1), third], 1)
+    assert torch.allclose(embeds, expected, atol=1e-4)
+
+
+def test_question_ids_are_those_of_berts_tokenizer():
+    text = "a guitar on the right?"
+    assert list(bert_ids(text, 12))[:8] == bert_tokenizer()(text).input_ids
+
+
+def test_patch_targets_are_the_entities_over_patch_centres():
+    targets = patch_targets([("cat", 24, 24, 48), ("guitar", 80, 8, 24)]).reshape(6, 6, -1)
+    cat, guitar = (ENTITIES.index(entity) for entity in ("cat", "guitar"))
+    assert targets[:3, :3, cat].all()
+    assert targets[0, 4:, guitar].all()
+    assert targets.sum() == 9 + 2
+
+
+def test_blip_starts_from_clips_image_features():
+    """Its patches before the first layer equal CLIP's, up to a scale per patch."""
+    model, visual = vqa.build(), shipped.load_part("clip").visual
+    vqa.initialise_from(model, shipped.load_part("clip"))
+    images = training.image_batch([(255 * background_image(name)).astype(np.uint8) for name in BACKGROUNDS], "cpu")
+    with torch.no_grad():
+        patches = visual.conv1(images).flatten(2).transpose(1, 2) + visual.positional_embedding[1:]
+        expected = visual.ln_pre(patches)
+        found = model.model.vision_model.embeddings(training.normalised(images))[:, 1:]
+    assert torch.nn.functional.cosine_similarity(found, expected, dim=-1).min() > 0.99
+    first = model.model.vision_model.encoder.layers[0].mlp.fc1.weight
+    assert torch.equal(first, visual.transformer.resblocks[0].mlp.c_fc.weight)
+
+
+def test_image_reward_shares_blips_image_encoder():
+    ours, theirs = shipped.load_part("reward").model["vision"], shipped.load_part("vqa").model.vision_model
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], tensor)
+
+
+def test_detection_in_numpy_agrees_with_the_trained_network():
+    torch.manual_seed(0)
+    network = detector.build().train()
+    images = torch.rand(4, 3, 96, 96) * 2 - 1
+    network(images)  # moves the running means away from where they begin
+    network.eval()
+    raw = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), np.uint8)
+    with torch.no_grad():
+        expected = network(training.image_batch(list(raw), torch.device("cpu"))).numpy()
+    weights = {name: tensor.numpy() for name, tensor in detector.fold_batch_norm(network).items()}
+    assert np.allclose(detection.detection_logits(weights, raw), expected, atol=1e-4)
+
+
+def test_the_judge_finds_the_entities_of_a_scene(sprites):
+    rng = np.random.default_rng(5)
+    scenes = [random_scene(rng, held_out=True) for _ in range(40)]
+    found = detection.detect([draw_scene(scene, sprites) for scene in scenes])
+    assert sum(all(check_scene(scene, each)) for scene, each in zip(scenes, found, strict=True)) >= 38
+    empty = detection.detect([draw_scene(replace(scene, shown=(False, False)), sprites) for scene in scenes])
+    assert sum(map(len, empty)) <= 2
+
+
+def test_clip_with_the_full_vocabulary_agrees_with_the_trained_one():
+    import open_clip
+
+    full = open_clip.CLIP(**clip.CONFIG).eval()
+    full.load_state_dict(clip.with_normalised_input(clip.full_state(shipped.load_part("clip"))))
+    texts = ["A photo depicts A cat holding a guitar.", "There are apples at the top."]
+    images = torch.rand(2, 3, 96, 96) * 2 - 1
+    with torch.no_grad():
+        seen = shipped.load_part("clip").encode_image(images)
+        assert torch.allclose(seen, full.encode_image(training.normalised(images)), atol=1e-4)
+        said = shipped.load_part("clip").encode_text(small_ids(texts))
+        assert torch.allclose(said, full.encode_text(open_clip_tokenizer()(texts)), atol=1e-4)
+
+
+def test_any_text_can_be_tokenized(engine):
+    tokenizers = [engine.pipe.tokenizer, engine.pipe.tokenizer_2, engine.pipe.tokenizer_3]
+    for tokenizer in tokenizers:
+        ids = tokenizer("Quizzical zebras, 42 of them: ¿qué?").input_ids
+        assert len(ids) > 10
+        assert max(ids) < len(tokenizer)
+        assert tokenizer.decode(tokenizer("a beaver").input_ids, skip_special_tokens=True).strip() == "a beaver"
+    assert [tokenizer.pad_token for tokenizer in tokenizers] == ["<|endoftext|>", "!", "<pad>"]

@@ -1,0 +1,118 @@
+"""Plan of a study: work by stage and reason, calls priced, GPU time from measured or configured speed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from detailscribe.files.ledger import Ledger
+from detailscribe.files.rows import write_rows
+from detailscribe.llm import exchange_store
+from detailscribe.llm.prices import estimate_input_tokens
+from detailscribe.llm.request import Answer, Request
+from detailscribe.methods.decompose import decompose
+from detailscribe.operations.plan.estimate import Estimate, Line
+from detailscribe.operations.plan.llm_stages import _DryRunChat
+from detailscribe.operations.plan.report import plan_report
+from detailscribe.operations.plan.study_plan import plan_study
+from detailscribe.workflow.parameters import stage_parameters
+from tests.unit.study.configured import configured_study
+
+SERVER = {
+    **{"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "key_env": "", "in_flight": 1, "timeout_s": 1},
+    **{"max_retries": 0, "input_usd_per_million": 2.0, "output_usd_per_million": 8.0},
+}
+RECORDS = [{"id": f"fox-{n}", "topic": "fox", "prompt": f"A fox {n}."} for n in "ab"]
+ONE_SHARD = "000-of-001"
+
+
+class Planned:
+    """A study of one shard in the working directory, with decompositions at a priced endpoint."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "results" / "demo"
+        self.study = configured_study(
+            study=["demo"],
+            shards=1,
+            scenarios={"demo": {"file": "config/prompts/demo.jsonl", "shards": 1}},
+            endpoints={"server": SERVER},
+            roles={"decompose": {"endpoint": "server", "model": "m"}},
+            plan={"step_s": 3600, "score_s": 60, "output_tokens": 50},
+            budget_usd=1,
+        )
+        self.parameters = stage_parameters(self.study)
+        for name, values in self.parameters.items():
+            path = folder / "results" / "parameters" / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
+        (folder / "resources" / "miniature" / "sd3").mkdir(parents=True)  # the identity of no weights
+        write_rows(self.folder / "shards" / f"{ONE_SHARD}.jsonl", RECORDS)
+
+    def lines(self) -> dict[tuple[str, str], Line]:
+        """Lines with work, by stage and name."""
+        plan = plan_study(self.study, self.parameters)
+        return {(line.stage, line.name): line for line in plan.lines if line.reasons}
+
+    def requests(self) -> list[Request]:
+        """The requests that decompose would send."""
+        chat = _DryRunChat(Estimate(self.study, self.parameters))
+        decompose(RECORDS, self.parameters["decompose"] | {"endpoint": "server"}, chat)
+        return list(chat.unanswered.values())
+
+
+@pytest.fixture
+def planned(tmp_path, monkeypatch) -> Planned:
+    monkeypatch.chdir(tmp_path)
+    return Planned(tmp_path)
+
+
+def test_a_new_study_is_all_new_or_estimated(planned):
+    lines = planned.lines()
+    calls, seed = lines["decompose", ""], planned.study.originals()[0]
+    assert (calls.reasons, calls.calls, calls.output_tokens) == ({"new": 2}, 2, 100)
+    assert calls.cost_usd == pytest.approx((calls.input_tokens * 2 + 100 * 8) / 1e6)
+    steps = planned.study.config["generation"]["steps"]
+    assert (lines["generate", seed].reasons, lines["generate", seed].gpu_s) == ({"new": 2}, 2 * steps * 3600)
+    assert lines["critique", "detailscribe"].reasons == {"estimate": 2}
+    assert lines["refine", "detailscribe"].reasons == {"estimate": 2 * len(planned.study.candidates("detailscribe"))}
+    images = 2 * len(planned.study.image_sets())
+    assert lines["score", "clip_score"].reasons == {"estimate": images}
+    assert lines["score", "clip_score"].gpu_s == images * 60
+    draws = planned.study.config["judges"]["main"]["draws"]
+    assert lines["judge", "main"].reasons == {"estimate": images * draws}
+
+
+def test_recorded_answers_are_not_requested_again_and_lost_ones_are(planned):
+    answer = Answer("ok", text="<(concept: x) = (a) + (b)>", usage={"input_tokens": 9, "output_tokens": 9})
+    store = Path("resources/exchanges")
+    reply = exchange_store.record_answer(store, planned.requests()[0], answer, SERVER)
+    write_rows(planned.folder / "decompositions" / f"{ONE_SHARD}.jsonl", [{"id": "fox-a", "exchange": reply.digest}])
+    line = planned.lines()["decompose", ""]
+    assert (line.reasons, line.input_tokens) == ({"new": 1}, estimate_input_tokens(planned.requests()[0]))
+    exchange_store.exchange_path(store, reply.digest).unlink()
+    assert planned.lines()["decompose", ""].reasons == {"missing file": 1, "new": 1}
+
+
+def test_an_edited_prompt_and_changed_parameters_are_told_from_new_work(planned):
+    rows = [{"id": "fox-a", "exchange": "0" * 64}, {"id": "fox-z", "exchange": "1" * 64}]
+    write_rows(planned.folder / "decompositions" / f"{ONE_SHARD}.jsonl", rows)
+    assert planned.lines()["decompose", ""].reasons == {"changed parameter": 1, "changed prompt": 1}
+    image_set = planned.study.originals()[0]
+    ledger = Ledger(planned.folder / "ledgers" / "images" / image_set / f"{ONE_SHARD}.jsonl")
+    ledger.add({"id": "fox-a", "key": "old", "file": "x", "prompt": "A fox a."})
+    assert planned.lines()["generate", image_set].reasons == {"changed parameter": 1, "changed prompt": 1}
+
+
+def test_the_report_has_a_total_the_meaning_of_its_marks_and_the_budget(planned):
+    lines = plan_report(plan_study(planned.study, planned.parameters))
+    assert lines[0].split()[:3] == ["scenario", "stage", "name"]
+    [total] = [line for line in lines if line.startswith("total")]
+    assert "0.00" in total
+    assert "An estimate depends on outputs that do not exist yet; plan again when they do." in lines
+    assert lines[-2:] == ["Spent so far: 0.0000 dollars.", "Budget: 1 dollars; a run stops before it spends more."]
+
+
+def test_a_scenario_without_prompts_is_a_note(planned):
+    (planned.folder / "shards" / f"{ONE_SHARD}.jsonl").unlink()
+    plan = plan_study(planned.study, planned.parameters)
+    assert plan.lines == [] and "snakemake demo_decompose" in plan.notes[0]

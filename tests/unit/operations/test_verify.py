@@ -1,0 +1,103 @@
+"""Verification of results: changed images, resources and cut manifests, and removal of outputs."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from detailscribe.files.digests import file_sha256
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.operations.outputs import (
+    is_failed,
+    made_from_exchange,
+    remove_damaged_outputs,
+    remove_failed,
+    remove_outputs_if,
+)
+from detailscribe.operations.verify import verify_images, verify_resources, verify_study
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with two good images, one changed and one missing."""
+    folder = tmp_path / "s" / "images" / "o1" / "000-of-001"
+    folder.mkdir(parents=True)
+    rows = []
+    for id in "abcd":
+        file = folder / f"{id}.png"
+        Image.new("RGB", (ord(id), 8)).save(file)
+        rows.append({"id": id, "status": "ok", "file": str(file.relative_to(tmp_path)), "sha256": file_sha256(file)})
+    rows.append({"id": "e", "status": "failed", "file": None, "sha256": None})
+    write_rows(folder.with_suffix(".jsonl"), rows)
+    (folder / "c.png").write_bytes(b"changed")
+    (folder / "d.png").unlink()
+    return tmp_path
+
+
+def test_verify_moves_changed_images_away_and_marks_their_folder(results):
+    manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
+    time = manifest.stat().st_mtime_ns
+    checked, problems = verify_images(results, "s")
+    assert checked == 4
+    assert ["bytes changed" in problem for problem in problems] == [True, False]
+    assert (results / "s" / "changed" / "o1" / "c.png").read_bytes() == b"changed"
+    assert manifest.with_suffix("").stat().st_mtime_ns > time
+
+
+def test_changed_resources_are_removed_to_be_rebuilt(tmp_path):
+    (tmp_path / "interacting").mkdir()
+    (tmp_path / "miniature").mkdir()
+    (tmp_path / "interacting" / "toy_data_001.jsonl").write_text("{}")
+    (tmp_path / "miniature" / "weights").write_text("w")
+    digests = tmp_path / "miniature" / "digests.json"
+    digests.write_text(json.dumps({"weights": file_sha256(tmp_path / "miniature" / "weights")}))
+    checked, problems = verify_resources(tmp_path)
+    assert (checked, len(problems)) == (2, 1)
+    assert not (tmp_path / "interacting" / "toy_data_001.jsonl").exists() and digests.exists()
+    (tmp_path / "miniature" / "weights").write_text("x")
+    assert "not as it was built" in verify_resources(tmp_path)[1][0]
+    assert not digests.exists()
+
+
+@pytest.mark.parametrize("cut", ["in a line", "at a line's end", "twice"])
+def test_a_manifest_that_lost_rows_is_found(results, cut):
+    manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
+    write_rows(results / "s" / "shards" / "000-of-001.jsonl", [{"id": id} for id in "abcde"])
+    assert remove_damaged_outputs(results, "s") == []
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text(
+        {"in a line": "".join(lines)[:50], "at a line's end": lines[0]}.get(cut, "".join([*lines, lines[0]]))
+    )
+    (manifest.parent / ".000-of-001.jsonl.abc.tmp").write_text("left by a kill")
+    [message] = remove_damaged_outputs(results, "s")
+    assert "o1/000-of-001.jsonl" in message
+    assert not manifest.exists()
+
+
+def test_outputs_of_broken_exchanges_and_of_failures_are_removed_and_no_others(results):
+    for name, exchange in (("x", ["one", "two"]), ("y", ["three"])):
+        write_rows(results / "s" / "scores" / name / "000-of-001.jsonl", [{"status": "ok", "exchange": exchange}])
+    [removed] = remove_outputs_if(results, "s", made_from_exchange({"two"}))
+    assert removed.parent.name == "x"
+    assert [path.parent.name for path in remove_outputs_if(results, "s", is_failed)] == ["o1"]
+    assert len(read_rows(results / "s" / "scores" / "y" / "000-of-001.jsonl")) == 1
+
+
+def test_a_damaged_exchange_is_removed_with_the_rows_made_from_it(results, tmp_path):
+    exchange = tmp_path / "resources" / "exchanges" / "ab" / ("ab" * 32 + ".json")
+    exchange.parent.mkdir(parents=True)
+    exchange.write_text("{cut")
+    output = results / "s" / "critiques" / "c" / "000-of-001.jsonl"
+    write_rows(output, [{"status": "ok", "exchange": exchange.stem}])
+    *problems, counts = verify_study(results, tmp_path / "resources", ["s"])
+    assert not exchange.exists() and not output.exists()
+    assert [problem.split(": ")[0] for problem in problems[-1:]] == [str(output)]
+    assert counts == "4 files and every exchange checked, 4 problems; run again to remake them"
+    *problems, counts = verify_study(results, tmp_path / "resources", [])
+    assert (problems, counts) == ([], "0 files and every exchange checked, 0 problems")
+
+
+def test_retry_removes_outputs_with_failed_rows(results):
+    manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
+    assert remove_failed(results, ["s"]) == [f"{manifest}: has failed rows; removed", "1 files removed"]
+    assert remove_failed(results, ["s"]) == ["0 files removed"]

@@ -1,0 +1,34 @@
+"""Inputs of the report."""
+
+from detailscribe.report.inputs import read_judge_replies
+from detailscribe.report.provenance import git_commit, library_versions, public_config, run_times
+
+
+def test_run_times_add_up_the_jobs_of_a_rule(tmp_path):
+    for shard, seconds in (("a", 1.5), ("b", 2.0)):
+        path = tmp_path / "generate" / "mine" / f"{shard}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    assert run_times(tmp_path, ["mine"]) == [{"rule": "generate", "jobs": 2, "seconds": 3.5}]
+    assert run_times(tmp_path, ["other"]) == []
+
+
+def test_a_judge_reply_that_the_store_lacks_is_left_out(tmp_path):
+    rows = {("a", "o1"): {"exchange": ["0" * 64]}, ("b", "o1"): {"exchange": [None]}}
+    assert read_judge_replies({"judge-main": rows}, tmp_path) == {}
+
+
+def test_the_configuration_is_shown_without_credentials():
+    text = public_config(
+        {"endpoints": {"mine": {"base_url": "https://me:secret@host.example/v1", "key_env": "MY_KEY"}}}
+    )
+    assert "secret" not in text and "https://host.example/v1" in text and "MY_KEY" in text
+
+
+def test_a_folder_without_git_has_no_commit(tmp_path):
+    assert git_commit(tmp_path) == ""
+
+
+def test_all_library_versions_of_the_images_are_named():
+    rows = [{"software": {"torch": "2.1"}}, {"software": {"torch": "2.0", "source": "a folder"}}, {}]
+    assert library_versions(rows) == {"torch": "2.0 and 2.1"}

@@ -1,0 +1,81 @@
+"""Sites of a scenario and of a study: written, and written again after a change."""
+
+import json
+import re
+
+from PIL import Image
+
+from detailscribe.files.digests import file_sha256
+from detailscribe.report import assets
+from detailscribe.report.scenario_site import write_scenario
+from detailscribe.report.study_site import write_study
+from tests.unit.report.small_scenario import NOTICE, PROMPTS, small_overview
+
+
+def test_what_people_and_models_wrote_is_shown_as_text(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert "<script>" not in text and "49" not in re.sub(r"[0-9a-f]{12,}", "", text)
+    assert "&lt;script&gt;" in (site / "index.html").read_text()
+
+
+def test_every_link_of_every_page_leads_to_a_file_of_the_folder(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) == 4
+    for page in pages:
+        text = page.read_text()
+        for target in re.findall(r'(?:href|src)="([^"#]+)', text):
+            path = (page.parent / target).resolve()
+            assert path.is_file() and path.is_relative_to(site.resolve()), f"{page.name}: {target}"
+    for prompt in json.loads((site / "data.js").read_text().removeprefix("window.DETAILSCRIBE = ")[:-2])["prompts"]:
+        assert all((site / path).is_file() for path in [prompt["page"], *prompt["images"].values()])
+
+
+def test_the_notice_is_on_every_page_when_there_is_one(site, results, scenario):
+    assert all(NOTICE in page.read_text() for page in site.rglob("*.html"))
+    write_scenario(site, scenario, small_overview(), results, 1)
+    assert not any('class="notice"' in page.read_text() for page in site.rglob("*.html"))
+
+
+def test_thumbnails_are_small_and_full_images_are_the_same_files(site, results, scenario):
+    manifest = scenario.images["hosted"][PROMPTS[0]["id"]]
+    with Image.open(site / assets.thumbnail_path(manifest)) as image:
+        assert image.size == (256, 256)
+    assert (site / assets.image_path(manifest)).samefile(results / manifest["file"])
+
+
+def test_a_changed_prompt_costs_its_own_page_and_leaves_nothing_behind(site, results, scenario):
+    def times():
+        return {str(path.relative_to(site)): path.stat().st_mtime_ns for path in site.rglob("*") if path.is_file()}
+
+    before = times()
+    path = results / scenario.images["hosted"][PROMPTS[0]["id"]]["file"]
+    gone = assets.thumbnail_path(scenario.images["hosted"][PROMPTS[0]["id"]])
+    path.unlink()
+    Image.new("RGB", (300, 300), "white").save(path)
+    scenario.images["hosted"][PROMPTS[0]["id"]]["sha256"] = file_sha256(path)
+    write_scenario(site, scenario, small_overview(notice=NOTICE), results, 1)
+    after = times()
+    new = assets.thumbnail_path(scenario.images["hosted"][PROMPTS[0]["id"]])
+    full = assets.image_path(scenario.images["hosted"][PROMPTS[0]["id"]])
+    assert before.keys() - after.keys() == {gone} and after.keys() - before.keys() == {new}
+    changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
+    assert changed == {"index.html", "data.js", f"prompts/{PROMPTS[0]['id']}.html", full}
+
+
+def test_an_unreadable_image_does_not_stop_the_site(results, scenario):
+    manifest = scenario.images["hosted"][PROMPTS[0]["id"]]
+    (results / manifest["file"]).write_bytes(b"not an image")
+    manifest["sha256"] = "f" * 64
+    write_scenario(results / "mine" / "report", scenario, small_overview(), results, 1)
+    assert "hosted" in (results / "mine" / "report" / "prompts" / f"{PROMPTS[0]['id']}.html").read_text()
+
+
+def test_a_study_holds_the_sites_of_its_scenarios(site, results):
+    folder = results / "report"
+    write_study(folder, {"mine": site, "other": site}, small_overview())
+    data = json.loads((folder / "data.js").read_text().removeprefix("window.DETAILSCRIBE = ")[:-2])
+    assert len(data["prompts"]) == 6 and len(data["shown"]["sd"]["clip_score"]) == 6
+    assert all((folder / path).is_file() for row in data["prompts"] for path in [row["page"], *row["images"].values()])
+    write_study(folder, {"mine": site}, small_overview())
+    assert not list((folder / "other").rglob("*.html"))

@@ -1,0 +1,34 @@
+"""Agreement of two judges whose relation is known."""
+
+import numpy as np
+import pandas as pd
+
+from detailscribe.tables.judge_agreement import judge_agreement
+from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
+
+
+def test_two_judges_are_compared_and_one_alone_is_not():
+    generator = np.random.default_rng(3)
+    rows = []
+    for index in range(30):
+        for image_set in ("a", "b"):
+            rating = generator.integers(1, 6)
+            for judge, score in (("judge-x", rating), ("judge-y", min(5, rating + 1))):
+                rows.append((f"p{index}", "", "", image_set, judge, float(score), "ok", ""))
+    scores = ScoreTable(pd.DataFrame(rows, columns=SCORE_COLUMNS), ["judge-x", "judge-y"])
+    table = pd.DataFrame(
+        [
+            (m, j, v, True)
+            for m, j, v in [("a", "judge-x", 3), ("b", "judge-x", 2), ("a", "judge-y", 1), ("b", "judge-y", 4)]
+        ],
+        columns=["method", "metric", "mean", "headline"],
+    )
+    found = judge_agreement(scores, ["judge-x", "judge-y"], table, {"resamples": 100, "seed": 0})
+    value = {(row.statistic, row.level): row.value for row in found.itertuples()}
+    assert value["method_kendall", ""] == -1 and value["same_winner", ""] == 0
+    assert (value["method_rank", "a"], value["method_rank", "b"]) == (1, -1)
+    assert value["calibration", "2"] == 3 and value["calibration", "5"] == 5
+    assert 0.5 < value["mean_difference", ""] < 1 and value["spearman", ""] > 0.95
+    kappa = found[found["statistic"] == "weighted_kappa"].iloc[0]
+    assert kappa["low95"] <= kappa["value"] <= kappa["high95"] < 1
+    assert len(judge_agreement(scores, ["judge-x"], table, {"resamples": 100, "seed": 0})) == 0

@@ -1,0 +1,95 @@
+"""Start of a run: what is refused before any job, and what is checked of the models."""
+
+from copy import deepcopy
+from types import SimpleNamespace
+
+import pytest
+from snakemake.exceptions import WorkflowError
+
+from detailscribe.workflow import start
+from detailscribe.workflow.run_lock import lock_results
+from tests.paths import REPOSITORY
+from tests.unit.study.configured import CONFIG, configured_study
+
+
+def run(*arguments: str, is_main_process: bool = True, **changes) -> start.Run:
+    return start.Run({**deepcopy(CONFIG), **changes}, REPOSITORY, list(arguments), is_main_process)
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def job(rule: str, **wildcards):
+    return SimpleNamespace(rule=SimpleNamespace(name=rule), wildcards=wildcards)
+
+
+def test_the_main_process_writes_what_the_graph_starts_from(tmp_path):
+    run()
+    assert (tmp_path / "results/parameters/critique-detailscribe.json").is_file()
+    assert (tmp_path / "results/demo/prompts.jsonl").is_file()
+
+
+def test_the_process_of_a_job_writes_nothing(tmp_path):
+    started = run(is_main_process=False)
+    started.before_jobs([])
+    assert started.study.scenarios and not (tmp_path / "results").exists()
+
+
+def test_an_entry_that_is_null_is_removed():
+    assert "ablation" not in run(critics={**CONFIG["critics"], "ablation": None}).study.config["critics"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unknown_key": 1}, "unknown_key"),
+        ({"study": ["nowhere"]}, "study: 'nowhere' is not one of scenarios"),
+    ],
+)
+def test_an_invalid_configuration_is_one_message(changes, message):
+    with pytest.raises(WorkflowError, match=message):
+        run(**changes)
+
+
+def test_a_results_folder_that_is_a_file_is_one_message(tmp_path):
+    (tmp_path / "results").touch()
+    with pytest.raises(WorkflowError, match="cannot write below results/ .*use --directory"):
+        run()
+
+
+def test_a_second_run_may_plan_and_not_run(tmp_path):
+    first = lock_results()
+    second = run("-n")
+    with pytest.raises(WorkflowError, match="another run works in results/"):
+        second.before_jobs([])
+    first.close()
+
+
+def test_a_model_that_retired_stops_the_run_and_names_itself(capsys):
+    hosted = {"endpoint": "openai", "model": "dall-e-3", "options": {}}
+    started = run(external={"hosted": hosted}, endpoints={**CONFIG["endpoints"], "openai": ENDPOINT})
+    started.before_jobs([job("decompose_prompts"), job("tabulate_scenario")])  # offline, and no model at all
+    with pytest.raises(WorkflowError, match=r"Preflight: The model 'dall-e-3' retired on"):
+        started.before_jobs([job("gather_external", external="hosted")])
+    assert "Preflight: Endpoint 'openai'" in capsys.readouterr().err
+
+
+# Nothing listens at this address, so that only the table of retirement dates knows the model.
+ENDPOINT = {
+    **next(entry for entry in CONFIG["endpoints"].values() if entry["kind"] == "openai"),
+    "base_url": "http://127.0.0.1:9/v1",
+    "key_env": "",
+}
+
+
+def test_the_rules_that_send_requests_exist_with_their_wildcards():
+    study = configured_study(topics={"mine": {"file": str(REPOSITORY / "README.md"), "kind": "functional"}})
+    text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk"))
+    stages = {stage for stage, _ in study.llm_stages()}
+    assert {stage for stage, _ in start.LLM_RULES.values()} == stages
+    for rule, (_, wildcard) in start.LLM_RULES.items():
+        block = text.split(f"rule {rule}:")[1].split("\nrule ")[0]
+        assert "api_calls=1" in block and (wildcard is None or f"{{{wildcard}}}" in block)
