@@ -61,11 +61,7 @@ class Campaign:
         study.folder.mkdir(exist_ok=True)
         study.prompts(PROMPTS)
         if built:
-            parameters = Path("parameters") / "miniature.json"
-            (study.results / parameters).parent.mkdir(parents=True)
-            shutil.copy2(self.reference.results / parameters, study.results / parameters)
-            miniature = Path("resources") / "miniature"
-            shutil.copytree(self.reference.folder / miniature, study.folder / miniature)
+            study.take_miniature(self.reference)
         return study
 
     def check(self, study: Study, kept: dict[Path, int] | None = None) -> None:

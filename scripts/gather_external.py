@@ -1,4 +1,4 @@
-"""results/{scenario}/images/{external}/{shard}.jsonl (manifest) and the images in {shard}/ beside it."""
+"""results/{scenario}/images/{external}/{shard}.jsonl (manifest) and the images in {shard}/."""
 
 from pathlib import Path
 

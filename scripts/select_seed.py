@@ -1,4 +1,4 @@
-"""results/{scenario}/selections/multi_seed/{shard}.jsonl: id, status, reason, image_set (the selected one), metric, score."""
+"""results/{scenario}/selections/multi_seed/{shard}.jsonl: id, status, reason, image_set (selected), metric, score."""
 
 from pathlib import Path
 

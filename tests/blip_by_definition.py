@@ -120,8 +120,8 @@ def image_reward(state: dict, words: list[str], prompt: str, image: Image.Image)
     """ImageReward of one pair."""
     blip = Blip(state, "blip.")
     side = round((state["blip.visual_encoder.pos_embed"].shape[1] - 1) ** 0.5) * 16
-    seen = blip.image_states(prepared(image, side, crop=True))
-    x = blip.text_states("text_encoder.", word_ids(words, prompt, "[CLS]", 35), seen)[0]
+    image_states = blip.image_states(prepared(image, side, crop=True))
+    x = blip.text_states("text_encoder.", word_ids(words, prompt, "[CLS]", 35), image_states)[0]
     for n in (0, 2, 4, 6, 7):
         x = linear(x, state[f"mlp.layers.{n}.weight"].double(), state[f"mlp.layers.{n}.bias"].double())
     return (x.item() - 0.16717362830052426) / 1.0333394966054072
@@ -131,9 +131,9 @@ def p_yes(state: dict, words: list[str], question: str, image: Image.Image) -> f
     """p(yes) / (p(yes) + p(no)) of a question in lower case whose only punctuation is its question mark."""
     blip = Blip(state)
     side = round((state["visual_encoder.pos_embed"].shape[1] - 1) ** 0.5) * 16
-    seen = blip.image_states(prepared(image, side, crop=False))
-    read = blip.text_states("text_encoder.", word_ids(words, question, "[ENC]", 35), seen)
-    decoded = blip.text_states("text_decoder.bert.", [len(words)], read)
+    image_states = blip.image_states(prepared(image, side, crop=False))
+    text_states = blip.text_states("text_encoder.", word_ids(words, question, "[ENC]", 35), image_states)
+    decoded = blip.text_states("text_decoder.bert.", [len(words)], text_states)
     shares = blip.logits(decoded)[0].softmax(-1)
     yes, no = (shares[words.index(word)].item() for word in ("yes", "no"))
     return yes / (yes + no)

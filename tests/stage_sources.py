@@ -53,7 +53,7 @@ def problems(record: dict, present: dict[str, tuple[int, list[str]]] | None = No
         elif changed:
             found.append(
                 f"{stage}: the code behind its results changed ({', '.join(changed)}) and ALGORITHM is still "
-                f"{algorithm}. If results can differ, raise ALGORITHM of the stage and give the reason in CHANGELOG.md; "
+                f"{algorithm}. If results can differ, raise ALGORITHM and give the reason in CHANGELOG.md; "
                 "if they are the same bytes, show that with a run before and after. Then run `make record-stages`"
             )
     return found

@@ -57,7 +57,7 @@ def load(parameters: dict) -> Scorer:
     return Scorer()
 
 
-def answers(phrases: list[str], image) -> list[bool]:
+def are_true(phrases: list[str], image) -> list[bool]:
     """The critic: whether each phrase is true of an image."""
     return [_digest(phrase, image.tobytes().hex())[0] % 2 == 0 for phrase in phrases]
 
@@ -102,7 +102,7 @@ PART = "part"
 STUBS: dict[str, dict] = {
     "detailscribe.engines.load": {"load_engine": lambda model, generation: Engine(model["size_px"], generation)},
     "detailscribe.miniature.assembly": {"build_miniature": build_miniature},
-    "detailscribe.miniature.critic": {"answers": answers},
+    "detailscribe.miniature.critic": {"are_true": are_true},
     "detailscribe.tables.figures": {PART: True, "save_figure": save_figure},
     "detailscribe.scores.clip_score": {
         PART: True,

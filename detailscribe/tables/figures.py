@@ -147,7 +147,7 @@ def plot_compute(table: pd.DataFrame, scenario: str, notice: str, steps: dict[st
             for name, at, mean in zip(points["method"], x, points["mean"], strict=True):
                 number = str(names.index(name) + 1)
                 panel.annotate(number, (at, mean), (5, 3), textcoords="offset points", fontsize=7)
-        panel.set_xlabel("denoising steps of a prompt")
+        panel.set_xlabel("denoising steps per prompt")
         panel.set_ylabel(metric)
         panel.set_xlim(0, 1.12 * widest)
         panel.grid(color="0.9")

@@ -7,8 +7,12 @@ Every number is defined in docs/statistics.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.files.atomic import write_text
+from detailscribe.files.rows import write_frame
 from detailscribe.scores.metric_facts import score_ranges
 from detailscribe.study.study import Study
 
@@ -97,3 +101,27 @@ def tabulate_strata(scores: ScoreTable, methods: list[dict], settings: dict) -> 
     if not tables:
         return pd.DataFrame(columns=["stratum", *MAIN_COLUMNS])
     return pd.concat(tables, names=["stratum"]).reset_index("stratum")
+
+
+def write_companion_files(
+    outputs: Mapping[str, str], scores: ScoreTable, table: pd.DataFrame, settings: dict, title: str
+) -> None:
+    """Write the files beside a main table: optimism, agreement of judges, Markdown and LaTeX.
+
+    Args:
+        outputs: Paths by name: optimism, judges, markdown, latex.
+        scores: Scores that the table was made from.
+        table: The main table.
+        settings: Parameters of the table (`table_settings`).
+        title: Of the Markdown and LaTeX tables.
+    """
+    from detailscribe.tables.judge_agreement import judge_agreement
+    from detailscribe.tables.markdown_latex import to_latex, to_markdown
+    from detailscribe.tables.selection_bias import selection_bias
+
+    judges = [metric for metric in settings["metrics"] if metric.startswith("judge-")]
+    bootstrap, notice = settings["bootstrap"], settings["notice"]
+    write_frame(Path(outputs["optimism"]), selection_bias(scores, settings["methods"], bootstrap))
+    write_frame(Path(outputs["judges"]), judge_agreement(scores, judges, table, bootstrap))
+    write_text(Path(outputs["markdown"]), to_markdown(table, title, notice, settings))
+    write_text(Path(outputs["latex"]), to_latex(table, title, notice, settings))

@@ -1,4 +1,4 @@
-"""Selection bias of oracle choice (winner's curse): the oracle's mean beside choices made without the reported scores.
+"""Selection bias of oracle choice (winner's curse): the oracle's mean against selections without the reported scores.
 
 Estimand, for each `against`: E[max over the candidates of the reported score] - E[score of the candidate that another
 rule selects]. Each difference is a mean over prompts of a quantity observed in that prompt, so it is unbiased under

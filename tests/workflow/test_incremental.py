@@ -62,7 +62,7 @@ def test_an_edited_prompt_is_made_alone_going_back_is_free_and_gc_removes_what_i
     old = made - set(study.images())
     assert len(old) == 2 * len(IMAGE_SETS) and "gc_delete removes them" in study.snakemake("gc")
     assert study.times() == changed
-    assert "removed; each one's name is in" in study.snakemake("gc_delete")
+    assert "removed; listed in" in study.snakemake("gc_delete")
     assert {file for file in made if not (study.results / file).exists()} == old
     assert study.nothing_to_do()
 

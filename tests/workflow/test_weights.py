@@ -31,10 +31,15 @@ def hub_model(fresh) -> dict:
     return {"image_model": "distant", "image_models": {"distant": model | {"call": {}, "notice": "tiny"}}}
 
 
-def test_weights_are_fetched_once_recorded_and_used_without_a_network(fresh, repository, tmp_path):
+def test_weights_behind_a_licence_are_fetched_once_recorded_and_used_without_a_network(fresh, repository, tmp_path):
     changes, cache = hub_model(fresh), tmp_path / "cache"
-    with HubServer(repository) as hub:
+    with HubServer(repository, token="hf_secret") as hub:
         online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.address, "HF_HOME": str(cache)}
+        output = fresh.snakemake("weights", expect=1, env=online, **changes)
+        [message] = [line for line in output.splitlines() if line.startswith("fetch_weights:")]
+        assert f"the model {REPOSITORY} is gated: accept its licence" in message and "HF_TOKEN" in message
+        assert "Traceback" not in output
+        online["HF_TOKEN"] = "hf_secret"
         fresh.snakemake("weights", env=online, **changes)
         assert not {name for name in hub.served if "fp16" in name or "all_in_one" in name}
     record = json.loads((fresh.folder / RECORD).read_text())
@@ -68,19 +73,9 @@ def test_weights_are_fetched_once_recorded_and_used_without_a_network(fresh, rep
     assert "not as it was fetched; delete it and run" in output
     weights.unlink()
     assert "no longer there" in fresh.snakemake("verify", env=offline, **changes)
-    with HubServer(repository) as hub:
+    with HubServer(repository, token="hf_secret") as hub:
         fresh.snakemake("weights", "-R", "fetch_weights", env=online | {"HF_ENDPOINT": hub.address}, **changes)
     assert json.loads((fresh.folder / RECORD).read_text()) == record
-
-
-def test_a_gated_repository_is_one_sentence_on_licence_and_token(fresh, repository, tmp_path):
-    with HubServer(repository, token="hf_secret") as hub:
-        env = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "cache")}
-        output = fresh.snakemake("weights", expect=1, env=env, **hub_model(fresh))
-        [sentence] = [line for line in output.splitlines() if line.startswith("fetch_weights:")]
-        assert f"the model {REPOSITORY} is gated: accept its licence" in sentence and "HF_TOKEN" in sentence
-        assert "Traceback" not in output
-        fresh.snakemake("weights", env=env | {"HF_TOKEN": "hf_secret"}, **hub_model(fresh))
 
 
 def test_without_network_or_record_the_way_out_is_named(fresh):

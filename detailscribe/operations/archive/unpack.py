@@ -41,7 +41,7 @@ def unpack_study(archive: Path, folder: Path) -> str:
 
 def _extract(archive: Path, folder: Path) -> list[str]:
     """Extract an archive into an empty folder and compare it with its manifest; returns the members' names."""
-    found: dict[str, dict] = {}
+    entries: dict[str, dict] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             members = iter(tar)
@@ -57,7 +57,7 @@ def _extract(archive: Path, folder: Path) -> list[str]:
                     )
                 tar.extract(member, folder, filter="data")
                 path = folder / member.name
-                found[member.name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+                entries[member.name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
     except FileNotFoundError:
         raise InputError(f"there is no file {archive}") from None
     except InputError:
@@ -67,9 +67,9 @@ def _extract(archive: Path, folder: Path) -> list[str]:
     files = manifest.get("files") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
     if not isinstance(files, dict):
         raise InputError(f"{archive} was packed by another version; nothing was unpacked")
-    if different := sorted(name for name in found.keys() | files if found.get(name) != files.get(name)):
+    if different := sorted(name for name in entries.keys() | files if entries.get(name) != files.get(name)):
         raise InputError(f"{archive}: {different[0]} differs from the manifest; nothing was unpacked")
-    return list(found)
+    return list(entries)
 
 
 def _check_exchanges(archive: Path, folder: Path, members: list[str]) -> None:

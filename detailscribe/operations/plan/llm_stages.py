@@ -11,7 +11,7 @@ from detailscribe.operations.plan.estimate import Estimate, Line
 from detailscribe.operations.plan.shard import PENDING, Shard
 
 
-class _DryRunChat(Chat):
+class DryRunChat(Chat):
     """A client that replies from the store and collects the requests that it would send."""
 
     def __init__(self, estimate: Estimate):
@@ -51,7 +51,7 @@ def add_llm_stage(
     target = estimate.study.endpoint_and_model(stage, name)
     assert target is not None
     role = estimate.parameters["-".join(filter(None, (stage, name)))] | {"endpoint": target[0]}
-    chat = _DryRunChat(estimate)
+    chat = DryRunChat(estimate)
     rows = run(role, chat)
     _add_requests(shard, line, folder, chat)
     waiting = [row for row in rows if row["status"] == "skipped" and PENDING in row["reason"]]
@@ -71,7 +71,7 @@ def add_external_stage(shard: Shard, name: str) -> dict[str, dict]:
     rows = {row["id"]: row for row in shard.rows(f"images/{name}")}
     target = estimate.study.endpoint_and_model("external", name)
     if target:
-        line, chat = shard.line("external", name), _DryRunChat(estimate)
+        line, chat = shard.line("external", name), DryRunChat(estimate)
         role = estimate.parameters[f"external-{name}"] | {"endpoint": target[0]}
         requests, _ = hosted_requests(shard.records, role, name, chat, None)
         _add_requests(shard, line, f"images/{name}", chat)
@@ -86,7 +86,7 @@ def add_external_stage(shard: Shard, name: str) -> dict[str, dict]:
     return images
 
 
-def _add_requests(shard: Shard, line: Line, folder: str, chat: _DryRunChat) -> None:
+def _add_requests(shard: Shard, line: Line, folder: str, chat: DryRunChat) -> None:
     earlier: dict[str, set[str]] = {}  # digests of the exchanges in the present output, by id
     for row in shard.rows(folder):
         if exchanges := exchanges_of([row]):

@@ -1,4 +1,4 @@
-"""What the parsers take from good, bad and refused replies."""
+"""Parsers of model replies: good, cut, refused and unreadable ones."""
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_components(text, expected):
         "<think>The user wants ...</think>\nI'm sorry, but I can't do that.",
     ],
 )
-def test_refusals_are_seen(text):
+def test_refusals_are_recognised(text):
     assert reply_parsing.is_refusal(text)
 
 
@@ -150,5 +150,5 @@ def test_whole(text, expected):
         ("", None),
     ],
 )
-def test_yes_and_no_are_read_from_their_place(text, score):
+def test_yes_and_no_are_read_from_brackets_and_json(text, score):
     assert reply_parsing.yes_or_no(text) == score

@@ -12,7 +12,7 @@ from detailscribe.llm.prices import estimate_input_tokens
 from detailscribe.llm.request import Answer, Request
 from detailscribe.methods.decompose import decompose
 from detailscribe.operations.plan.estimate import Estimate, Line
-from detailscribe.operations.plan.llm_stages import _DryRunChat
+from detailscribe.operations.plan.llm_stages import DryRunChat
 from detailscribe.operations.plan.report import plan_report
 from detailscribe.operations.plan.study_plan import plan_study
 from detailscribe.workflow.parameters import stage_parameters
@@ -55,7 +55,7 @@ class Planned:
 
     def requests(self) -> list[Request]:
         """The requests that decompose would send."""
-        chat = _DryRunChat(Estimate(self.study, self.parameters))
+        chat = DryRunChat(Estimate(self.study, self.parameters))
         decompose(RECORDS, self.parameters["decompose"] | {"endpoint": "server"}, chat)
         return list(chat.unanswered.values())
 
