@@ -36,12 +36,8 @@ ALGORITHM = 2
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    values = {
-        "notice": study.image_model["notice"],
-        "steps": denoising_steps_by_method(study),
-        "selector": study.config["seed_selector"],
-    }
-    return {"plot": values}
+    notice, selector = study.image_model["notice"], study.config["seed_selector"]
+    return {"plot": {"notice": notice, "steps": denoising_steps_by_method(study), "selector": selector}}
 
 
 OUTCOMES: list[tuple[str, str, dict[str, Any]]] = [  # of a comparison: column, label, style
@@ -68,32 +64,40 @@ def plot_means(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
         scenario: Its name, for the title.
         notice: Warning to print on the figure; empty for none.
     """
-    rows, methods, metrics = _headline(table)
-    figure, panels = make_panels(f"{scenario}: mean and 95 % interval", metrics, methods, notice)
-    for panel, metric, of_metric in _by_panel(panels, rows, metrics, methods):
-        best = _best_under_metric(of_metric, metric)
+
+    def add_markers(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
+        best = _best_under_metric(rows, metric)
         for style, chosen in ((PLAIN, ~best), (BEST, best)):
-            add_error_bars(panel, of_metric["mean"].where(chosen), of_metric, style)
-        label_missing(panel, of_metric["mean"])
-        panel.set_xlabel(f"{metric} ({count_label(of_metric['n'])})")
-    add_legend(figure, panels[0], notice, min(2, len(metrics)))
-    return figure
+            add_error_bars(panel, rows["mean"].where(chosen), rows, style)
+
+    return _plot_headline(table, scenario, notice, add_markers)
 
 
 def plot_bars(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
     """The headline rows as bars from zero (from 1, the lowest rating, for a judge); arguments as of `plot_means`."""
-    rows, methods, metrics = _headline(table)
-    figure, panels = make_panels(f"{scenario}: mean and 95 % interval", metrics, methods, notice)
-    for panel, metric, of_metric in _by_panel(panels, rows, metrics, methods):
-        best = _best_under_metric(of_metric, metric)
+
+    def add_bars(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
+        best = _best_under_metric(rows, metric)
         floor = 1 if metric.startswith("judge-") else 0
         for style, chosen in ((PLAIN, ~best), (BEST, best)):
-            means = of_metric["mean"].where(chosen)
+            means = rows["mean"].where(chosen)
             face: dict[str, Any] = {"facecolor": style["color"], "edgecolor": style["color"]}
             if style is BEST:
                 face |= {"facecolor": "white", "hatch": "///"}
             panel.barh(range(len(means)), means - floor, left=floor, height=0.6, label=style["label"], **face)
-        add_error_bars(panel, of_metric["mean"], of_metric, {"color": "0.15", "marker": ""})
+        add_error_bars(panel, rows["mean"], rows, {"color": "0.15", "marker": ""})
+
+    return _plot_headline(table, scenario, notice, add_bars)
+
+
+def _plot_headline(
+    table: pd.DataFrame, scenario: str, notice: str, add_rows: Callable[[Axes, str, pd.DataFrame], None]
+) -> Figure:
+    """A figure of the headline rows with one panel per metric, whose content `add_rows(panel, metric, rows)` adds."""
+    rows, methods, metrics = _headline(table)
+    figure, panels = make_panels(f"{scenario}: mean and 95 % interval", metrics, methods, notice)
+    for panel, metric, of_metric in _by_panel(panels, rows, metrics, methods):
+        add_rows(panel, metric, of_metric)
         label_missing(panel, of_metric["mean"])
         panel.set_xlabel(f"{metric} ({count_label(of_metric['n'])})")
     add_legend(figure, panels[0], notice, min(2, len(metrics)))
