@@ -10,9 +10,9 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.
 
 from detailscribe.study.study import MINIATURE
 from detailscribe.workflow.rule_files import RuleFiles
-from detailscribe.workflow.start import Run
+from detailscribe.workflow.start import WorkflowRun
 
-RUN = Run(config, Path(workflow.basedir), sys.argv[1:], workflow.is_main_process)
+RUN = WorkflowRun(config, Path(workflow.basedir), sys.argv[1:], workflow.is_main_process)
 STUDY = RUN.study
 FILES = RuleFiles(STUDY, Path(workflow.basedir))
 INITIAL = STUDY.originals()[0]  # the image set that critics look at

@@ -57,7 +57,7 @@ rule human_agreement:
         parameters="results/parameters/human_agreement.json",
     output:
         table="results/{scenario}/human/agreement.csv",
-        pictures=expand("results/{{scenario}}/human/agreement.{kind}", kind=["svg", "png"]),
+        figures=expand("results/{{scenario}}/human/agreement.{kind}", kind=["svg", "png"]),
     log:
         "logs/human_agreement/{scenario}.log",
     localrule: True

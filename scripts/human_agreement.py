@@ -19,7 +19,7 @@ with job(snakemake):
     ratings = pd.read_csv(snakemake.input.ratings).to_dict("records")
     table = metric_agreement(ratings, by_file, parameters["bootstrap"])
     write_frame(Path(snakemake.output.table), table)
-    for path in map(Path, snakemake.output.pictures):
+    for path in map(Path, snakemake.output.figures):
         with atomic_write(path) as temporary:
             values = table, snakemake.wildcards.scenario, parameters["notice"]
             figures.save_figure(temporary, figures.plot_agreement, *values, kind=path.suffix[1:])

@@ -11,7 +11,7 @@ from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.llm.exchange_store import recorded_reply
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
-from detailscribe.report.provenance import git_commit, library_versions, public_config, run_times
+from detailscribe.report.provenance import git_commit, recorded_versions, public_config, run_times
 
 
 class ScenarioFiles(Protocol):
@@ -116,7 +116,7 @@ def read_overview(
         figures=[(read_caption(captions, Path(path)), Path(path)) for path in files.figures],
         dropped=[{"scenario": Path(path).parent.name, **row} for path in files.dropped for row in _read_tsv(path)],
         runs=run_times(Path("benchmarks"), folders),
-        versions=library_versions(row for rows in manifests for row in rows.values()),
+        versions=recorded_versions(row for rows in manifests for row in rows.values()),
         commit=git_commit(code),
         config=public_config(config),
     )

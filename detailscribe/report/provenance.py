@@ -19,7 +19,7 @@ def git_commit(folder: Path) -> str:
     return completed.stdout.strip()
 
 
-def library_versions(rows: Iterable[dict]) -> dict[str, str]:
+def recorded_versions(rows: Iterable[dict]) -> dict[str, str]:
     """Versions by library that made the images of manifest rows; several versions are joined by `and`."""
     versions: dict[str, set[str]] = {}
     for row in rows:

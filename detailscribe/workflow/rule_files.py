@@ -37,7 +37,7 @@ class RuleFiles:
         return self.per_shard(scenario, stage_outputs(self._study, stage))
 
     def of_all_stages(self, scenario: str) -> list[str]:
-        """Every file of a scenario that needs nobody's rating."""
+        """Every file of a scenario that can be made without people's ratings."""
         return [file for stage in STAGES for file in self.of_stage(scenario, stage)]
 
     def rows_of(self, scenario: str) -> list[str]:

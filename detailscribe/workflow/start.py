@@ -20,7 +20,7 @@ LLM_RULES = {
 }
 
 
-class Run:
+class WorkflowRun:
     """A parsed Snakefile: the study that it describes, and whether this process may run it.
 
     Args:

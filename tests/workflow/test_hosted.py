@@ -60,7 +60,7 @@ def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(
         assert len(kept) > 100
         assert [path for path in kept if secret.encode() in path.read_bytes()] == []
     assert {row["reason"] for row in study.rows("rewrites/*/*.jsonl")} == {
-        "the server turned the request down (HTTP 400: slow down, [key] of [key] at [key])"
+        "the server rejected the request (HTTP 400: slow down, [key] of [key] at [key])"
     }
     patterns = ("decompositions/*", "critiques/*/*", "rewrites/*/*", "scores/*/*", "tables/*", "dropped.tsv")
     for pattern in patterns:
@@ -79,7 +79,6 @@ def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(
     assert "Calls, tokens and dollars" in (study.results / "small/report/index.html").read_text()
 
 
-@pytest.mark.slow
 def test_a_model_that_is_gone_stops_the_run_before_it_spends(fresh):
     with ChatServer(models={"other": None}) as server:
         output = fresh.snakemake("small_decompose", expect=1, **on(server))
@@ -93,7 +92,6 @@ def test_a_model_that_is_gone_stops_the_run_before_it_spends(fresh):
         assert "1 models checked, 0 problems" in fresh.snakemake("preflight", **allowed)
 
 
-@pytest.mark.slow
 def test_asking_anew_asks_once_and_the_answers_from_before_come_back(fresh):
     with ChatServer(answer=lambda body: f"<(concept: x) = (a{len(server.calls)}) + (b)>") as server:
         config = on(server)

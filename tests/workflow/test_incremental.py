@@ -21,6 +21,14 @@ IMAGE_SETS = {
 # A decomposition, two critiques, a rewrite, a hosted image, and a judgement of each image.
 EXCHANGES_OF_A_PROMPT = 1 + 2 + 1 + 1 + len(IMAGE_SETS)
 
+HOLD_LOCK = """
+import sys
+from detailscribe.workflow.run_lock import lock_results
+lock = lock_results()
+print(lock, flush=True)
+sys.stdin.read()
+"""
+
 
 def drawn(before: dict, after: dict) -> Counter:
     """Image sets of the files that are new or were written again."""
@@ -198,11 +206,7 @@ def test_a_new_version_of_an_algorithm_redoes_its_stage(study, tmp_path):
 
 def test_two_runs_at_once_are_refused(study):
     holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from detailscribe.workflow.run_lock import lock_results; kept = lock_results(); print(1, flush=True); sys.stdin.read()",
-        ],
+        [sys.executable, "-c", HOLD_LOCK],
         cwd=study.folder,
         env={**study.env(), "PYTHONPATH": str(REPOSITORY)},
         stdin=subprocess.PIPE,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from detailscribe.study.stages import FIGURES
-from tests.workflow.small_study import PROMPTS, REPOSITORY, Study, planned
+from tests.workflow.small_study import PROMPTS, REPOSITORY, TABLE, Study, planned
 
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 SETS = 6  # image sets of the study
@@ -88,7 +88,7 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     lines = scores.read_text().splitlines()
     made_by = json.loads(lines[0])["fingerprint"]
     scores.write_text("\n".join([lines[0].replace(made_by, "0" * 64), *lines[1:]]) + "\n")
-    output = study.snakemake("small_tables", expect=1, **changes)
+    output = study.snakemake(TABLE, expect=1, **changes)
     assert f"image_reward: scores of two fingerprints cannot be in one table: {made_by[:12]}" in output
     assert "000000000000 (1)" in output
 

@@ -1,7 +1,7 @@
 """Inputs of the report."""
 
 from detailscribe.report.inputs import read_judge_replies
-from detailscribe.report.provenance import git_commit, library_versions, public_config, run_times
+from detailscribe.report.provenance import git_commit, recorded_versions, public_config, run_times
 
 
 def test_run_times_add_up_the_jobs_of_a_rule(tmp_path):
@@ -31,4 +31,4 @@ def test_a_folder_without_git_has_no_commit(tmp_path):
 
 def test_all_library_versions_of_the_images_are_named():
     rows = [{"software": {"torch": "2.1"}}, {"software": {"torch": "2.0", "source": "a folder"}}, {}]
-    assert library_versions(rows) == {"torch": "2.0 and 2.1"}
+    assert recorded_versions(rows) == {"torch": "2.0 and 2.1"}

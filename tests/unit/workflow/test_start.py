@@ -12,8 +12,8 @@ from tests.paths import REPOSITORY
 from tests.unit.study.configured import CONFIG, configured_study
 
 
-def run(*arguments: str, is_main_process: bool = True, **changes) -> start.Run:
-    return start.Run({**deepcopy(CONFIG), **changes}, REPOSITORY, list(arguments), is_main_process)
+def run(*arguments: str, is_main_process: bool = True, **changes) -> start.WorkflowRun:
+    return start.WorkflowRun({**deepcopy(CONFIG), **changes}, REPOSITORY, list(arguments), is_main_process)
 
 
 @pytest.fixture(autouse=True)
