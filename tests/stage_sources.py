@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from detailscribe.scores import NEEDED
+from detailscribe.scores import REQUIRED_NAMES
 from detailscribe.workflow.parameters import STAGE_OWNERS
 from tests.paths import REPOSITORY
 
@@ -35,7 +35,7 @@ def stages() -> dict[str, tuple[int, list[str]]]:
         found[owner.STAGE] = owner.ALGORITHM, sorted(_reachable(roots))
     for file in sorted((REPOSITORY / "detailscribe" / "scores").glob("*.py")):
         metric = importlib.import_module(f"detailscribe.scores.{file.stem}" if file.stem != "__init__" else "json")
-        if all(hasattr(metric, name) for name in NEEDED):
+        if all(hasattr(metric, name) for name in REQUIRED_NAMES):
             found[f"metric {file.stem}"] = metric.ALGORITHM, sorted(_reachable([_path(metric.__name__)]))
     return found
 

@@ -11,7 +11,7 @@ from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.llm.exchange_store import recorded_reply
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
-from detailscribe.report.provenance import git_commit, recorded_versions, public_config, run_times
+from detailscribe.report.provenance import git_commit, public_config, recorded_versions, run_times
 
 
 class ScenarioFiles(Protocol):

@@ -45,9 +45,7 @@ def lock_results(results: Path = RESULTS, wait_for_jobs: bool = False) -> TextIO
         results.mkdir(parents=True, exist_ok=True)
         file = open(results / ".lock", "w")  # noqa: SIM115 - held until the process ends
     except PermissionError as error:
-        raise SetupError(
-            f"{results.resolve()} is not writable; correct its permissions, or use --directory"
-        ) from error
+        raise SetupError(f"{results.resolve()} is not writable; correct its permissions, or use --directory") from error
     # A file system without locks (some network file systems) raises another error; there the folder is not protected.
     with contextlib.suppress(OSError):
         try:

@@ -1,7 +1,7 @@
 """Inputs of the report."""
 
 from detailscribe.report.inputs import read_judge_replies
-from detailscribe.report.provenance import git_commit, recorded_versions, public_config, run_times
+from detailscribe.report.provenance import git_commit, public_config, recorded_versions, run_times
 
 
 def test_run_times_add_up_the_jobs_of_a_rule(tmp_path):
