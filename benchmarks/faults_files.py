@@ -44,7 +44,7 @@ def truncated_image(campaign: Campaign) -> None:
         image = sorted((study.folder / ORIGINAL).iterdir())[0]
         cut(image)
         (study.results / "small" / again / "000-of-001.jsonl").unlink()
-        stops(study, "is not as it was made")
+        stops(study, "was changed since it was made")
         kept = {path: written for path, written in finished_work(study).items() if path != image}
         assert "1 problems" in study.snakemake("verify")
         campaign.check(study, kept)

@@ -16,7 +16,7 @@ def full_disk(campaign: Campaign) -> None:
     for number, room in enumerate(campaign.random.sample(range(100_000, 700_000), 2)):
         folder = campaign.folder / f"full-{number}"
         folder.mkdir()
-        with mounted("-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder), at=folder):
+        with mounted("-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder), at=folder):
             study = campaign.fresh(folder.name)
             ballast = folder / "ballast"
             free = os.statvfs(folder)

@@ -5,7 +5,7 @@
 
 
 rule verify:
-    """Check every digest on disk."""
+    """Check images, exchanges and weights against their digests, and that files of rows are complete."""
     log:
         "logs/verify.log",
     localrule: True
@@ -14,7 +14,7 @@ rule verify:
     params:
         scenarios=STUDY.scenarios,
     message:
-        "Checking the digest of every image and exchange"
+        "Checking images, exchanges, weights and files of rows"
     script:
         "../scripts/verify.py"
 

@@ -1,4 +1,4 @@
-"""Shared fixtures: the scene world's sprites, and the miniature models."""
+"""Order of all tests, and shared fixtures: the scene world's sprites, and the miniature models."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,13 @@ import pytest
 from tests.miniature_cache import cached_miniature
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+WORKFLOW = Path(__file__).parent / "workflow"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first, so that several workers end at about the same time."""
+    items.sort(key=lambda item: (item.path.name != "test_scores.py", item.path.parent != WORKFLOW))
 
 
 @pytest.fixture(scope="session")

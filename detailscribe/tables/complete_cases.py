@@ -1,5 +1,6 @@
 """Complete cases: the dictionary of prompts with every image, and the dropped rows with their reasons."""
 
+from detailscribe.study.stages import ROW_STAGES
 from detailscribe.study.study import Study
 
 STAGE = "clean"
@@ -11,7 +12,6 @@ def parameters(study: Study) -> dict[str, dict]:
     return {"clean": {"stage_of": study.stage_by_image_set(), "metrics": study.metrics}}
 
 
-STAGE_ORDER = ("decompose", "rewrite", "generate", "critique", "refine", "external", "select", "score")
 DROPPED_COLUMNS = ["id", "topic", "stage", "image_set", "status", "reason"]
 
 
@@ -35,7 +35,7 @@ def clean_dictionary(
     """
     dictionary, dropped = [], []
     problems: dict[str, list[dict]] = {record["id"]: [] for record in records}
-    for stage, name, rows in sorted(stages, key=lambda entry: STAGE_ORDER.index(entry[0])):
+    for stage, name, rows in sorted(stages, key=lambda entry: ROW_STAGES.index(entry[0])):
         for row in rows:
             if row["status"] != "ok" and row["id"] in problems:
                 image_set = row.get("image_set") or name

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette for colour-blind readers; where colour carries meaning, the shapes differ too.
 BLUE, VERMILLION, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#BFD9EA"
-PLAIN: dict[str, Any] = {"color": BLUE, "marker": "o", "label": "one image, or picked by another metric"}
+PLAIN: dict[str, Any] = {"color": BLUE, "marker": "o", "label": "one image, or selected by another metric"}
 BEST: dict[str, Any] = {"color": VERMILLION, "marker": "D", "label": "best of several under the metric shown"}
 PANEL_IN = 2.7  # width of a panel in inches
 ROW_IN = 0.32  # height of a method's line in inches

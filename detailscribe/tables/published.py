@@ -85,7 +85,7 @@ def compare_with_published(
         table: The main table.
         judges: Model of each of our judge metrics.
         replaced: Our model by method, for methods whose hosted model differs from the paper's.
-        miniature: Whether our images were made by the miniature.
+        miniature: Whether our images were made by the demo models.
         whole: Whether the study covers exactly the paper's three scenarios.
 
     Returns:
@@ -108,7 +108,7 @@ def compare_with_published(
         if our is None or low is None:
             return "method not run"
         if miniature:
-            return "made by the miniature"
+            return "made by the demo models"
         if scenario == POOLED and not whole:
             return "the study is not the paper's three scenarios"
         if value["method"] in replaced:

@@ -1,4 +1,4 @@
-"""A real Slurm of this one machine: munge, a controller and a node with two pretended GPUs, all in one folder."""
+"""A Slurm cluster of this machine alone: munge, a controller and a node with two simulated GPUs, all in one folder."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
 START_S = 30
-# Where jobs look for it: the plugin takes Slurm's variables out of their environment, the path of another file too.
+# Where jobs look for it: the plugin removes Slurm's variables from their environment, with the path of another file.
 CONF_PATH = Path("/etc/slurm/slurm.conf")
 CONF = """
 ClusterName=local
@@ -50,17 +50,17 @@ PartitionName=cpu Nodes=ALL MaxTime=INFINITE OverTimeLimit=0 State=UP
 
 
 def lacking() -> str:
-    """Why no Slurm can be started here; empty if one can."""
+    """Why no Slurm can be started on this machine; empty if one can."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
     if absent := [name for name in PROGRAMS if not shutil.which(name, path=path)]:
         return f"not installed: {', '.join(absent)} (Debian: apt-get install slurm-wlm munge)"
     if CONF_PATH.exists():
         return f"{CONF_PATH} is there: this machine belongs to a cluster already"
-    return "" if os.geteuid() == 0 else "a Slurm of one's own machine is started by root"
+    return "" if os.geteuid() == 0 else "starting Slurm needs root"
 
 
 class Cluster:
-    """Started on entry, and stopped with every daemon on exit. `env` is what commands need to find it."""
+    """A cluster that is started on entry, and stopped with all daemons on exit. Commands find it with `env`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -82,7 +82,7 @@ class Cluster:
         (self.folder / "gres.conf").write_text(f"NodeName={host} Name=gpu Type=fake File=/dev/null,/dev/zero\n")
         CONF_PATH.parent.mkdir(exist_ok=True)
         for name in ("slurm.conf", "gres.conf"):
-            CONF_PATH.with_name(name).unlink(missing_ok=True)  # left by a killed test
+            CONF_PATH.with_name(name).unlink(missing_ok=True)  # of a killed test
             CONF_PATH.with_name(name).symlink_to(self.folder / name)
         try:
             munge = {"key-file": key, "socket": self.folder / "munge.socket", "pid-file": self.folder / "munged.pid"}
@@ -113,11 +113,11 @@ class Cluster:
             CONF_PATH.with_name(name).unlink(missing_ok=True)
 
     def run(self, *command: str, check: bool = True) -> str:
-        """What a Slurm command prints."""
+        """Output of a Slurm command."""
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=check, timeout=60).stdout
 
     def jobs(self, rule: str) -> dict[str, str]:
-        """State of each job of a rule by the job's number, ended ones too."""
+        """State of each job of a rule by its number, ended ones included."""
         lines = self.run("squeue", "-h", "-t", "all", "-o", "%i %T %k").splitlines()
         return {number: state for number, state, comment in map(str.split, lines) if f"rule_{rule}" in comment}
 

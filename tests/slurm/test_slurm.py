@@ -1,4 +1,4 @@
-"""The slurm profile on a real Slurm: the same tables as without it, and jobs that Slurm ends are resumed."""
+"""The slurm profile on a real Slurm: the same tables as without it; jobs that Slurm ends are resumed."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ TIMEOUT_S = 300
 
 
 def start(folder: Path, env: dict, *arguments: str) -> subprocess.Popen:
-    """Start a run in this folder, its words going to run.log."""
+    """Start a run in this folder, with its output in run.log."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
     with open(folder / "run.log", "ab") as log:
@@ -32,7 +32,7 @@ def start(folder: Path, env: dict, *arguments: str) -> subprocess.Popen:
 
 
 def wait_for(condition, process: subprocess.Popen, log: Path):
-    """Wait until the condition gives something, while the run goes on."""
+    """Wait until the condition is true, while the run goes on; return its value."""
     end = time.monotonic() + TIMEOUT_S
     while not (found := condition()):
         assert process.poll() is None and time.monotonic() < end, log.read_text()[-4000:]
@@ -41,7 +41,7 @@ def wait_for(condition, process: subprocess.Popen, log: Path):
 
 
 def originals(folder: Path) -> dict[Path, int]:
-    """When each first image was written."""
+    """When each initial image was written."""
     images = (folder / "results" / "demo" / "images").glob("original-*/*/*.jpg")
     return {path: path.stat().st_mtime_ns for path in images}
 
@@ -52,7 +52,7 @@ def running(cluster: Cluster, rule: str) -> list[str]:
 
 
 def stop_scripts(folder: Path, signal_number: int) -> int:
-    """Send a signal to the job scripts at work in this folder; how many there were."""
+    """Send a signal to the running job scripts of this folder, and return their number."""
     pids = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _is_script(path, folder)]
     for pid in pids:
         os.kill(pid, signal_number)

@@ -1,4 +1,4 @@
-"""The small study is run once; each test works on a copy of its folder."""
+"""Fixtures of workflow tests: the small study is run once, and each test works on a copy of its folder."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ def finished(tmp_path_factory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
     with FileLock(f"{folder}.lock"):
         if not (folder / "done").exists():
-            study = Study(folder)
+            study = Study(folder, forked=False)
             folder.mkdir(exist_ok=True)
             study.prompts(PROMPTS)
             study.snakemake()
@@ -27,7 +27,7 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def study(finished, tmp_path) -> Study:
-    """A copy of the finished study, times and all."""
+    """A copy of the finished study, with its mtimes."""
     shutil.copytree(finished, tmp_path / "study", symlinks=True)
     return Study(tmp_path / "study")
 

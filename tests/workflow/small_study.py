@@ -1,4 +1,4 @@
-"""A small study with every stage in it, and what a user does with it."""
+"""A small study with every stage in it, its runs, and its results."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from detailscribe.files.rows import read_rows
-from tests.paths import REPOSITORY
+from tests.paths import REPOSITORY, STUB_PATH
 from tests.workflow import snakemake_server
 
 PROMPTS = [
@@ -34,28 +34,31 @@ SMALL = {
 
 SNAKEMAKE = sys.executable, "-m", "snakemake"
 TABLE = "results/small/tables/main.csv"
-STUB_PATH = REPOSITORY / "tests" / "stub_site", REPOSITORY
 
 
 class Study:
     """A working folder of the pipeline, and what a user does in it.
 
-    `real`: with the real models, each run in a process of its own. Otherwise `tests.stub_models` stand in for them.
+    Args:
+        folder: The working folder.
+        real: Whether the real models run. Otherwise `tests.stub_models` replace them.
+        forked: Whether runs and jobs are forks (see `snakemake_server`). Otherwise each is a process of its own.
     """
 
-    def __init__(self, folder: Path, real: bool = False):
+    def __init__(self, folder: Path, real: bool = False, forked: bool = True):
         self.folder = folder
         self.real = real
+        self.forked = forked and not real
         self.results = folder / "results"
 
     def snakemake(self, *arguments: str, expect: int = 0, env: dict | None = None, **changes) -> str:
-        """Run Snakemake here; `changes` are laid over the small config. Returns what it printed."""
+        """Run Snakemake here; `changes` are merged into the small config. Returns what it printed."""
         command, env = self.command(*arguments, **changes), self.env(env)
-        if self.real:
+        if self.forked:
+            status, output = snakemake_server.run(command[len(SNAKEMAKE) :], self.folder, env)
+        else:
             process = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
             status, output = process.returncode, process.stdout + process.stderr
-        else:
-            status, output = snakemake_server.run(command[len(SNAKEMAKE) :], self.folder, env)
         assert status == expect, output[-6000:]
         return output
 
@@ -122,7 +125,7 @@ class Study:
 
 
 def merged(base: dict, changes: dict) -> dict:
-    """`changes` laid over `base`, mappings into mappings."""
+    """`changes` merged into `base`, mappings recursively."""
     result = dict(base)
     for key, value in changes.items():
         nested = isinstance(value, dict) and isinstance(result.get(key), dict)

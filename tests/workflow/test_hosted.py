@@ -1,4 +1,4 @@
-"""Hosted models as users meet them: preflight, cost, budget, asking anew, packing, and no key anywhere."""
+"""Hosted models: preflight, cost, budget, refresh, archives, and no key in any file."""
 
 import csv
 import io
@@ -28,15 +28,14 @@ def cost(study) -> list[dict]:
     return list(csv.DictReader(io.StringIO((study.results / "tables" / "cost.csv").read_text())))
 
 
-@pytest.mark.slow
 def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(study, fresh, tmp_path):
-    said = {"message": f"slow down, {KEY} of {ORGANISATION} at {PASSWORD}", "code": None}
+    error = {"message": f"slow down, {KEY} of {ORGANISATION} at {PASSWORD}", "code": None}
     met = set()
 
     def fault(role, prompt):
         first = (role, prompt) not in met
         met.add((role, prompt))
-        return (429, said) if first and role == "decompose" else (400, said) if role == "rewrite" else None
+        return (429, error) if first and role == "decompose" else (400, error) if role == "rewrite" else None
 
     env = {"TEST_KEY": KEY, "OPENAI_ORG_ID": ORGANISATION}
     with ChatServer(models={"some-model": None}, fault=fault) as server:
@@ -55,8 +54,10 @@ def test_a_study_is_packed_and_replayed_elsewhere_without_key_network_or_a_leak(
 
     for secret in (KEY, ORGANISATION, PASSWORD):
         assert secret not in output
-        places = [study.folder, fresh.folder]
-        kept = [path for place in places for path in place.rglob("*") if path.is_file() and path.name != "small.yaml"]
+        folders = [study.folder, fresh.folder]
+        kept = [
+            path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != "small.yaml"
+        ]
         assert len(kept) > 100
         assert [path for path in kept if secret.encode() in path.read_bytes()] == []
     assert {row["reason"] for row in study.rows("rewrites/*/*.jsonl")} == {
@@ -92,16 +93,16 @@ def test_a_model_that_is_gone_stops_the_run_before_it_spends(fresh):
         assert "1 models checked, 0 problems" in fresh.snakemake("preflight", **allowed)
 
 
-def test_asking_anew_asks_once_and_the_answers_from_before_come_back(fresh):
+def test_a_refresh_asks_once_and_the_earlier_answers_come_back_without_it(fresh):
     with ChatServer(answer=lambda body: f"<(concept: x) = (a{len(server.calls)}) + (b)>") as server:
         config = on(server)
         fresh.snakemake("small_decompose", **config)
         before = fresh.rows("decompositions/*.jsonl")
-        anew = merged(config, {"refresh": {"decompose": 1}})
-        fresh.snakemake("small_decompose", **anew)
+        refreshed = merged(config, {"refresh": {"decompose": 1}})
+        fresh.snakemake("small_decompose", **refreshed)
         assert len(server.calls) == 2 * len(PROMPTS)
         assert fresh.rows("decompositions/*.jsonl") != before
-        assert "Nothing to be done" in fresh.snakemake("small_decompose", **anew)
+        assert "Nothing to be done" in fresh.snakemake("small_decompose", **refreshed)
         fresh.snakemake("small_decompose", **config)
         assert fresh.rows("decompositions/*.jsonl") == before
         assert len(server.calls) == 2 * len(PROMPTS)

@@ -1,4 +1,4 @@
-"""Texts and names that want out: of their folder, into a shell, into the page, into a spreadsheet's formulas."""
+"""Hostile texts and names: path traversal, shell injection, HTML injection, spreadsheet formulas."""
 
 import csv
 import html.parser
@@ -71,6 +71,7 @@ def test_hostile_texts_and_file_names_stay_texts(fresh):
         "generation": {"steps": 3},
         "human": {"methods": ["sd", "imported", "detailscribe"], "raters": ["one"]},
     }
+    fresh.forked = False
     outside = set(fresh.folder.parent.iterdir())
     fresh.snakemake("all", "small_human_sheets", **changes)
 

@@ -1,4 +1,4 @@
-"""Nothing twice: what each change of a finished study redoes, and what it leaves alone."""
+"""Incremental runs: what each change of a finished study makes again, and what it leaves alone."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 from detailscribe.prompts.prompt_file import prompt_id
-from tests.workflow.small_study import PROMPTS, REPOSITORY, TABLE, planned
+from tests.workflow.small_study import PROMPTS, REPOSITORY, planned
 
 IMAGE_SETS = {
     "original-11",
@@ -30,8 +30,8 @@ sys.stdin.read()
 """
 
 
-def drawn(before: dict, after: dict) -> Counter:
-    """Image sets of the files that are new or were written again."""
+def written(before: dict, after: dict) -> Counter:
+    """Image sets of the files that are new or rewritten."""
     return Counter(name.split("/")[0] for name, time in after.items() if before.get(name) != time)
 
 
@@ -47,17 +47,17 @@ def test_an_edited_prompt_is_made_alone_going_back_is_free_and_gc_removes_what_i
     study.snakemake()
     made |= set(study.images())
     changed = study.times()
-    assert drawn(before, changed) == Counter(dict.fromkeys(IMAGE_SETS, 1))
+    assert written(before, changed) == Counter(dict.fromkeys(IMAGE_SETS, 1))
     assert study.exchanges() - exchanges == EXCHANGES_OF_A_PROMPT
     assert edited[1] in {row["prompt"] for row in study.rows("dictionary.jsonl")}
     assert_only_its_page_is_new(pages, site(study))
 
     added = ("new", "A crow drops a nut on a road.")
     study.prompts([*PROMPTS[2:], edited, added])  # the second one is removed
-    study.snakemake("results/small/dictionary.jsonl")
+    study.snakemake()
     made |= set(study.images())
     before, changed = changed, study.times()
-    assert drawn(before, changed) == Counter(dict.fromkeys(IMAGE_SETS, 1))
+    assert written(before, changed) == Counter(dict.fromkeys(IMAGE_SETS, 1))
     assert study.exchanges() - exchanges == 2 * EXCHANGES_OF_A_PROMPT
     assert {row["prompt"] for row in study.rows("dictionary.jsonl")} >= {edited[1], added[1]}
     assert len(study.rows("dictionary.jsonl")) == len(PROMPTS)
@@ -105,30 +105,30 @@ def test_changed_and_deleted_images_come_back_with_the_same_bytes(study):
         file = next(file for file in bytes_before if f"/{image_set}/" in file)
         (study.results / file).unlink()
     shutil.rmtree(next((study.results / "small" / "images" / "original-12").glob("000*/")))
-    study.snakemake(TABLE)
+    study.snakemake()
     assert study.images() == bytes_before
     redone = dict.fromkeys(["original-11", "detailscribe-k0", "detailscribe-k1", "hosted"], 1)
-    assert drawn(before, study.times()) == Counter(redone | {"original-12": len(PROMPTS)})
+    assert written(before, study.times()) == Counter(redone | {"original-12": len(PROMPTS)})
     assert study.table() == table
-    assert study.nothing_to_do(TABLE)
+    assert study.nothing_to_do()
     assert "0 problems" in study.snakemake("verify")
 
 
-def test_changed_guidance_redraws_and_changing_it_back_is_free(study):
+def test_changed_guidance_makes_new_images_and_changing_it_back_is_free(study):
     bytes_before, table = study.images(), study.table()
-    study.snakemake("small_generate", "small_refine", generation={"guidance": 2.0, "steps": 4})
+    study.snakemake(generation={"guidance": 2.0, "steps": 4})
     changed = study.times()
     assert not {file for file in study.images() if "/hosted/" not in file} & set(bytes_before)
-    study.snakemake(TABLE)
+    study.snakemake()
     assert study.times() == changed
     assert study.images() == bytes_before
     assert study.table() == table
 
 
-def test_another_k_draws_only_its_own_images(study):
+def test_another_k_generates_only_its_own_images(study):
     before = study.times()
-    study.snakemake("small_generate", "small_refine", critics={"detailscribe": {"after_step": [0, 1, 2]}})
-    assert drawn(before, study.times()) == Counter({"detailscribe-k2": len(PROMPTS)})
+    study.snakemake(critics={"detailscribe": {"after_step": [0, 1, 2]}})
+    assert written(before, study.times()) == Counter({"detailscribe-k2": len(PROMPTS)})
 
 
 def test_reordered_prompts_and_touched_files_redo_nothing(study):
@@ -159,33 +159,33 @@ def test_another_number_of_shards_moves_files_and_makes_none(study):
     assert {row["id"] for row in study.rows("prompts.jsonl")} == {prompt_id(*prompt) for prompt in PROMPTS}
     assert not [path for path in (study.results / "small").rglob("*-of-001*")]
     assert sum(not path.read_text() for path in study.results.glob("small/images/original-11/*.jsonl")) >= 1
-    study.snakemake(TABLE)
+    study.snakemake()
     assert study.times() == before
     assert study.images() == bytes_before
     assert study.table() == table
 
 
-def test_the_first_of_the_seeds_is_the_one_that_is_criticised(study):
+def test_the_image_of_the_first_seed_is_the_one_that_is_critiqued(study):
     study.snakemake("small_critique", seeds=[12, 11])
     shown = {row["sha256"] for row in study.rows("images/original-12/*.jsonl")}
     exchanges = [study.exchange(row["exchange"]) for row in study.rows("critiques/detailscribe/*.jsonl")]
     assert {image for exchange in exchanges for image in exchange["request"]["images"]} == shown
 
 
-def test_a_dropped_method_that_comes_back_is_scored_by_a_metric_that_came_meanwhile(study):
+def test_a_removed_method_that_returns_is_scored_by_a_metric_added_meanwhile(study):
     second = {"metrics": {"second": {"module": "clip_score", "model": "local-dir:resources/miniature/clip"}}}
     second["metrics"]["second"] |= {"pretrained": "", "revision": ""}
     table, before = means(study), study.times()
-    study.snakemake(TABLE, critics={"gpt_refine": None}, **second)
+    study.snakemake(critics={"gpt_refine": None}, **second)
     assert b"gpt_refine" not in study.table()
-    study.snakemake(TABLE, **second)
+    study.snakemake(**second)
     assert {row["image_set"] for row in study.rows("scores/second/*.jsonl")} == IMAGE_SETS
     assert table <= means(study)
     assert study.times() == before
 
 
 def means(study) -> set[tuple[str, ...]]:
-    """Rows of the main table up to their intervals: the tests behind these hang on how many rows there are."""
+    """Rows of the main table up to their intervals: the tests after these depend on the number of rows."""
     return {tuple(row.split(",")[:8]) for row in study.table().decode().splitlines()}
 
 

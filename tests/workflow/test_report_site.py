@@ -1,4 +1,4 @@
-"""The report as the pipeline makes it: whole, rebuilt by what changed, and Snakemake's own beside it."""
+"""The report of a whole run: complete, and Snakemake's own report."""
 
 import re
 import shutil

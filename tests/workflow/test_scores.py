@@ -16,7 +16,7 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, TABLE, Study, planne
 
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 SETS = 6  # image sets of the study
-SEEN = [  # what the miniature can draw, so that its judge does not see the same in every image
+SEEN = [  # what the miniature can generate, so that its judge does not see the same in every image
     PROMPTS[0],
     ("hold ball", "A fox holding a ball on the beach."),
     ("row of cakes", "A row of cakes under a monkey on the grass."),

@@ -1,4 +1,4 @@
-"""Bad input and broken set-ups are refused before any work, in one sentence; the published study dry-runs."""
+"""Set-up: bad input is refused before any work, in one message; the published study dry-runs; cores of `make`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"),
+    ("line", "message"),
     [
         (b'{"topic": "a", "prompt": "b"', "small.jsonl, line 5: not JSON"),
         (b'{"topic": "a"}', "small.jsonl, line 5: key 'prompt' is missing"),
@@ -27,11 +27,11 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
     ],
     ids=["not json", "missing key", "empty prompt", "duplicate", "not utf-8"],
 )
-def test_bad_prompts_are_refused(tmp_path, line, sentence):
+def test_bad_prompts_are_refused(tmp_path, line, message):
     file = tmp_path / "small.jsonl"
     Study(tmp_path).prompts(PROMPTS)
     file.write_bytes(file.read_bytes() + line + b"\n")
-    with pytest.raises(InputError, match=re.escape(sentence)) as caught:
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
         read_prompts(file)
     assert "\n" not in str(caught.value)
 
@@ -66,7 +66,7 @@ def test_the_published_study_dry_runs_without_gpu_key_or_weights(tmp_path):
     assert "build_miniature" not in output
 
 
-def test_a_missing_key_is_one_sentence_that_names_its_variable(fresh):
+def test_a_missing_key_is_one_message_that_names_its_variable(fresh):
     endpoint = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "key_env": "SOME_API_KEY"}
     base = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))["endpoints"]["openai"]
     output = fresh.snakemake(

@@ -1,4 +1,4 @@
-"""Finished work survives: a run killed in the middle of a stage ends with the bytes of an undisturbed one."""
+"""Interrupted runs: a run killed in the middle of a stage ends with the bytes of an undisturbed one."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def start(study: Study) -> subprocess.Popen:
 
 
 def kill_when(study: Study, pattern: str, count: int) -> set[Path]:
-    """Start a run, kill it and all its jobs once this many files match, and give what was there."""
+    """Start a run, kill it and all its jobs once this many files match, and return those files."""
     process = start(study)
     wait_for(process, study, pattern, count)
     os.killpg(process.pid, signal.SIGKILL)
@@ -56,7 +56,7 @@ def test_a_run_killed_at_every_stage_ends_with_the_same_bytes(fresh, finished):
     assert (fresh.results / "small" / "dropped.tsv").read_text() == "id\ttopic\tstage\timage_set\tstatus\treason\n"
 
 
-def test_images_drawn_before_a_kill_are_not_drawn_again(fresh):
+def test_images_finished_before_a_kill_are_not_generated_again(fresh):
     pattern = "results/small/images/original-1?/*/*.jpg"
     kept = {path: path.stat().st_mtime_ns for path in kill_when(fresh, pattern, 3)}
     fresh.snakemake("small_generate")

@@ -1,4 +1,4 @@
-"""From scores to tables, and from rating sheets to agreement, through the whole pipeline."""
+"""Tables and human ratings: from scores to tables, and from rating sheets to agreement, through the whole pipeline."""
 
 import json
 
@@ -51,7 +51,7 @@ def test_regrouping_prompts_redoes_tables_and_nothing_else(study):
     assert study.nothing_to_do()
 
 
-def test_sheets_go_out_and_marks_come_back_as_means_and_agreement(study):
+def test_filled_rating_sheets_become_means_and_agreement(study):
     study.snakemake("small_human_sheets")
     sheets, filled = study.results / "small" / "human" / "sheets", study.folder / "human" / "small"
     filled.mkdir(parents=True)

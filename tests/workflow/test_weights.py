@@ -1,4 +1,4 @@
-"""Weights come from the hub by a target of their own, once; from then on no network is needed."""
+"""Weights from the hub: fetched once, by a target of their own; from then on no network is needed."""
 
 import json
 import shutil

@@ -121,7 +121,7 @@ def test_what_did_not_run_is_not_testable(published, reason):
 
 def test_no_interval_the_miniature_and_another_hosted_model_are_not_testable():
     assert verdict(theirs(), ours(sd=None)) == ("not testable", "no interval")
-    assert verdict(theirs(), ours(), miniature=True) == ("not testable", "made by the miniature")
+    assert verdict(theirs(), ours(), miniature=True) == ("not testable", "made by the demo models")
     hosted = ours(method="hosted"), {}, {"hosted": "gpt-image-2"}
     assert verdict(theirs(method="hosted"), *hosted) == ("not testable", "model retired; ours is gpt-image-2")
     assert verdict(theirs(method="hosted"), ours(method="hosted")) == ("reproduced", "")
