@@ -29,6 +29,6 @@ class EndpointError(Exception):
         self.fallback, self.status = fallback, status
 
 
-def unparseable_response(reason: str) -> EndpointError:
-    """A retryable error that is recorded as `failed` once retries are exhausted."""
-    return EndpointError(reason, fallback=Answer("failed", reason))
+def unparseable_response(reason: str, body: object = None) -> EndpointError:
+    """A retryable error that is recorded as `failed`, with the response's redacted body, once retries are exhausted."""
+    return EndpointError(reason, fallback=Answer("failed", reason, body=body))

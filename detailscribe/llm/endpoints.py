@@ -59,7 +59,11 @@ class Redactor:
             text = text.replace(secret, "[key]")
         return text
 
+    def redact_error(self, text: str) -> str:
+        """A server's error message without secrets and account names."""
+        return ACCOUNT_NAMES.sub("[account]", self.redact(text))
+
     def excerpt(self, text: str) -> str:
         """A server's message for a reason or an error: shortened, on one line, without account names."""
-        text = ACCOUNT_NAMES.sub("[account]", self.redact(" ".join(text.split())))
+        text = self.redact_error(" ".join(text.split()))
         return text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + " ..."

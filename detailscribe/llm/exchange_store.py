@@ -13,6 +13,7 @@ from detailscribe.files.digests import digest as digest_of
 from detailscribe.files.digests import file_sha256
 from detailscribe.llm.prices import cost_usd, prices_of
 from detailscribe.llm.request import Answer, Reply, Request, image_format
+from detailscribe.llm.response_body import body_file, read_body, write_body
 
 ANSWERED = ("ok", "refused")  # a failure is kept only for replay; live mode asks again
 
@@ -33,6 +34,8 @@ def load_exchange(path: Path) -> dict:
         digest, reply = digest_of(exchange["request"]), exchange["reply"]
         status, image, image_sha256 = reply["status"], reply["image"], reply["image_sha256"]
         complete = isinstance(reply["text"], str) and {"usage", "served_model", "date"} <= exchange.keys()
+        body = exchange.get("body")
+        complete = complete and isinstance(body, dict | None)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a complete exchange ({type(error).__name__}: {error})") from None
     if not complete or status not in (*ANSWERED, "failed"):
@@ -41,6 +44,7 @@ def load_exchange(path: Path) -> dict:
         raise ValueError(f"{path} holds the exchange {digest}: it was edited or renamed")
     if image and not ((path.parent / image).is_file() and file_sha256(path.parent / image) == image_sha256):
         raise ValueError(f"{path} names the image {image}, which is missing or changed")
+    body_file(path, body)
     return exchange
 
 
@@ -94,8 +98,21 @@ def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -
         "batch": bool(prices.get("batch")),
         "cost_usd": cost_usd(answer.usage, paid),
     }
+    if answer.body is not None:
+        exchange["body"] = write_body(path, answer.body)
     write_text(path, json.dumps(exchange, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return _reply(path, load_exchange(path))
+
+
+def recorded_body(store: Path, digest: str) -> object:
+    """The server's whole response to a request, secrets removed; None if it was not recorded.
+
+    Raises:
+        ValueError: the exchange is damaged (`load_exchange`).
+        FileNotFoundError: there is no such exchange.
+    """
+    path = exchange_path(store, digest)
+    return read_body(path, load_exchange(path).get("body"))
 
 
 def damaged_exchanges(store: Path) -> list[tuple[Path, str]]:

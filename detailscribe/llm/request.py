@@ -65,6 +65,7 @@ class Answer:
         status: ok, refused or failed.
         usage: `{"input_tokens", "output_tokens"}`, None if the server does not report them.
         image: Bytes of a PNG, JPEG, GIF or WebP file, for requests of kind `image`.
+        body: The server's whole response (`response_body.redacted_body`); None if there was none.
     """
 
     status: str
@@ -74,6 +75,7 @@ class Answer:
     usage: dict | None = None
     served_model: str = ""
     image: bytes | None = None
+    body: object = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from detailscribe.llm.openai_api.http_errors import classify_http_error
 from detailscribe.llm.openai_api.request_body import request_body
 from detailscribe.llm.openai_api.responses import parse_chat_response, parse_image_response
 from detailscribe.llm.request import Answer, Request
+from detailscribe.llm.response_body import MAX_BYTES, redacted_body
 from detailscribe.llm.retry import parse_retry_after
 
 Result = TypeVar("Result")
@@ -70,7 +72,8 @@ class OpenAIProvider:
         try:
             reply = json.loads(response.content)
         except ValueError as error:
-            raise self._unparseable(error) from None
+            body = self.redactor.redact(response.content[:MAX_BYTES].decode("utf-8", "replace"))
+            raise self._unparseable(error, body) from None
         return (
             await asyncio.to_thread(self.parse, reply, request)
             if request.kind == "image"
@@ -108,7 +111,11 @@ class OpenAIProvider:
             request = request or Request("", "", "", ())
             details = error.body if isinstance(error.body, dict) else {"message": error.message}
             retry_after_s = parse_retry_after(error.response.headers)
-            return classify_http_error(error.status_code, details, request, self.endpoint, self.redactor, retry_after_s)
+            answer = classify_http_error(
+                error.status_code, details, request, self.endpoint, self.redactor, retry_after_s
+            )
+            body = {"http_status": error.status_code, "error": details}
+            return replace(answer, body=redacted_body(body, self.redactor.redact_error))
         except (TimeoutError, self._openai.APITimeoutError):
             raise EndpointError(f"gave no answer within {timeout_s:g} s") from None
         except self._openai.APIConnectionError as error:
@@ -125,8 +132,8 @@ class OpenAIProvider:
         """Close the connections."""
         await self.client.close()
 
-    def _unparseable(self, error: Exception) -> EndpointError:
-        return unparseable_response(self.redactor.excerpt(f"the server's reply could not be read ({error})"))
+    def _unparseable(self, error: Exception, body: object = None) -> EndpointError:
+        return unparseable_response(self.redactor.excerpt(f"the server's reply could not be read ({error})"), body)
 
 
 def download_image(url: str, timeout_s: float) -> bytes:

@@ -10,6 +10,7 @@ from PIL import Image
 from detailscribe.llm.endpoint_error import EndpointError, unparseable_response
 from detailscribe.llm.endpoints import Redactor
 from detailscribe.llm.request import Answer, Request, image_format
+from detailscribe.llm.response_body import redacted_body
 
 
 def parse_chat_response(body: object, redactor: Redactor) -> Answer:
@@ -22,7 +23,7 @@ def parse_chat_response(body: object, redactor: Redactor) -> Answer:
     choice = _first_object(reply.get("choices"))
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise unparseable_response("the server's reply holds no message")
+        raise unparseable_response("the server's reply holds no message", redacted_body(body, redactor.redact))
     finish_reason, content, refusal = (
         str(choice.get("finish_reason") or ""),
         message.get("content"),
@@ -44,6 +45,7 @@ def parse_chat_response(body: object, redactor: Redactor) -> Answer:
         finish_reason,
         usage=_usage(reply, "prompt_tokens", "completion_tokens"),
         served_model=redactor.excerpt(str(reply.get("model") or "")),
+        body=redacted_body(body, redactor.redact),
     )
     if status == "failed" and finish_reason != "length":  # a retry would reach the same length
         raise EndpointError(reason, fallback=answer)
@@ -81,6 +83,7 @@ def parse_image_response(
         usage=_usage(reply, "input_tokens", "output_tokens"),
         served_model=redactor.excerpt(str(reply.get("model") or request.model)),
         image=data,
+        body=redacted_body(body, redactor.redact),
     )
 
 

@@ -75,12 +75,13 @@ def _members(folder: Path, digests: set[str], images: bool) -> dict[str, Path]:
     for digest in sorted(digests):
         path = exchange_path(folder / STORE, digest)
         try:
-            image = load_exchange(path)["reply"]["image"]
+            exchange = load_exchange(path)
+            beside = [exchange["reply"]["image"], (exchange.get("body") or {}).get("file")]
         except (OSError, ValueError) as error:
             raise SetupError(
                 f"an exchange of the study is missing or damaged ({error}); run `snakemake verify`"
             ) from None
-        files += [path] + ([path.parent / image] if image else [])
+        files += [path, *(path.parent / name for name in beside if name)]
     files += sorted((folder / "resources" / "written").glob("*"))
     if images:
         files += sorted(folder.glob("results/*/ledgers/images/*/*.jsonl"))

@@ -1,11 +1,13 @@
 """Secret scan of a file before it is shared: values of secret environment variables, and account names."""
 
+import gzip
 import json
 import os
 import re
 from pathlib import Path
 
 from detailscribe.llm.endpoints import ACCOUNT_NAMES
+from detailscribe.llm.response_body import SUFFIX as BODY_SUFFIX
 from detailscribe.operations.archive.members import STORE
 
 SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|ORG_ID|PROJECT_ID")
@@ -14,7 +16,7 @@ SHORTEST_SECRET = 8  # characters; a shorter value occurs by chance
 
 def find_secret(path: Path) -> str:
     """Description of a secret in a file; empty if there is none."""
-    data = path.read_bytes()
+    data = gzip.decompress(path.read_bytes()) if path.name.endswith(BODY_SUFFIX) else path.read_bytes()
     for name, value in os.environ.items():
         if SECRET_VARIABLE.search(name) and len(value) >= SHORTEST_SECRET and value.encode() in data:
             return f"the value of the environment variable {name}"

@@ -166,3 +166,18 @@ def test_the_manifest_has_a_digest_of_every_file(study, tmp_path):
         assert {(member.uid, member.uname, member.mtime) for member in tar} == {(0, "", 0)}
     assert manifest["exchanges"] == 4 and manifest["images"] is True
     assert all(len(entry["sha256"]) == 64 for entry in manifest["files"].values())
+
+
+def test_a_large_response_body_travels_with_its_exchange_and_is_searched_for_keys(tmp_path, monkeypatch):
+    folder, other = tmp_path / "study", tmp_path / "other"
+    body = {"logprobs": ["token"] * 5000}
+    digest = record(folder, "long", body=body)
+    write_rows(folder / "results/mine/decompositions/000-of-001.jsonl", [{"id": "a", "exchange": digest}])
+    pack_study(tmp_path / "s.tar.gz", folder, False)
+    unpack_study(tmp_path / "s.tar.gz", other)
+    assert exchange_store.recorded_body(other / STORE, digest) == body
+    secret = record(folder, "secret", body={**body, "echo": SECRET})
+    write_rows(folder / "results/mine/decompositions/000-of-001.jsonl", [{"id": "a", "exchange": secret}])
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    with pytest.raises(SetupError, match="body.json.gz holds the value of the environment variable SOME_API_KEY"):
+        pack_study(tmp_path / "t.tar.gz", folder, False)
