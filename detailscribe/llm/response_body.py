@@ -1,6 +1,7 @@
 """Raw response bodies: everything that a server sent, kept beside the parsed answer with secrets removed.
 
-Log-probabilities, reasoning fields and fingerprints of a hosted model cannot be requested again once it is retired. A small body is part of the exchange file; a larger one is a compressed file beside it.
+Log-probabilities, reasoning fields and fingerprints of a hosted model cannot be requested again once it is retired. A
+small body is part of the exchange file; a larger one is a compressed file beside it.
 """
 
 import gzip

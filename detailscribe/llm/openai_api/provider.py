@@ -72,8 +72,8 @@ class OpenAIProvider:
         try:
             reply = json.loads(response.content)
         except ValueError as error:
-            body = self.redactor.redact(response.content[:MAX_BYTES].decode("utf-8", "replace"))
-            raise self._unparseable(error, body) from None
+            text = response.content[:MAX_BYTES].decode("utf-8", "replace")
+            raise self._unparseable(error, self.redactor.redact(text)) from None
         return (
             await asyncio.to_thread(self.parse, reply, request)
             if request.kind == "image"
