@@ -36,7 +36,7 @@ def test_every_table_and_figure_of_a_small_study_is_there(finished):
     for name in FIGURES:  # test_scores.py looks at real ones
         assert all((study.results / f"small/figures/{name}.{kind}").is_file() for kind in ("svg", "png"))
     for name in ("small/tables/main", "tables/pooled"):
-        assert "say nothing about the paper" in (study.results / f"{name}.md").read_text(encoding="utf-8")
+        assert "are no evidence about the paper" in (study.results / f"{name}.md").read_text(encoding="utf-8")
         assert "\\toprule" in (study.results / f"{name}.tex").read_text(encoding="utf-8")
 
 
