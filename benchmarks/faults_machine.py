@@ -21,7 +21,7 @@ def full_disk(campaign: Campaign) -> None:
             ballast = folder / "ballast"
             free = os.statvfs(folder)
             ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - room))
-            stops(study, "the disk is full", "make room")
+            stops(study, "the disk is full", "make room", "No space left on device")  # the last is Snakemake's own
             kept = finished_work(study)
             ballast.unlink()
             campaign.check(study, kept)
