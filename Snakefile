@@ -54,7 +54,7 @@ for scenario in STUDY.scenarios:
         message:
             "The scenario is complete"
 
-    for stage in [*FILES.stages, *FILES.human_stages]:
+    for stage in [*STAGES, *HUMAN_STAGES]:
 
         rule:
             name:

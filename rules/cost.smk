@@ -50,7 +50,7 @@ rule preflight:
         api_calls=1,
     params:
         models=[STUDY.endpoint_and_model(*each) for each in STUDY.llm_stages()],
-        known=FILES.known_models,
+        folder=workflow.basedir,
     message:
         "Checking the models at their endpoints"
     script:

@@ -132,9 +132,9 @@ rule plot_scenario:
                 caption=f"captions/figures_{name}.rst",
                 category="{scenario}",
             )
-            for name in FILES.figures
+            for name in FIGURES
         ],
-        expand("results/{{scenario}}/figures/{figure}.png", figure=FILES.figures),
+        expand("results/{{scenario}}/figures/{figure}.png", figure=FIGURES),
     log:
         "logs/plot_scenario/{scenario}.log",
     localrule: True

@@ -8,7 +8,7 @@ from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     models = dict.fromkeys(tuple(pair) for pair in snakemake.params.models)
-    findings = check_configured_models(models, snakemake.config, Path(snakemake.params.known))
+    findings = check_configured_models(models, snakemake.config, Path(snakemake.params.folder))
     running.say([*findings.notes, f"{len(models)} models checked, {len(findings.problems)} problems"])
     if findings.problems:
         raise SetupError(" ".join(findings.problems))

@@ -23,8 +23,9 @@ from detailscribe.workflow.parameters import STAGE_OWNERS
 from tests.paths import REPOSITORY
 
 RECORD = REPOSITORY / "tests" / "stage_sources.json"
-CARRYING_ROOMS = ("llm", "operations", "study", "workflow")  # change no result, or show in parameter files
-BUT = ("llm/request.py", "llm/prices.py")  # digests of requests, and the costs in tables
+# Rooms whose code changes no result, or shows in parameter files; and their modules that decide digests or costs.
+CARRYING_ROOMS = ("llm", "operations", "study", "workflow")
+DECIDING_MODULES = ("detailscribe/llm/request.py", "detailscribe/llm/prices.py")
 
 
 def stages() -> dict[str, tuple[int, list[str]]]:
@@ -33,17 +34,21 @@ def stages() -> dict[str, tuple[int, list[str]]]:
     for owner in STAGE_OWNERS:
         roots = [_path(owner.__name__), *_scripts(owner.STAGE)]
         found[owner.STAGE] = owner.ALGORITHM, sorted(_reachable(roots))
-    for file in sorted((REPOSITORY / "detailscribe" / "scores").glob("*.py")):
-        metric = importlib.import_module(f"detailscribe.scores.{file.stem}" if file.stem != "__init__" else "json")
+    for file in sorted((REPOSITORY / "detailscribe" / "scores").glob("[a-z]*.py")):
+        metric = importlib.import_module(f"detailscribe.scores.{file.stem}")
         if all(hasattr(metric, name) for name in REQUIRED_NAMES):
             found[f"metric {file.stem}"] = metric.ALGORITHM, sorted(_reachable([_path(metric.__name__)]))
     return found
 
 
-def problems(record: dict, present: dict[str, tuple[int, list[str]]] | None = None) -> list[str]:
-    """A message for each stage whose sources differ from the record."""
+def problems(record: dict, present: dict[str, tuple[int, list[str]]]) -> list[str]:
+    """A message for each stage whose sources differ from the record.
+
+    Args:
+        present: `stages()`.
+    """
     found = []
-    for stage, (algorithm, files) in (present or stages()).items():
+    for stage, (algorithm, files) in present.items():
         changed = [file for file in files if record["sources"].get(file) != source_digest(file)]
         if algorithm != record["algorithms"].get(stage):
             found.append(
@@ -112,15 +117,12 @@ def _reachable(roots: list[str]) -> set[str]:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
-            waiting += [other for other in _imports(file) if other in BUT_PATHS or _room(other) not in CARRYING_ROOMS]
+            waiting += filter(_decides_results, _imports(file))
     return seen
 
 
-BUT_PATHS = {f"detailscribe/{file}" for file in BUT}
-
-
-def _room(file: str) -> str:
-    return Path(file).parts[1]
+def _decides_results(file: str) -> bool:
+    return file in DECIDING_MODULES or Path(file).parts[1] not in CARRYING_ROOMS
 
 
 def _path(module: str) -> str:

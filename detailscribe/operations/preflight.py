@@ -10,6 +10,7 @@ from detailscribe.llm.endpoints import Redactor, is_offline
 from detailscribe.llm.model_names import is_same_model, read_retirements
 from detailscribe.operations.model_list import ModelsNotListed, list_models
 
+RETIREMENTS = "config/models.tsv"
 LISTED = 5  # models of an endpoint that a message lists
 
 
@@ -21,16 +22,16 @@ class Findings:
     problems: list[str] = field(default_factory=list)
 
 
-def check_configured_models(requested: Iterable[tuple[str, str]], config: dict, retirements_file: Path) -> Findings:
+def check_configured_models(requested: Iterable[tuple[str, str]], config: dict, folder: Path) -> Findings:
     """Check models with the settings of a configuration, as of today.
 
     Args:
         requested: Endpoint and model of everything that will send requests.
         config: `endpoints`, `exchanges`, `preflight`.
-        retirements_file: Table of the last day of known models (`read_retirements`).
+        folder: The workflow's own folder, which holds the table of the last day of known models.
     """
     settings = config["endpoints"], config["exchanges"], config["preflight"]
-    return check_models(requested, *settings, read_retirements(retirements_file), date.today())
+    return check_models(requested, *settings, read_retirements(folder / RETIREMENTS), date.today())
 
 
 def check_models(
@@ -92,7 +93,7 @@ def _check_model(
     listed_name = next((each for each in listed or {} if is_same_model(model, each)), None)
     last_day, source = _parse_date(listed[listed_name] if listed and listed_name else None), "the endpoint"
     if last_day is None:
-        last_day, source = retirements.get(model), "config/models.tsv"
+        last_day, source = retirements.get(model), RETIREMENTS
     if listed is not None and listed_name is None and not allowed:
         retired = f"; it retired on {last_day}" if last_day and last_day < today else ""
         names = Redactor("").excerpt(", ".join(sorted(listed)[:LISTED]) or "none")

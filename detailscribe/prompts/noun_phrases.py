@@ -12,7 +12,7 @@ from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.prompts.noun_phrase_rules import IGNORED_PHRASES, phrases_by_rules
-from detailscribe.scores.metric_facts import reads_phrases
+from detailscribe.scores.metric_facts import any_reads_phrases
 from detailscribe.study.study import Study
 
 STAGE = "phrases"
@@ -23,7 +23,7 @@ SPACY_MODEL = "en_core_web_sm"
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     settings = study.config["noun_phrases"]
-    if not any(reads_phrases(study, name) for name in study.config["metrics"]):
+    if not any_reads_phrases(study):
         return {}
     parser = resolve_parser(settings["by"])
     return {

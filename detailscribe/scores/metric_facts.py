@@ -18,6 +18,11 @@ def reads_phrases(study: Study, metric: str) -> bool:
     return getattr(load_metric(study.config["metrics"][metric]["module"]), "READS_PHRASES", False)
 
 
+def any_reads_phrases(study: Study) -> bool:
+    """Whether any metric of the study reads noun phrases."""
+    return any(reads_phrases(study, metric) for metric in study.config["metrics"])
+
+
 def environment_of(study: Study, metric: str) -> str:
     """Name of the file in envs/ that a metric's jobs run in."""
     return getattr(load_metric(study.config["metrics"][metric]["module"]), "ENVIRONMENT", "scores")

@@ -35,10 +35,10 @@ def pooled_scores(files: list[Path]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from detailscribe.tables import score_table
+    from detailscribe.tables.score_table import read_scores
 
     frames = []
     for file in files:
-        frame = score_table.read_scores(file)
+        frame = read_scores(file)
         frames.append(frame.assign(id=file.parent.parent.name + "/" + frame["id"]))
     return pd.concat(frames, ignore_index=True)

@@ -4,6 +4,7 @@ A file is written only if its content changes, so that its mtime changes only wi
 exactly the shards that a change touches. The main process does this once at the start; a job never does.
 """
 
+import json
 from pathlib import Path
 
 from detailscribe.errors import InputError
@@ -14,7 +15,7 @@ from detailscribe.workflow.mtimes import clamp_future_mtimes
 from detailscribe.workflow.parameters import stage_parameters
 from detailscribe.workflow.run_lock import RESULTS
 from detailscribe.workflow.shard_files import old_shards, write_prompts
-from detailscribe.workflow.watched import listings, pretty_json
+from detailscribe.workflow.watched import listings
 
 
 def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
@@ -31,9 +32,9 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
     """
     clamp_future_mtimes(results)
     for name, values in stage_parameters(study).items():
-        write_if_changed(results / "parameters" / f"{name}.json", pretty_json(values))
+        write_if_changed(results / "parameters" / f"{name}.json", _pretty_json(values))
     for name, listing in listings(study).items():
-        write_if_changed(results / "folders" / f"{name}.json", pretty_json(listing))
+        write_if_changed(results / "folders" / f"{name}.json", _pretty_json(listing))
     for scenario in study.scenarios:
         if move and is_incomplete(results / scenario):
             (results / scenario / "dictionary.jsonl").unlink()
@@ -63,3 +64,7 @@ def is_incomplete(scenario: Path) -> bool:
     except ValueError:
         return True
     return not {row["id"] for row in read_rows(prompts)} <= accounted
+
+
+def _pretty_json(value: object) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from detailscribe.scores.metric_facts import environment_of, reads_phrases
+from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, model_folders
-from detailscribe.study.stages import FIGURES, HUMAN_STAGES, REPORT_TABLES, STAGES, stage_outputs
+from detailscribe.study.stages import STAGES, stage_outputs
 from detailscribe.study.study import MINIATURE, Study
 from detailscribe.workflow.watched import watched_folders, watched_tables
 
@@ -20,15 +20,12 @@ class RuleFiles:
         folder: The workflow's own folder.
     """
 
-    stages = STAGES
-    human_stages = HUMAN_STAGES
-    figures = FIGURES
-    report_tables = REPORT_TABLES
-
     def __init__(self, study: Study, folder: Path):
         self._study = study
         self.captions = [str(path) for path in sorted((folder / "rules" / "captions").glob("*.rst"))]
-        self.known_models = str(folder / "config" / "models.tsv")
+        self._hub_weights = hub_weights(study)
+        self._model_folders = model_folders(study)
+        self._watched = {**watched_folders(study), **watched_tables(study)}
 
     # ---- outputs -----------------------------------------------------------------------------------------------
 
@@ -78,8 +75,7 @@ class RuleFiles:
 
     def noun_phrases(self, scenario: str) -> list[str]:
         """Noun phrases of a scenario, if a metric reads them."""
-        wanted = any(reads_phrases(self._study, metric) for metric in self._study.config["metrics"])
-        return self.per_shard(scenario, ["noun_phrases/{shard}.jsonl"]) if wanted else []
+        return self.per_shard(scenario, ["noun_phrases/{shard}.jsonl"]) if any_reads_phrases(self._study) else []
 
     # ---- input functions ---------------------------------------------------------------------------------------
 
@@ -140,24 +136,22 @@ class RuleFiles:
         Args:
             name: `model` for the image model, `score-{metric}` for a metric.
         """
-        if name in hub_weights(self._study):
+        if name in self._hub_weights:
             return [f"results/weights/{name}.json"]
-        built = model_folders(self._study).get(name, "").startswith(f"{MINIATURE}/")
+        built = self._model_folders.get(name, "").startswith(f"{MINIATURE}/")
         return [f"{MINIATURE}/digests.json"] if built else self.listing(name)
 
     def all_weights(self) -> list[str]:
         """Files that stand for the weights of every model of the study."""
-        names = dict.fromkeys([*hub_weights(self._study), *model_folders(self._study)])
-        return sorted({file for name in names for file in self.weights(name)})
+        return sorted({file for name in {**self._hub_weights, **self._model_folders} for file in self.weights(name)})
 
     def reader_weights(self) -> list[str]:
         """Files that stand for the weights in folders, whose tokenizers count tokens."""
-        return sorted({file for name in model_folders(self._study) for file in self.weights(name)})
+        return sorted({file for name in self._model_folders for file in self.weights(name)})
 
     def listing(self, name: str) -> list[str]:
         """The listing of a watched folder or table, which is rewritten when one of its files changes."""
-        watched = {**watched_folders(self._study), **watched_tables(self._study)}
-        return [f"results/folders/{name}.json"] if name in watched else []
+        return [f"results/folders/{name}.json"] if name in self._watched else []
 
     def metrics_of_environment(self, environment: str) -> str:
         """Pattern of the metrics that run in an environment of envs/."""

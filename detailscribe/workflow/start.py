@@ -9,14 +9,14 @@ from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
 REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges")
-# Rules that send requests to models: the stage of each, and the wildcard that names the entry.
+# Rules that send requests to models: the stage of each, and the wildcard that names the entry, if there are several.
 LLM_RULES = {
-    "decompose_prompts": ("decompose", None),
+    "decompose_prompts": ("decompose", ""),
     "critique_images": ("critique", "critic"),
     "rewrite_prompts": ("rewrite", "rewriter"),
     "gather_external": ("external", "external"),
     "judge_images": ("judge", "judge"),
-    "write_prompts": ("write", None),
+    "write_prompts": ("write", ""),
 }
 
 
@@ -71,13 +71,14 @@ class WorkflowRun:
             return
         if not self._lock:
             raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
-        notes, problems = check_models_of_jobs(
-            self.study, [(job.rule.name, dict(job.wildcards.items())) for job in jobs]
-        )
-        for note in notes:
+        from detailscribe.operations.preflight import check_configured_models  # a job's process needs none
+
+        models = models_of_jobs(self.study, [(job.rule.name, dict(job.wildcards.items())) for job in jobs])
+        findings = check_configured_models(models, self.study.config, self.study.folder)
+        for note in findings.notes:
             print(f"Preflight: {note}", file=sys.stderr)
-        if problems:
-            raise WorkflowError("Preflight: " + " ".join(problems))
+        if findings.problems:
+            raise WorkflowError("Preflight: " + " ".join(findings.problems))
 
 
 def remove_null_entries(config: dict) -> None:
@@ -87,25 +88,12 @@ def remove_null_entries(config: dict) -> None:
             config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 
 
-def check_models_of_jobs(study: Study, jobs: list[tuple[str, dict]]) -> tuple[list[str], list[str]]:
-    """Check the models that some jobs will use.
+def models_of_jobs(study: Study, jobs: list[tuple[str, dict]]) -> list[tuple[str, str]]:
+    """Endpoint and model of everything to which some jobs send requests.
 
     Args:
         jobs: Rule name and wildcards of each job.
-
-    Returns:
-        Notes and problems, as messages. Both are empty where no job sends a request over the network.
     """
-    requested = set()
-    for rule, wildcards in jobs:
-        if rule in LLM_RULES:
-            stage, wildcard = LLM_RULES[rule]
-            requested.add(study.endpoint_and_model(stage, wildcards[wildcard] if wildcard else ""))
-    pairs = sorted(filter(None, requested))
-    config = study.config
-    if all(config["endpoints"][endpoint]["kind"] == "offline" for endpoint, _ in pairs):
-        return [], []
-    from detailscribe.operations.preflight import check_configured_models
-
-    findings = check_configured_models(pairs, config, study.folder / "config" / "models.tsv")
-    return findings.notes, findings.problems
+    stages = [(*LLM_RULES[rule], wildcards) for rule, wildcards in jobs if rule in LLM_RULES]
+    models = {study.endpoint_and_model(stage, wildcards.get(wildcard, "")) for stage, wildcard, wildcards in stages}
+    return sorted(filter(None, models))

@@ -1,6 +1,5 @@
 """Folders and tables of the user's whose content decides results; the graph watches a listing of each."""
 
-import json
 from pathlib import Path
 
 from detailscribe.images.import_table import files_named_by
@@ -38,8 +37,3 @@ def listings(study: Study) -> dict[str, list]:
 
 def _entry(path: Path, name: str) -> list:
     return [name, path.stat().st_size, path.stat().st_mtime_ns]
-
-
-def pretty_json(value: object) -> str:
-    """JSON text of a parameter or listing file."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

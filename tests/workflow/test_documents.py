@@ -16,8 +16,8 @@ def test_the_picture_of_the_rules_is_current(tmp_path):
     command.remove(str(tmp_path / "small.yaml"))
     graph = subprocess.run(command, cwd=tmp_path, env=study.env(), capture_output=True, text=True, check=True).stdout
     rules = set(re.findall(r'label = "(\w+)"', graph))
-    picture = (REPOSITORY / "docs" / "rulegraph.svg").read_text(encoding="utf-8")
-    assert rules and rules == set(re.findall(r">(\w+)</text>", picture)), "run `make docs/rulegraph.svg`"
+    drawing = (REPOSITORY / "docs" / "rulegraph.svg").read_text(encoding="utf-8")
+    assert rules and rules == set(re.findall(r">(\w+)</text>", drawing)), "run `make docs/rulegraph.svg`"
 
 
 DOCUMENTS = [

@@ -86,7 +86,7 @@ def test_a_model_that_is_gone_stops_the_run_before_it_spends(fresh):
         assert "has no model 'some-model' (it has other)" in output
         assert server.calls == []
         fresh.snakemake("-n", "small_decompose", **on(server))
-        assert len(server.gets) == 1, "a dry run asks nobody"
+        assert len(server.gets) == 1, "a dry run sends no request"
         output = fresh.snakemake("preflight", expect=1, **on(server))
         assert "has no model 'some-model'" in output
         allowed = merged(on(server), {"preflight": {"allow_models": ["some-model"]}})

@@ -44,7 +44,7 @@ def draw(results, shard, ids) -> list[str]:
 
 
 def redrawn(folder, count) -> list[str]:
-    """What the jobs of a layout draw anew."""
+    """Ids whose images the jobs of a layout make again."""
     return [
         id
         for shard in shard_names(count)

@@ -92,4 +92,4 @@ def test_the_rules_that_send_requests_exist_with_their_wildcards():
     assert {stage for stage, _ in start.LLM_RULES.values()} == stages
     for rule, (_, wildcard) in start.LLM_RULES.items():
         block = text.split(f"rule {rule}:")[1].split("\nrule ")[0]
-        assert "api_calls=1" in block and (wildcard is None or f"{{{wildcard}}}" in block)
+        assert "api_calls=1" in block and f"{{{wildcard}}}" in block + "{}"
