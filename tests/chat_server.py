@@ -76,7 +76,7 @@ class ChatServer:
         self.calls: list[dict] = []
         self.max_concurrent = self._open = 0
         self._lock, self._seen = threading.Lock(), Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"owner": self}))
+        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"owner": self}))
         self._server.daemon_threads = True
         self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
@@ -187,8 +187,12 @@ class ChatServer:
         elif kind == "batches":
             found = self.poll(rest[0]) if rest else {"object": "list", "data": list(self.batches.values())}
         elif kind == "files":
-            found = self.files.get(rest[0], b"").decode()
+            found = self.files.get(rest[0], b"")
         return (200, found) if found is not None else (404, {"error": {"message": "not found", "code": "not_found"}})
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # connections at once that the system holds; with 5, others are reset
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -216,7 +220,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         answer = chat_body("<cut or dripping>") if fault else answer
-        data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        data = (
+            answer
+            if isinstance(answer, bytes)
+            else (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        )
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

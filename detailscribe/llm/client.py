@@ -10,11 +10,11 @@ from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.llm import exchange_store
-from detailscribe.llm.budget import Budget
 from detailscribe.llm.endpoints import is_offline
 from detailscribe.llm.live import LiveRequests
 from detailscribe.llm.model_names import model_mismatch
 from detailscribe.llm.request import Reply, Request
+from detailscribe.llm.spending.budget import Budget
 
 NAMED = 3  # missing exchanges that an error lists
 
@@ -30,6 +30,7 @@ class Chat:
         mode: live or replay.
         budget_usd: Dollars that the store's exchanges may cost in total; None for no limit.
         allow_served: Per requested model, other models that may answer in its place.
+        say: Called with a sentence that the user should see.
 
     Attributes:
         answered: Digests of the exchanges used so far, in the order of the requests.
@@ -42,11 +43,12 @@ class Chat:
         mode: str,
         budget_usd: float | None = None,
         allow_served: dict[str, list[str]] | None = None,
+        say: Callable[[str], None] | None = None,
     ):
         if mode not in ("live", "replay"):
             raise InputError(f"exchanges must be live or replay, got {mode!r}")
         self.endpoints, self.store, self.mode = endpoints, Path(store), mode
-        self._budget_usd, self._allow_served = budget_usd, allow_served or {}
+        self._budget_usd, self._allow_served, self._say = budget_usd, allow_served or {}, say
         self.answered: dict[str, None] = {}
 
     def ask(self, requests: list[Request], on_done: Callable[[], None] | None = None) -> list[Reply]:
@@ -74,12 +76,14 @@ class Chat:
                 if on_done:
                     on_done()
 
-        missing, damaged = [], 0
+        missing, damaged, recorded = [], 0, []
         for digest, (request, *_) in by_digest.items():
             try:
                 reply = exchange_store.recorded_reply(self.store, digest)
             except ValueError:
                 reply, damaged = None, damaged + 1
+            if reply is not None:
+                recorded.append((request, reply))
             if reply is None or (reply.status not in exchange_store.ANSWERED and self.mode == "live"):
                 missing.append(request)
             elif mismatch := self._mismatch(request, reply):
@@ -89,8 +93,9 @@ class Chat:
         if missing and self.mode == "replay":
             raise SetupError(self._missing_message(missing, len(by_digest), damaged))
         if missing:
-            budget = Budget(self.store, self._budget_usd)
-            asyncio.run(LiveRequests(self.endpoints, self.store, budget, self._mismatch, finish).run(missing))
+            with Budget(self.store, self._budget_usd, self._say) as budget:
+                live = LiveRequests(self.endpoints, self.store, budget, self._mismatch, finish, recorded)
+                asyncio.run(live.run(missing))
         self.answered |= dict.fromkeys(by_digest)
         return [replies[request.digest] for request in requests]
 

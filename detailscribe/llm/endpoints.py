@@ -1,8 +1,9 @@
-"""Endpoint config entries: API key, URL without credentials, and redaction of secrets in text that a server returns."""
+"""Endpoint config entries: API key, checked URL, URL without credentials, redaction of secrets in a server's text."""
 
+import base64
 import os
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from detailscribe.errors import SetupError
 
@@ -22,7 +23,7 @@ def api_key(name: str, endpoint: dict) -> str:
     """The endpoint's API key; empty if it needs none.
 
     Raises:
-        SetupError: the environment variable is not set.
+        SetupError: the environment variable is not set, or its value cannot be sent in a header.
     """
     variable = "" if is_offline(endpoint) else endpoint.get("key_env")
     key = os.environ.get(variable, "").strip() if variable else ""
@@ -31,13 +32,47 @@ def api_key(name: str, endpoint: dict) -> str:
             f"Endpoint {name!r} needs a key: set the environment variable {variable} and run again, "
             "or set `exchanges: replay` to use recorded answers only."
         )
+    if not key.isascii() or not key.isprintable():
+        raise SetupError(
+            f"Endpoint {name!r}: the environment variable {variable} holds a line break or another character that "
+            "no key has; set it to the key alone."
+        )
     return key
+
+
+def server_url(name: str, endpoint: dict) -> str:
+    """`base_url` of an endpoint, or OpenAI's if it is empty: the configuration alone decides which server is asked.
+
+    Raises:
+        SetupError: it is not an HTTP address that paths can be appended to.
+    """
+    text = endpoint.get("base_url") or OPENAI_URL
+    shown = repr(re.sub(r"//[^@/]*@", "//", text))
+    problem = ""
+    if re.search(r"\s", text):
+        problem = "holds a line break or a blank"
+    elif not re.match("https?://", text, re.IGNORECASE):
+        problem = "does not begin with http:// or https://"
+    elif "?" in text or "#" in text:
+        problem = "holds a query; put it into `default_query`, for example {api-version: 2024-10-21}, and leave it out"
+    else:
+        try:
+            url = urlsplit(text)
+            problem = "" if url.hostname and url.port != 0 else "names no host"
+        except ValueError as error:
+            problem = f"is not an address ({error})"
+    if problem:
+        raise SetupError(f"Endpoint {name!r}: `base_url` {shown} {problem}; write it as http://HOST:PORT/v1.")
+    return text
 
 
 def public_url(endpoint: dict) -> str:
     """Scheme, host and port of an endpoint, without credentials."""
-    url = urlsplit(endpoint["base_url"] or OPENAI_URL)
-    return f"{url.scheme}://{url.hostname}" + (f":{url.port}" if url.port else "")
+    try:
+        url = urlsplit(endpoint["base_url"] or OPENAI_URL)
+        return f"{url.scheme}://{url.hostname}" + (f":{url.port}" if url.port else "")
+    except ValueError:
+        return "its address"
 
 
 def endpoint_key(endpoint: dict) -> str:
@@ -67,3 +102,15 @@ class Redactor:
         """A server's message for a reason or an error: shortened, on one line, without account names."""
         text = self.redact_error(" ".join(text.split()))
         return text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + " ..."
+
+
+def endpoint_redactor(name: str, endpoint: dict) -> Redactor:
+    """The redactor of an endpoint: its key, and the credentials in its URL in each form in which they are sent.
+
+    Raises:
+        SetupError: the key or the URL cannot be used (`api_key`, `server_url`).
+    """
+    key, url = api_key(name, endpoint), urlsplit(server_url(name, endpoint))
+    user, password = url.username or "", url.password or ""
+    pair = f"{unquote(user)}:{unquote(password)}" if user or password else ""
+    return Redactor(key, user, password, unquote(user), unquote(password), base64.b64encode(pair.encode()).decode())

@@ -1,49 +1,83 @@
 """Exchange store: the request/response cache, one readable JSON file per exchange.
 
 A file is named after the digest of what determines the answer. Endpoint, role and template values are not part of it,
-so a store archived on one machine replays on another.
+so a store archived on one machine replays on another. `check` is the digest of all other bytes of the file. `tries` are
+the unusable answers that were paid for before this one, if any: usage and cost of each. Exchanges of earlier versions
+have no `check`; `verify` remembers their digests from its first run on.
 """
 
+import contextlib
+import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
+from typing import Any
 
 from detailscribe.files.atomic import atomic_write, write_text
 from detailscribe.files.digests import digest as digest_of
 from detailscribe.files.digests import file_sha256
+from detailscribe.files.json_reader import load_json
 from detailscribe.llm.prices import cost_usd, prices_of
-from detailscribe.llm.request import Answer, Reply, Request, image_format
+from detailscribe.llm.request import IMAGE_SIGNATURES, Answer, Reply, Request, image_format
 from detailscribe.llm.response_body import body_file, read_body, write_body
 
 ANSWERED = ("ok", "refused")  # a failure is kept only for replay; live mode asks again
+DIGEST = re.compile(r"[0-9a-f]{64}")
+CHECK = "check"
+CHECK_LINE = re.compile(rb'(\n  "check": )"[0-9a-f]*"')
+REPLACED = "replaced"  # folder of a store: exchanges whose requests were made again on the user's wish
+# What a reader of an exchange relies on; `body` and `prices` have readers of their own.
+EXCHANGE_TEXTS, REPLY_TEXTS = ("served_model", "date"), ("status", "reason", "text")
+NUMBERS = {int, float, bool, NoneType}
 
 
 def exchange_path(store: Path, digest: str) -> Path:
-    """File of the exchange with a digest."""
-    return store / digest[:2] / f"{digest}.json"
+    """File of the exchange with a digest.
+
+    Raises:
+        ValueError: not a digest, so that no row can name a file outside the store.
+    """
+    if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
+        raise ValueError(f"{digest!r} is not the digest of an exchange")
+    return store.joinpath(digest[:2], f"{digest}.json")
 
 
 def load_exchange(path: Path) -> dict:
     """Read one exchange file and check it.
 
     Raises:
-        ValueError: the file is incomplete, or its content does not match its name; the message names the file.
+        ValueError: the file is incomplete, or its content does not match its name or its own digest; the message names
+            the file.
     """
     try:
-        exchange = json.loads(path.read_text(encoding="utf-8"))
-        digest, reply = digest_of(exchange["request"]), exchange["reply"]
-        status, image, image_sha256 = reply["status"], reply["image"], reply["image_sha256"]
-        complete = isinstance(reply["text"], str) and {"usage", "served_model", "date"} <= exchange.keys()
-        body = exchange.get("body")
-        complete = complete and isinstance(body, dict | None)
-    except (ValueError, KeyError, TypeError) as error:
+        data = path.read_bytes()
+        exchange: Any = load_json(data, allow_nonfinite=True)
+        digest, reply, body = digest_of(exchange["request"]), exchange["reply"], exchange.get("body")
+        paid = [exchange, *exchange.get("tries", [])]
+        complete = (
+            {str} == {type(reply[key]) for key in REPLY_TEXTS} | {type(exchange[key]) for key in EXCHANGE_TEXTS}
+            and isinstance(exchange["request"]["model"], str)
+            and isinstance(reply["image"], str | None)
+            and isinstance(body, dict | None)
+            and {type(each["usage"]) for each in paid} <= {dict, NoneType}
+            and {type(each.get("cost_usd")) for each in paid} <= NUMBERS
+            and {type(count) for count in (exchange["usage"] or {}).values()} <= NUMBERS
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a complete exchange ({type(error).__name__}: {error})") from None
-    if not complete or status not in (*ANSWERED, "failed"):
-        raise ValueError(f"{path} holds no answer (status {status!r})")
+    if not complete or reply["status"] not in (*ANSWERED, "failed"):
+        raise ValueError(f"{path} holds no answer (status {reply['status']!r})")
     if digest != path.stem or path.parent.name != digest[:2]:
         raise ValueError(f"{path} holds the exchange {digest}: it was edited or renamed")
-    if image and not ((path.parent / image).is_file() and file_sha256(path.parent / image) == image_sha256):
-        raise ValueError(f"{path} names the image {image}, which is missing or changed")
+    if CHECK in exchange and exchange[CHECK] != _digest_without_check(data):
+        raise ValueError(f"{path} was edited: its answer does not match its digest")
+    if image := reply["image"]:
+        if image not in {f"{digest}.{suffix}" for suffix in IMAGE_SIGNATURES}:
+            raise ValueError(f"{path} names {image!r}, which is not an image of this exchange")
+        if not ((path.parent / image).is_file() and file_sha256(path.parent / image) == reply["image_sha256"]):
+            raise ValueError(f"{path} names the image {image}, which is missing or changed")
     body_file(path, body)
     return exchange
 
@@ -55,29 +89,38 @@ def recorded_reply(store: Path, digest: str) -> Reply | None:
         ValueError: the file is damaged (`load_exchange`).
     """
     path = exchange_path(store, digest)
-    return _reply(path, load_exchange(path)) if path.is_file() else None
+    try:
+        return _reply(path, load_exchange(path))
+    except FileNotFoundError:
+        return None
 
 
 def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -> Reply:
     """Record an answer and return it. An answer that another process recorded first wins, unless it is a failure.
 
+    What a failure cost that is replaced stays in the exchange, among its `tries`.
+
     Args:
         prices: The endpoint, for its prices (`prices_of`); without prices or usage the cost is null.
     """
-    try:
-        first = recorded_reply(store, request.digest)
-        if first is not None and first.status in ANSWERED:
-            return first
-    except ValueError:
-        pass  # damaged: replace it
     path = exchange_path(store, request.digest)
     paid = prices_of(prices, request.model)
+    tries = [{"usage": usage, "cost_usd": cost_usd(usage, paid)} for usage in answer.tries]
+    try:
+        if path.is_file():
+            first = load_exchange(path)
+            if first["reply"]["status"] in ANSWERED:
+                return _reply(path, first)
+            tries = [*first.get("tries", []), {key: first[key] for key in ("usage", "cost_usd")}, *tries]
+    except ValueError:
+        pass  # damaged: replace it
+    tries = [*_replaced_tries(store, request.digest), *tries]
     image = None
     if answer.image is not None:
         image = path.with_suffix(f".{image_format(answer.image)}")
         with atomic_write(image) as temporary:
             temporary.write_bytes(answer.image)
-    exchange = {
+    exchange: dict[str, Any] = {
         "digest": request.digest,
         "role": request.role,
         "endpoint": request.endpoint,
@@ -96,12 +139,33 @@ def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "prices": paid,
         "batch": bool(prices.get("batch")),
-        "cost_usd": cost_usd(answer.usage, paid),
+        "cost_usd": cost_usd(answer.usage, paid) if answer.billed else None,
     }
+    if tries := [each for each in tries if each["usage"] is not None or each["cost_usd"] is not None]:
+        exchange["tries"] = tries
     if answer.body is not None:
         exchange["body"] = write_body(path, answer.body)
-    write_text(path, json.dumps(exchange, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(path, exchange_text(exchange))
     return _reply(path, load_exchange(path))
+
+
+def replace_exchange(store: Path, digest: str) -> Path | None:
+    """Move the files of an exchange to `replaced/{digest}-{n}/`, so that its request is made again. Nothing is deleted.
+
+    Returns:
+        The folder; None if there is no such exchange.
+    """
+    path = exchange_path(store, digest)
+    if not path.is_file():
+        return None
+    number = 1
+    while (folder := store / REPLACED / f"{digest}-{number}").exists():
+        number += 1
+    folder.mkdir(parents=True)
+    # The exchange first: what it names without it is nothing, the other way round it would be damaged.
+    for file in [path, *sorted(set(path.parent.glob(f"{digest}.*")) - {path})]:
+        file.rename(folder / file.name)
+    return folder
 
 
 def recorded_body(store: Path, digest: str) -> object:
@@ -115,17 +179,44 @@ def recorded_body(store: Path, digest: str) -> object:
     return read_body(path, load_exchange(path).get("body"))
 
 
+def exchange_files(store: Path) -> list[Path]:
+    """Exchange files of a store, sorted; without temporary files of a write in progress or of a killed process."""
+    return [path for path in sorted(store.glob("*/*.json")) if not path.name.startswith(".")]
+
+
 def damaged_exchanges(store: Path) -> list[tuple[Path, str]]:
     """Damaged exchange files of a store, each with its problem, sorted by path."""
     problems = []
-    for path in sorted(store.glob("*/*.json")):
-        if path.name.startswith("."):
-            continue  # temporary file of a write in progress or of a killed process
+    for path in exchange_files(store):
         try:
             load_exchange(path)
         except ValueError as error:
             problems.append((path, str(error)))
     return problems
+
+
+def exchange_text(exchange: dict) -> str:
+    """The content of an exchange's file, with its `check`."""
+    text = json.dumps(exchange | {CHECK: ""}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    check = hashlib.sha256(text.encode()).hexdigest()
+    return text.replace(f'\n  "{CHECK}": ""', f'\n  "{CHECK}": "{check}"', 1)  # texts inside hold no line break
+
+
+def _digest_without_check(data: bytes) -> str:
+    """SHA-256 of an exchange's file with an empty `check`."""
+    return hashlib.sha256(CHECK_LINE.sub(rb'\1""', data, count=1)).hexdigest()
+
+
+def _replaced_tries(store: Path, digest: str) -> list[dict]:
+    """What exchanges cost that `replace_exchange` moved aside: usage and cost of each."""
+    tries: list[dict] = []
+    number = 1
+    while (path := store / REPLACED / f"{digest}-{number}" / f"{digest}.json").is_file():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            exchange: Any = load_json(path.read_bytes(), allow_nonfinite=True)
+            tries += [{"usage": exchange["usage"], "cost_usd": exchange["cost_usd"]}]
+        number += 1
+    return tries
 
 
 def _reply(path: Path, exchange: dict) -> Reply:

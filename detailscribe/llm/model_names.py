@@ -33,17 +33,20 @@ def model_mismatch(requested: str, served: str, allowed: dict[str, list[str]]) -
     )
 
 
-def read_retirements(path: Path) -> dict[str, date]:
-    """Last day of each model in a tab-separated table `model, retires, source`.
+def read_retirements(path: Path) -> dict[tuple[str, str], date]:
+    """Last day of each model, by host and model, in a tab-separated table `model, retires, host, source`.
+
+    Another host may serve a model of the same name for longer, or another model under that name.
 
     Raises:
-        InputError: a line has no date.
+        InputError: a line has no date or no host.
     """
     retirements = {}
     with open(path, encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file, delimiter="\t"), 2):
             try:
-                retirements[row["model"]] = date.fromisoformat(row["retires"])
+                retirements[row["host"], row["model"]] = date.fromisoformat(row["retires"])
             except (KeyError, TypeError, ValueError):
-                raise InputError(f"{path}, line {number}: it must be model, retires (YYYY-MM-DD), source") from None
+                columns = "model, retires (YYYY-MM-DD), host, source"
+                raise InputError(f"{path}, line {number}: it must be {columns}") from None
     return retirements

@@ -6,9 +6,10 @@ spread evenly: each call reserves the time at which the next one may start.
 
 import asyncio
 import contextlib
+import math
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from detailscribe.errors import SetupError
@@ -45,13 +46,19 @@ class RateLimit:
             raise SetupError(f"{folder} is not writable ({error.strerror}); set TMPDIR to a folder that is") from error
 
     @contextlib.asynccontextmanager
-    async def slot(self, tokens: int = 0) -> AsyncIterator[None]:
-        """Hold one of the concurrent calls; wait for it and for the start time of its request and tokens."""
+    async def slot(
+        self, tokens: int = 0, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> AsyncIterator[None]:
+        """Hold one of the concurrent calls; wait for it and for the start time of its request and tokens.
+
+        Args:
+            pause: Waits some seconds; what it raises ends the wait.
+        """
         while not (slot := self._lock_slot()):
-            await asyncio.sleep(POLL_INTERVAL_S * (0.5 + random.random()))
+            await pause(POLL_INTERVAL_S * (0.5 + random.random()))
         try:
             if (wait_s := self._reserve_start(tokens)) > 0:
-                await asyncio.sleep(wait_s)
+                await pause(wait_s)
             yield
         finally:
             self._file.release(slot)
@@ -67,7 +74,8 @@ class RateLimit:
         with self._file.update() as state:
             if started >= state.get("cut", 0):
                 state["bound"], state["cut"] = max(1.0, self._concurrency(state) / 2), now
-            state["closed_until"] = max(state.get("closed_until", 0), now + (retry_after_s or 0))
+            if retry_after_s and math.isfinite(retry_after_s):
+                state["closed_until"] = max(state.get("closed_until", 0), now + retry_after_s)
 
     def on_answer(self, reserved_tokens: int, used_tokens: int | None) -> None:
         """Increase the concurrency after an answer, and correct the reserved tokens to those used."""

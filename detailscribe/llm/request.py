@@ -66,6 +66,8 @@ class Answer:
         usage: `{"input_tokens", "output_tokens"}`, None if the server does not report them.
         image: Bytes of a PNG, JPEG, GIF or WebP file, for requests of kind `image`.
         body: The server's whole response (`response_body.redacted_body`); None if there was none.
+        billed: Whether the server may bill it; False for a request that it rejected, or that was never sent.
+        tries: Usages of the unusable answers that were paid for before this one.
     """
 
     status: str
@@ -76,6 +78,8 @@ class Answer:
     served_model: str = ""
     image: bytes | None = None
     body: object = None
+    billed: bool = True
+    tries: tuple[dict | None, ...] = ()
 
 
 @dataclass(frozen=True)

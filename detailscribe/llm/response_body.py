@@ -6,12 +6,13 @@ small body is part of the exchange file; a larger one is a compressed file besid
 
 import gzip
 import hashlib
-import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
+from detailscribe.files.json_reader import load_json
 
 MAX_INLINE_BYTES = 16 * 2**10  # of a body inside the exchange file
 MAX_BYTES = 8 * 2**20  # of a body that is kept
@@ -36,11 +37,17 @@ def redacted_body(body: object, redact: Callable[[str], str], depth: int = 0) ->
     if isinstance(body, dict):
         return {
             redact(str(key)): f"[omitted: {len(value)} characters of image data]"
-            if key == "b64_json" and isinstance(value, str)
+            if (key == "b64_json" or key == "url" and _is_data(value)) and isinstance(value, str)
             else redacted_body(value, redact, depth + 1)
             for key, value in body.items()
         }
+    if isinstance(body, float) and not math.isfinite(body):
+        return str(body)  # JSON has no such number; a server's log-probabilities may
     return body
+
+
+def _is_data(value: object) -> bool:
+    return isinstance(value, str) and value[:5].lower() == "data:"
 
 
 def write_body(exchange: Path, body: object) -> dict:
@@ -80,10 +87,10 @@ def read_body(exchange: Path, entry: dict | None) -> object:
     """The body of an exchange; None for an exchange recorded without one.
 
     Raises:
-        ValueError: its file is missing or changed.
+        ValueError: its file is missing, changed or no JSON.
     """
     path = body_file(exchange, entry)
     if path is not None:
         with gzip.open(path) as file:
-            return json.loads(file.read(MAX_BYTES + 1))
+            return load_json(file.read(MAX_BYTES + 1), allow_nonfinite=True)
     return (entry or {}).get("json")

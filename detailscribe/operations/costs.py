@@ -1,8 +1,13 @@
-"""Costs of a scenario: calls, tokens and dollars by stage and model, from the exchanges that its rows name."""
+"""Costs of a scenario: calls, tokens and dollars by stage and model, from the exchanges that its rows name.
+
+A call that was paid for and brought no usable answer counts too: the exchange keeps its usage (`tries`). Calls without
+any answer are in the spend log alone.
+"""
 
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows
@@ -11,7 +16,7 @@ from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
 from detailscribe.study.study import Study
 
 STAGE = "cost"
-ALGORITHM = 1
+ALGORITHM = 2
 COST_COLUMNS = (
     *("stage", "name", "model", "served_model", "batch"),
     *("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced"),
@@ -24,17 +29,20 @@ def parameters(study: Study) -> dict[str, dict]:
     return {"cost": {group: sorted(study.config[group]) for group in groups}}
 
 
-def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
+def cost_rows(outputs: list[Path], store: Path, written: Sequence[Path] = ()) -> list[dict]:
     """Calls, tokens and dollars by stage, name and model; an exchange counts once in each.
 
     Args:
         outputs: Outputs of a scenario, `.../{folder}/{shard}.jsonl` or `.../{folder}/{name}/{shard}.jsonl`.
         store: Folder of the exchanges.
+        written: Exchanges of the scenario's prompts, if a model wrote them: `{topics}.exchanges.txt`.
 
     Returns:
         Rows of `COST_COLUMNS`; `unpriced` counts the calls of unknown cost, which add nothing to `cost_usd`.
     """
     digests: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for path in written:
+        digests["write", path.name.partition(".")[0]] |= dict.fromkeys(path.read_text(encoding="utf-8").split())
     for path in outputs:
         folder, name = path.parent.name, ""
         if folder not in LLM_STAGE_OF_FOLDER:
@@ -50,11 +58,12 @@ def cost_rows(outputs: list[Path], store: Path) -> list[dict]:
                 exchange = {"request": {"model": ""}, "served_model": "", "usage": None, "cost_usd": None}
             key = stage, name, exchange["request"]["model"], exchange["served_model"], exchange.get("batch", False)
             row = rows.setdefault(key, dict(zip(COST_COLUMNS, (*key, 0, 0, 0, 0.0, 0), strict=True)))
-            row["calls"] += 1
-            for side in ("input_tokens", "output_tokens"):
-                row[side] += (exchange["usage"] or {}).get(side, 0)
-            row["cost_usd"] += exchange["cost_usd"] or 0.0
-            row["unpriced"] += exchange["cost_usd"] is None
+            for call in (*exchange.get("tries", []), exchange):
+                row["calls"] += 1
+                for side in ("input_tokens", "output_tokens"):
+                    row[side] += (call["usage"] or {}).get(side, 0)
+                row["cost_usd"] += call["cost_usd"] or 0.0
+                row["unpriced"] += call["cost_usd"] is None
     for row in rows.values():
         row["cost_usd"] = round(row["cost_usd"], 6)
     return list(rows.values())

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from detailscribe.errors import SetupError
-from detailscribe.llm.endpoints import Redactor, is_offline
+from detailscribe.llm.endpoints import Redactor, is_offline, public_url
 from detailscribe.llm.model_names import is_same_model, read_retirements
 from detailscribe.operations.model_list import ModelsNotListed, list_models
 
@@ -39,7 +40,7 @@ def check_models(
     endpoints: dict[str, dict],
     mode: str,
     settings: dict,
-    retirements: dict[str, date],
+    retirements: dict[tuple[str, str], date],
     today: date,
 ) -> Findings:
     """Ask each endpoint once for its models, and check those that will be used.
@@ -49,7 +50,7 @@ def check_models(
         endpoints: Config entries by name.
         mode: live or replay.
         settings: `warn_days`, `allow_models`.
-        retirements: Last day of known models, for endpoints that give no date.
+        retirements: Last day of known models by host and model, for endpoints of that host that give no date.
         today: Today.
     """
     by_endpoint: dict[str, list[str]] = {}
@@ -71,8 +72,9 @@ def check_models(
         except SetupError as error:
             findings.problems.append(str(error))
             continue
+        host = (urlsplit(public_url(endpoints[name])).hostname or "").lower()
         for model in models:
-            _check_model(name, model, listed, settings, retirements, today, findings)
+            _check_model(name, model, listed, settings, retirements.get((host, model)), today, findings)
     return findings
 
 
@@ -81,7 +83,7 @@ def _check_model(
     model: str,
     listed: dict[str, str | None] | None,
     settings: dict,
-    retirements: dict[str, date],
+    known_last_day: date | None,
     today: date,
     findings: Findings,
 ) -> None:
@@ -93,7 +95,7 @@ def _check_model(
     listed_name = next((each for each in listed or {} if is_same_model(model, each)), None)
     last_day, source = _parse_date(listed[listed_name] if listed and listed_name else None), "the endpoint"
     if last_day is None:
-        last_day, source = retirements.get(model), RETIREMENTS
+        last_day, source = known_last_day, RETIREMENTS
     if listed is not None and listed_name is None and not allowed:
         retired = f"; it retired on {last_day}" if last_day and last_day < today else ""
         names = Redactor("").excerpt(", ".join(sorted(listed)[:LISTED]) or "none")

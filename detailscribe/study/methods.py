@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 
+PAPER_ROWS = ("sd", "gpt_rewrite", "gpt_refine", "multi_seed", "hosted", "detailscribe")  # of its main table
+
+
 @dataclass(frozen=True)
 class Method:
     """A row of the tables.
@@ -40,6 +43,11 @@ def configured_methods(study: Study) -> list[Method]:
         rows.append(Method("equal_compute_seeds", tuple(originals[:count]), "by:" + config["seed_selector"]))
     rows += [Method(name, (name,), "single") for name in config["external"]]
     return rows + [row for row in critics if len(row.candidates) > 1]
+
+
+def best_of(study: Study) -> list[str]:
+    """Methods among which the tables count the best, those that the study has: the configured ones, or the paper's."""
+    return list(study.config["statistics"]["best_of"] or PAPER_ROWS)
 
 
 def rated_methods(study: Study) -> list[Method]:

@@ -99,14 +99,17 @@ class Study:
         Returns:
             None for an external image set that is imported from a folder or table.
         """
+        entry = self.llm_entry(stage, name)
+        return (entry["endpoint"], entry["model"]) if "endpoint" in entry else None
+
+    def llm_entry(self, stage: str, name: str = "") -> dict:
+        """The config entry that decides the requests of a stage: of its role, its judge or its external image set."""
         config = self.config
         if stage in ("critique", "rewrite"):
-            entry = config["roles"][config["critics" if stage == "critique" else "rewriters"][name]["role"]]
-        elif stage in ("external", "judge"):
-            entry = config["external" if stage == "external" else "judges"][name]
-        else:
-            entry = config["roles"][stage]
-        return (entry["endpoint"], entry["model"]) if "endpoint" in entry else None
+            return config["roles"][config["critics" if stage == "critique" else "rewriters"][name]["role"]]
+        if stage in ("external", "judge"):
+            return config["external" if stage == "external" else "judges"][name]
+        return config["roles"][stage]
 
     def endpoint_of(self, stage: str, name: str = "") -> str:
         """Name of the endpoint that serves a stage (see `endpoint_and_model`); empty for none."""

@@ -7,13 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError
+from detailscribe.llm.endpoints import is_offline, server_url
+from detailscribe.study.request_options import check_options
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 # Names of folders and targets that no scenario may have.
 RESERVED = {
-    *("all", "default", "fingerprints", "folders", "parameters", "plan", "preflight", "prompts", "report", "retry"),
+    *(
+        "all",
+        "changed",
+        "default",
+        "fingerprints",
+        "folders",
+        "parameters",
+        "plan",
+        "preflight",
+        "prompts",
+        "report",
+        "retry",
+    ),
     *("tables", "verify", "weights"),
 }
 
@@ -22,11 +36,15 @@ def check_study(study: Study) -> None:
     """Check the configuration of a study.
 
     Raises:
-        InputError: names the key, the value and the remedy.
+        InputError, SetupError: names the key, the value and the remedy.
     """
     _check_names(study.config)
+    for name, endpoint in study.config["endpoints"].items():
+        if not is_offline(endpoint):
+            server_url(name, endpoint)
     _check_files(study)
     _check_steps(study.config)
+    check_options(study.config)
     rows = [method.name for method in study.methods()]
     groups = "critics, rewriters and external"
     if duplicate := _duplicate(study.image_sets()):
@@ -34,6 +52,7 @@ def check_study(study: Study) -> None:
     if duplicate := _duplicate(rows):
         raise InputError(f"{groups}: the tables have a row {duplicate!r} already; rename one")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
+    _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
         raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
 
@@ -59,6 +78,9 @@ def _check_names(config: dict) -> None:
 
 def _check_files(study: Study) -> None:
     config = study.config
+    for key, path in _paths(config):
+        if found := next((letter for letter in path if letter in "{}" or not letter.isprintable()), ""):
+            raise InputError(f"{key}: the path {path!r} has a {found!r}, which the name of a file cannot have here")
     for scenario in study.scenarios:
         if scenario in RESERVED:
             raise InputError(f"scenarios: {scenario!r} is a name that the pipeline uses itself; choose another")
@@ -73,6 +95,19 @@ def _check_files(study: Study) -> None:
             raise InputError(f"external: {name}: there is no folder {entry['folder']}; correct the path")
         if "table" in entry and not Path(entry["table"]).is_file():
             raise InputError(f"external: {name}: there is no file {entry['table']}; correct the path")
+
+
+def _paths(config: dict) -> list[tuple[str, str]]:
+    """Key and value of each path that becomes a file name of a rule, where a brace would be a wildcard."""
+    files = [(f"topics: {name}", entry["file"]) for name, entry in config["topics"].items()]
+    for name, entry in config["scenarios"].items():
+        files.append((f"scenarios: {name}", entry if isinstance(entry, str) else entry["file"]))
+    for name, entry in config["external"].items():
+        files += [(f"external: {name}", entry[kind]) for kind in ("folder", "table") if kind in entry]
+    folders = [("interacting_folder", config["interacting_folder"])]
+    for group, key in (("noun_phrases", "folder"), ("human", "ratings_folder"), ("human", "released_folder")):
+        folders.append((f"{group}: {key}", config[group][key]))
+    return files + folders
 
 
 def _check_steps(config: dict) -> None:

@@ -1,27 +1,30 @@
 """OpenAI-compatible provider: chat completions, image generations and the client of the Batch API.
 
-The API key reaches the client and nothing else.
+The API key reaches the client and nothing else. What the server says is read by `responses.ServerReader` and
+`http_errors.classify_http_error`; each call ends as an Answer or an EndpointError, whatever comes.
 """
 
 import asyncio
-import json
-import urllib.request
+import logging
+import time
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from detailscribe.errors import InputError
-from detailscribe.llm.endpoint_error import EndpointError, unparseable_response
-from detailscribe.llm.endpoints import OPENAI_URL, Redactor, api_key, public_url
+from detailscribe.files.json_reader import load_json
+from detailscribe.llm.endpoint_error import EndpointError, unforeseen_error
+from detailscribe.llm.endpoints import endpoint_redactor, public_url, server_url
 from detailscribe.llm.openai_api.http_errors import classify_http_error
 from detailscribe.llm.openai_api.request_body import request_body
-from detailscribe.llm.openai_api.responses import parse_chat_response, parse_image_response
+from detailscribe.llm.openai_api.responses import ServerReader
 from detailscribe.llm.request import Answer, Request
-from detailscribe.llm.response_body import MAX_BYTES, redacted_body
+from detailscribe.llm.response_body import MAX_BYTES
 from detailscribe.llm.retry import parse_retry_after
 
 Result = TypeVar("Result")
+LARGE_BYTES = 2**20  # of a response that is read in a thread, while other calls go on
+PROXY_STATUSES = (403, 407, 502, 503, 504)  # that a proxy on the way may have sent
+log = logging.getLogger(__name__)
 
 
 class OpenAIProvider:
@@ -31,33 +34,44 @@ class OpenAIProvider:
         name: Name of the endpoint.
         endpoint: Its config entry.
 
+    Attributes:
+        redactor: Removes the endpoint's secrets from text.
+        client: The OpenAI client, which makes each call once (`connection.open_client`).
+
     Raises:
-        SetupError: its key is not set.
+        SetupError: its key, address, proxy or certificates cannot be used.
     """
 
     def __init__(self, name: str, endpoint: dict):
+        self.endpoint, self._url = endpoint, server_url(name, endpoint)
+        self.redactor = endpoint_redactor(name, endpoint)
         import openai  # takes 0.6 s, and an offline run does not need it
 
-        self._openai, self.endpoint = openai, endpoint
-        key, url = api_key(name, endpoint), urlsplit(endpoint["base_url"] or OPENAI_URL)
-        self.redactor = Redactor(key, url.username or "", url.password or "")
-        self.client = openai.AsyncOpenAI(
-            api_key=key or "none",
-            base_url=endpoint["base_url"] or None,
-            timeout=endpoint["timeout_s"],
-            max_retries=0,
-        )
+        from detailscribe.llm.openai_api import connection, environment
+
+        self._openai, self._download = openai, connection.download_image
+        self.client = connection.open_client(name, endpoint, self.redactor, endpoint["timeout_s"])
+        self._proxy = environment.proxy_variable(self._url)
 
     async def answer(self, request: Request) -> Answer:
-        """Send a request once.
+        """Send a request once, within the endpoint's `timeout_s` in all.
 
         Raises:
-            EndpointError: no answer, or the set-up is wrong.
+            EndpointError: no answer, or the set-up is wrong; nothing else.
         """
         try:
+            return await self._answer(request)
+        except EndpointError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one call must not end the others
+            raise self._unforeseen(error) from None
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
             body = await asyncio.to_thread(request_body, request) if request.images else request_body(request)
-        except InputError as error:
-            return Answer("failed", str(error))
+        except (InputError, OSError) as error:
+            return Answer("failed", str(error), billed=False)
+        started = time.monotonic()
         # `extra_body` bypasses the client's validation of every field, which takes as long as the call itself.
         pending: Awaitable[Any]
         if request.kind == "image":
@@ -69,27 +83,38 @@ class OpenAIProvider:
         response: Any = await self.call(pending, request)
         if isinstance(response, Answer):
             return response
-        try:
-            reply = json.loads(response.content)
-        except ValueError as error:
-            text = response.content[:MAX_BYTES].decode("utf-8", "replace")
-            raise self._unparseable(error, self.redactor.redact(text)) from None
-        return (
-            await asyncio.to_thread(self.parse, reply, request)
-            if request.kind == "image"
-            else self.parse(reply, request)
-        )
+        left_s = self.endpoint["timeout_s"] - (time.monotonic() - started)
+        if request.kind == "image" or len(response.content) > LARGE_BYTES:
+            return await asyncio.to_thread(self._read, response.content, request, left_s)
+        return self._read(response.content, request, left_s)
 
     def parse(self, body: object, request: Request) -> Answer:
-        """The answer in a response's body.
+        """The answer in a response's JSON value, of any shape; every text in it has passed the redactor.
+
+        It may fetch an image by its address, for up to `timeout_s`.
 
         Raises:
-            EndpointError: it holds none.
+            EndpointError: it holds none; nothing else.
         """
-        if request.kind == "chat":
-            return parse_chat_response(body, self.redactor)
-        timeout_s = self.endpoint["timeout_s"]
-        return parse_image_response(body, request, self.redactor, lambda url: download_image(url, timeout_s))
+        return self._parse(body, request, self.endpoint["timeout_s"])
+
+    def _parse(self, body: object, request: Request, left_s: float) -> Answer:
+        reader = ServerReader(self.endpoint, self.redactor, lambda url: self._download(url, max(left_s, 0.0)))
+        try:
+            return reader.answer(body, request)
+        except EndpointError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a shape that nobody thought of
+            raise self._unforeseen(error) from None
+
+    def _read(self, content: bytes, request: Request, left_s: float) -> Answer:
+        try:
+            value = load_json(content, allow_nonfinite=True, mend_text=True)
+        except ValueError as error:
+            text = self.redactor.redact(content[:MAX_BYTES].decode("utf-8", "replace"))
+            reason = self.redactor.excerpt(f"the server's reply could not be read ({error})")
+            raise EndpointError(reason, fallback=Answer("failed", reason, body=text)) from None
+        return self._parse(value, request, left_s)
 
     async def call(
         self, pending: Awaitable[Result], request: Request | None = None, timeout_s: float | None = None
@@ -108,42 +133,55 @@ class OpenAIProvider:
             async with asyncio.timeout(timeout_s):
                 return await pending
         except self._openai.APIStatusError as error:
-            request = request or Request("", "", "", ())
-            details = error.body if isinstance(error.body, dict) else {"message": error.message}
-            retry_after_s = parse_retry_after(error.response.headers)
-            answer = classify_http_error(
-                error.status_code, details, request, self.endpoint, self.redactor, retry_after_s
-            )
-            body = {"http_status": error.status_code, "error": details}
-            return replace(answer, body=redacted_body(body, self.redactor.redact_error))
+            return self._rejected(error, request or Request("", "", "", ()))
         except (TimeoutError, self._openai.APITimeoutError):
-            raise EndpointError(f"gave no answer within {timeout_s:g} s") from None
+            raise EndpointError(f"gave no answer within {timeout_s:g} s{self._via()}", may_be_billed=True) from None
         except self._openai.APIConnectionError as error:
-            if type(error.__cause__).__name__ == "ConnectError":  # refused, or no such host; httpx2 is not imported
-                url = public_url(self.endpoint)
-                raise EndpointError(
-                    f"could not be reached at {url}; start it or correct `base_url`", retryable=False
-                ) from None
-            raise EndpointError("closed the connection before the answer was complete") from None
+            raise self._connection_error(error.__cause__) from None
         except (self._openai.APIError, ValueError) as error:
-            raise self._unparseable(error) from None
+            reason = self.redactor.excerpt(f"the server's reply could not be read ({error})")
+            raise EndpointError(reason, fallback=Answer("failed", reason)) from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self.client.close()
 
-    def _unparseable(self, error: Exception, body: object = None) -> EndpointError:
-        return unparseable_response(self.redactor.excerpt(f"the server's reply could not be read ({error})"), body)
+    def _rejected(self, error: Any, request: Request) -> Answer:
+        status, wait_s = error.status_code, parse_retry_after(error.response.headers)
+        value = _error_value(error.response.content)
+        try:
+            return classify_http_error(status, value, request, self.endpoint, self.redactor, wait_s)
+        except EndpointError as found:
+            if self._proxy and status in PROXY_STATUSES:
+                found.args = (f"{found} (the calls go{self._via()})",)
+            raise found from None
+
+    def _connection_error(self, cause: BaseException | None) -> EndpointError:
+        kind, text = type(cause).__name__, self.redactor.excerpt(str(cause))  # of httpx2, which is not imported here
+        place = public_url(self.endpoint) + self._via()
+        if "CERTIFICATE" in text.upper():
+            return EndpointError(
+                f"could not be trusted at {place} ({text}); name the file of its certificates in SSL_CERT_FILE",
+                retryable=False,
+            )
+        if kind in ("ConnectError", "ProxyError"):  # refused, or no such host
+            remedy = f"correct or unset {self._proxy}, or add the host to NO_PROXY" if self._proxy else "start it"
+            return EndpointError(f"could not be reached at {place}; {remedy} or correct `base_url`", retryable=False)
+        if kind in ("UnsupportedProtocol", "LocalProtocolError"):
+            return EndpointError(f"cannot be asked at {place} ({text}); correct `base_url`", retryable=False)
+        return EndpointError(f"closed the connection before the answer was complete{self._via()}", may_be_billed=True)
+
+    def _via(self) -> str:
+        return f" through the proxy of {self._proxy}" if self._proxy else ""
+
+    def _unforeseen(self, error: Exception) -> EndpointError:
+        found = unforeseen_error(error, self.redactor.excerpt)
+        log.warning("%s", found)
+        return found
 
 
-def download_image(url: str, timeout_s: float) -> bytes:
-    """Download an image that a response gives by URL.
-
-    Raises:
-        ValueError: not an HTTP URL.
-        OSError: the download failed.
-    """
-    if not url.startswith(("https://", "http://")):
-        raise ValueError("it holds neither data nor a URL")
-    with urllib.request.urlopen(url, timeout=timeout_s) as response:
-        return response.read()
+def _error_value(content: bytes) -> object:
+    try:
+        return load_json(content, allow_nonfinite=True, mend_text=True)
+    except ValueError:
+        return content[:MAX_BYTES].decode("utf-8", "replace")

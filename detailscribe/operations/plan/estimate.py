@@ -8,7 +8,8 @@ from detailscribe.engines.step_times import seconds_per_step
 from detailscribe.images.image_set import ImageRequest
 from detailscribe.llm.prices import cost_usd, estimate_input_tokens, prices_of
 from detailscribe.llm.request import Request
-from detailscribe.llm.spend_log import read_spending
+from detailscribe.llm.spending.bounds import call_bound
+from detailscribe.llm.spending.spend_log import read_spending
 from detailscribe.study.study import Study
 
 REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate")
@@ -27,6 +28,8 @@ class Line:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
+    bounded_calls: int = 0  # whose requests are known, with a limit of their output
+    bound_usd: float = 0.0  # the most that these can cost
     gpu_s: float | None = 0.0  # None if unknown
 
 
@@ -70,6 +73,10 @@ class Estimate:
             self.study.config["plan"]["output_tokens"],
         )
         self._add_tokens(line, request.endpoint, request.model, tokens, reason)
+        bound = call_bound(request, self.study.config["endpoints"][request.endpoint])
+        if bound.certain and bound.amount_usd:
+            line.bounded_calls += 1
+            line.bound_usd += bound.amount_usd
 
     def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str) -> None:
         """Add a call whose inputs do not exist yet."""

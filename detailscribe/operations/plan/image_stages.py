@@ -7,6 +7,7 @@ from detailscribe.engines.step_times import step_time_key
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.ledger import Ledger
 from detailscribe.images.generate import ImageGenerator, denoising_steps
+from detailscribe.images.image_file import names_own_image
 from detailscribe.images.image_set import ImageRequest
 from detailscribe.operations.plan.shard import PENDING, Shard
 
@@ -58,7 +59,7 @@ def _find_image(shard: Shard, request: ImageRequest, ledger: Ledger) -> tuple[di
     if request.status != "ok":
         return row, "estimate" if PENDING in request.reason else ""
     entry = ledger.get(request.id, request.key) if request.recipe else None
-    if entry and (path := shard.estimate.results / entry["file"]).is_file():
+    if entry and names_own_image(entry) and (path := shard.estimate.results / entry["file"]).is_file():
         return row | {"path": path, "sha256": entry["sha256"]}, ""
     return row | {"status": "skipped", "reason": PENDING}, _reason(shard, request, entry, ledger)
 

@@ -1,6 +1,6 @@
 """Report of a plan: a text table of the estimate with a total, notes, and the money spent so far."""
 
-from detailscribe.llm.spend_log import read_spending
+from detailscribe.operations.plan.ceiling import budget_sentence, spent_sentence
 from detailscribe.operations.plan.estimate import REASONS, Estimate, Line
 
 HEADER = ["scenario", "stage", "name", "to do", "why", "GPU h", "calls", "tokens in", "tokens out", "dollars"]
@@ -8,12 +8,8 @@ HEADER = ["scenario", "stage", "name", "to do", "why", "GPU h", "calls", "tokens
 
 def plan_report(plan: Estimate) -> list[str]:
     """Lines of text: the table, its notes, and spending against the budget."""
-    spent = sum(row["cost_usd"] or 0 for row in read_spending(plan.store))
-    lines = [*plan_table(plan), *plan.notes, f"Spent so far: {spent:.4f} dollars."]
-    budget = plan.study.config["budget_usd"]
-    if budget is not None:
-        lines.append(f"Budget: {budget:g} dollars; a run stops before it spends more.")
-    return lines
+    sentences = (spent_sentence(plan.store), budget_sentence(plan.study, plan.study.llm_stages()))
+    return [*plan_table(plan), *plan.notes, *filter(None, sentences)]
 
 
 def plan_table(plan: Estimate) -> list[str]:
@@ -30,6 +26,12 @@ def plan_table(plan: Estimate) -> list[str]:
         )
     if any(line.reasons["estimate"] for line in busy):
         text.append("An estimate depends on outputs that do not exist yet; plan again when they do.")
+    if bounded := sum(line.bounded_calls for line in busy):
+        bound = sum(line.bound_usd for line in busy)
+        text.append(
+            f"The {bounded:,} calls with known requests and `max_tokens` cost at most {bound:.4f} dollars, "
+            "unless calls are repeated after errors."
+        )
     return text
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from detailscribe.llm.client import Chat
 from detailscribe.llm.request import Request
-from detailscribe.llm.spend_log import read_spending
+from detailscribe.llm.spending.spend_log import read_spending
 from tests.chat_server import ChatServer
 from tests.paths import REPOSITORY
 

@@ -11,8 +11,14 @@ from detailscribe.files.digests import canonical_json
 from detailscribe.llm import exchange_store, retry
 from detailscribe.llm.client import Chat
 from detailscribe.llm.openai_api import batch_api, batch_calls, batch_files
+from detailscribe.llm.spending.account import read_account
+from detailscribe.llm.spending.bounds import call_bound
+from tests.chat_replies import chat_body
 from tests.chat_server import ChatServer
 from tests.unit.llm.helpers import CALL_USD, echo, question, total_usd
+
+PRICES = {"input_usd_per_million": 2.0, "output_usd_per_million": 8.0}  # of the test server
+TWENTY = {"options": {"max_tokens": 20}}
 
 
 @pytest.fixture(autouse=True)
@@ -131,14 +137,67 @@ def test_images_and_texts_go_into_separate_batches(tmp_path):
 
 
 def test_a_budget_applies_to_a_batch(tmp_path):
+    limited = [question(n, **TWENTY) for n in range(10)]
+    bound = sum(call_bound(each, {"batch": True, **PRICES}).amount_usd for each in limited)
     with ChatServer(answer=echo) as server:
-        with pytest.raises(SetupError, match="the cost of a call of rewrite is unknown"):
+        with pytest.raises(SetupError, match=r"a batch of 3 calls may cost .* \(set `max_tokens` .* of rewrite\)"):
             chat(server, tmp_path, 1.0).ask(questions(3))
-        Chat({"server": server.endpoint()}, tmp_path, "live").ask(questions(1))
-        with pytest.raises(SetupError, match=r"a batch of 9 calls may cost"):
-            chat(server, tmp_path, 4 * CALL_USD).ask(questions(10))
-        assert server.batches == {}
-        assert len(chat(server, tmp_path, 40 * CALL_USD).ask(questions(10))) == 10
+        with pytest.raises(SetupError, match=r"a batch of 10 calls may cost"):
+            chat(server, tmp_path, 0.99 * bound).ask(limited)
+        assert server.batches == {} and not list(tmp_path.glob("batch-*"))
+        assert len(chat(server, tmp_path, 1.01 * bound).ask(limited)) == 10
+    account = read_account(tmp_path)
+    assert account.open == {} and account.cost_usd == pytest.approx(10 * CALL_USD / 2) == total_usd(tmp_path)
+
+
+def test_a_price_by_image_needs_no_limit_in_a_batch(tmp_path):
+    paintings = [question(n, kind="image", role="image", model="painter") for n in range(3)]
+    with ChatServer() as server:
+        prices = {"painter": {"image_usd": 0.04}}
+        assert len(chat(server, tmp_path, 0.061, prices=prices).ask(paintings)) == 3
+    assert total_usd(tmp_path) == pytest.approx(3 * 0.02)
+
+
+def test_a_killed_run_leaves_its_batch_reserved_and_the_next_run_counts_it_once(tmp_path, monkeypatch):
+    limited = [question(n, **TWENTY) for n in range(10)]
+    bound = sum(call_bound(each, {"batch": True, **PRICES}).amount_usd for each in limited)
+    with ChatServer(answer=echo, batch_polls=3) as server:
+
+        async def killed(_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(batch_calls.asyncio, "sleep", killed)
+            with pytest.raises(KeyboardInterrupt):
+                chat(server, tmp_path, 1.01 * bound).ask(limited)
+        [left] = read_account(tmp_path).open.values()
+        assert left.amount_usd == pytest.approx(bound), "the batch runs on at the provider"
+        with pytest.raises(SetupError, match=r"of them by calls without an answer that may be billed"):
+            Chat({"server": server.endpoint()}, tmp_path, "live", 1.01 * bound).ask([question(99, **TWENTY)])
+        assert len(chat(server, tmp_path, 1.01 * bound).ask(limited)) == 10
+        assert len(server.batches) == 1
+    account = read_account(tmp_path)
+    assert account.open == {} and account.booked == 0 and account.cost_usd == pytest.approx(10 * CALL_USD / 2)
+
+
+def test_the_rest_of_an_expired_batch_is_released(tmp_path):
+    limited = [question(n, **TWENTY) for n in range(4)]
+    expired = iter(["expired", "expired"])
+    with ChatServer(answer=echo, fault=lambda role, prompt: next(expired, None)) as server:
+        assert len(chat(server, tmp_path, 0.01).ask(limited)) == 4
+        assert len(server.batches) == 2
+    account = read_account(tmp_path)
+    assert account.open == {} and account.booked == 0 and account.cost_usd == pytest.approx(4 * CALL_USD / 2)
+
+
+def test_answers_of_a_batch_without_usage_count_as_their_bound(tmp_path):
+    limited = [question(n, **TWENTY) for n in range(4)]
+    body = chat_body("<fine>") | {"usage": None}
+    with ChatServer(fault=lambda *_: body) as server:
+        chat(server, tmp_path, 0.01).ask(limited)
+    account = read_account(tmp_path)
+    bound = sum(call_bound(each, {"batch": True, **PRICES}).amount_usd for each in limited)
+    assert account.open == {} and account.booked == 4 and account.booked_usd == pytest.approx(bound)
 
 
 def test_large_batches_are_split(tmp_path, monkeypatch):

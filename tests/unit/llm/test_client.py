@@ -10,6 +10,7 @@ import pytest
 from detailscribe.errors import InputError, SetupError
 from detailscribe.llm import endpoint_state, exchange_store, retry
 from detailscribe.llm.client import Chat
+from detailscribe.miniature.stand_in_content import placeholder_png
 from tests.chat_server import ChatServer
 from tests.unit.llm.helpers import chat_request, chat_requests, echo, live
 
@@ -90,7 +91,7 @@ def test_temporary_errors_are_retried(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"), [(500, "HTTP 500"), (429, "HTTP 429"), ("close", "closed the connection")]
+    ("fault", "message"), [(503, "HTTP 503"), (429, "HTTP 429"), ("close", "closed the connection")]
 )
 def test_errors_are_reported_after_the_other_answers_are_recorded(tmp_path, fault, message):
     with ChatServer(answer=echo, fault=lambda role, prompt: fault if prompt in "13" else None) as server:
@@ -104,6 +105,27 @@ def test_errors_are_reported_after_the_other_answers_are_recorded(tmp_path, faul
         assert len(server.calls) == 2
 
 
+@pytest.mark.parametrize("error", [{"message": "schema not supported", "code": None}, "schema not supported"])
+def test_an_error_500_that_all_tries_end_with_is_a_failed_row_in_the_servers_words(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.01)
+    with ChatServer(answer=echo, fault=lambda role, prompt: (500, error) if prompt in "13" else None) as server:
+        replies = live(server, tmp_path, max_retries=2).ask(chat_requests(6))
+        assert [reply.status for reply in replies] == ["ok", "failed", "ok", "failed", "ok", "ok"]
+        assert len(server.calls) == 4 + 2 * 3
+    assert "HTTP 500: schema not supported" in replies[1].reason
+
+
+def test_a_model_that_cannot_see_images_stops_the_endpoint_at_once(tmp_path):
+    image = tmp_path / "fox.png"
+    image.write_bytes(placeholder_png("a fox"))
+    requests = [chat_request(f"Prompt: {n}", images=(image,)) for n in range(20)]
+    with ChatServer(fault=lambda *_: (500, "image input is not supported by this server")) as server:
+        with pytest.raises(SetupError, match="cannot show images to the model 'some-model'") as error:
+            live(server, tmp_path / "store", in_flight=2, max_retries=3).ask(requests)
+        assert len(server.calls) <= 3
+    assert "image input is not supported by this server" in str(error.value)
+
+
 def test_timeout_is_reported(tmp_path):
     with (
         ChatServer(answer=echo, delay_s=0.6) as server,
@@ -114,7 +136,7 @@ def test_timeout_is_reported(tmp_path):
 
 def test_endpoint_that_never_answers_is_abandoned(tmp_path, monkeypatch):
     monkeypatch.setattr(endpoint_state, "MAX_CONSECUTIVE_FAILURES", 3)
-    with ChatServer(fault=lambda *_: 500) as server:
+    with ChatServer(fault=lambda *_: 503) as server:
         with pytest.raises(SetupError, match="10 of 10 calls are unanswered"):
             live(server, tmp_path, in_flight=1).ask(chat_requests(10))
         assert len(server.calls) == 3

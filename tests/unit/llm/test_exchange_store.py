@@ -132,3 +132,36 @@ def test_temporary_file_is_not_an_exchange(tmp_path):
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / ".abc.json.x1.json").write_text("{", encoding="utf-8")
     assert exchange_store.damaged_exchanges(tmp_path) == []
+
+
+@pytest.mark.parametrize("part", ["text", "input_tokens", "served_model", "date", "cost_usd", "finish_reason", "check"])
+def test_one_changed_character_of_the_answer_is_damage_and_exchanges_without_a_digest_stay_valid(tmp_path, part):
+    kept = exchange_store.record_answer(tmp_path, question(), answer(), PRICES)
+    path = exchange_store.exchange_path(tmp_path, kept.digest)
+    exchange = json.loads(path.read_text(encoding="utf-8"))
+    holder = next(each for each in (exchange["reply"], exchange["usage"], exchange) if part in each)
+    holder[part] = holder[part] + 1 if isinstance(holder[part], int | float) else f"{holder[part]}."
+    path.write_text(json.dumps(exchange), encoding="utf-8")
+    with pytest.raises(ValueError, match="was edited: its answer does not match its digest"):
+        exchange_store.load_exchange(path)
+    del exchange["check"]
+    path.write_text(json.dumps(exchange), encoding="utf-8")
+    assert exchange_store.load_exchange(path) == exchange
+
+
+@pytest.mark.parametrize("image", ["../../secret.png", "/etc/hostname", "other.png", ".png", "x\0"])
+def test_an_exchange_that_names_another_file_as_its_image_is_damaged(tmp_path, image):
+    kept = exchange_store.record_answer(tmp_path, question(kind="image"), answer("", image=placeholder_png("x")), {})
+    path = exchange_store.exchange_path(tmp_path, kept.digest)
+    exchange = json.loads(path.read_text(encoding="utf-8"))
+    exchange["reply"]["image"] = image
+    del exchange["check"]
+    path.write_text(json.dumps(exchange), encoding="utf-8")
+    with pytest.raises(ValueError, match="is not an image of this exchange"):
+        exchange_store.load_exchange(path)
+
+
+@pytest.mark.parametrize("digest", ["../../secret", "", "0" * 63, "0" * 64 + "\n", "A" * 64, None, ["0" * 64]])
+def test_what_is_no_digest_names_no_file(tmp_path, digest):
+    with pytest.raises(ValueError, match="is not the digest of an exchange"):
+        exchange_store.exchange_path(tmp_path, digest)

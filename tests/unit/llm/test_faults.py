@@ -208,7 +208,7 @@ def test_refresh_requests_once_and_setting_it_back_is_free(tmp_path):
 
 def test_a_failing_endpoint_is_abandoned_after_all_retries(tmp_path, monkeypatch):
     monkeypatch.setattr(endpoint_state, "MAX_CONSECUTIVE_FAILURES", 2)
-    with ChatServer(fault=lambda *_: 500) as server:
-        with pytest.raises(SetupError, match=r"reported a temporary error \(HTTP 500\); 9 of 9 calls are unanswered"):
+    with ChatServer(fault=lambda *_: 503) as server:
+        with pytest.raises(SetupError, match=r"error \(HTTP 503: status 503\); 9 of 9 calls are unanswered"):
             live(server, tmp_path, in_flight=1).ask([question(n) for n in range(9)])
         assert len(server.calls) == 2 * 4

@@ -1,5 +1,6 @@
 """Plan of a study: work by stage and reason, calls priced, GPU time from measured or configured speed."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from detailscribe.files.rows import write_rows
 from detailscribe.llm import exchange_store
 from detailscribe.llm.prices import estimate_input_tokens
 from detailscribe.llm.request import Answer, Request
+from detailscribe.llm.spending.bounds import call_bound
+from detailscribe.llm.spending.budget import Budget
 from detailscribe.methods.decompose import decompose
+from detailscribe.operations.plan.ceiling import budget_sentence, spent_sentence
 from detailscribe.operations.plan.estimate import Estimate, Line
 from detailscribe.operations.plan.llm_stages import DryRunChat
 from detailscribe.operations.plan.report import plan_report
@@ -109,7 +113,32 @@ def test_the_report_has_a_total_the_meaning_of_its_marks_and_the_budget(planned)
     [total] = [line for line in lines if line.startswith("total")]
     assert "0.00" in total
     assert "An estimate depends on outputs that do not exist yet; plan again when they do." in lines
-    assert lines[-2:] == ["Spent so far: 0.0000 dollars.", "Budget: 1 dollars; a run stops before it spends more."]
+    assert lines[-2] == "Spent so far: 0.0000 dollars."
+    assert lines[-1].startswith("Budget: 1 dollars, an estimate for decompose: nothing limits what these calls write")
+    assert "at most" not in "".join(lines), "without a limit nothing is certain"
+
+
+def test_the_report_states_the_bound_of_the_calls_and_what_may_be_spent(planned):
+    limited = {**SERVER, "max_output_tokens": 100}
+    planned.study.config["endpoints"]["server"] = limited
+    requests, store = planned.requests(), Path("resources/exchanges")
+    bound = sum(call_bound(request, limited).amount_usd for request in requests)
+    lines = plan_report(plan_study(planned.study, planned.parameters))
+    assert [line for line in lines if f"2 calls with known requests and `max_tokens` cost at most {bound:.4f}" in line]
+    assert lines[-1].startswith("Budget: 1 dollars, a ceiling: each call reserves the most it can cost")
+    with Budget(store, 1.0) as budget:
+        timed_out = asyncio.run(budget.reserve(requests[0], limited))
+        budget.settle(timed_out, requests[0], None, limited, unknown=True)
+        asyncio.run(budget.reserve(requests[1], limited))  # in flight to the end
+    assert spent_sentence(store) == (
+        f"Spent so far: {bound:.4f} dollars, {bound:.4f} of them the most that 2 calls can have cost whose cost no "
+        "server has reported."
+    )
+
+
+def test_free_calls_need_no_word_of_the_budget(planned):
+    planned.study.config["endpoints"]["server"] = {**SERVER, "input_usd_per_million": 0, "output_usd_per_million": 0}
+    assert budget_sentence(planned.study, planned.study.llm_stages()) == ""
 
 
 def test_a_scenario_without_prompts_is_a_note(planned):

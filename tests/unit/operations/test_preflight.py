@@ -12,7 +12,8 @@ from tests.paths import REPOSITORY
 
 TODAY = date(2026, 11, 23)
 SETTINGS = {"warn_days": 60, "allow_models": []}
-KNOWN = {"dall-e-3": date(2026, 5, 12), "gpt-4o": date(2027, 1, 14)}
+HERE = "127.0.0.1"  # the test server
+KNOWN = {(HERE, "dall-e-3"): date(2026, 5, 12), (HERE, "gpt-4o"): date(2027, 1, 14)}
 
 
 def check(server, *models, mode="live", settings=SETTINGS, **changes):
@@ -83,6 +84,19 @@ def test_a_retired_model_is_a_problem_even_if_the_endpoint_lists_no_models():
     assert allowed.problems == []
 
 
+def test_a_retirement_date_counts_for_the_host_that_it_belongs_to_alone():
+    elsewhere = {("api.openai.com", "gpt-4o"): date(2026, 12, 1), ("api.openai.com", "dall-e-3"): date(2026, 5, 12)}
+    requested = [("server", "gpt-4o"), ("server", "dall-e-3")]
+    for models in ({"gpt-4o": None, "dall-e-3": None}, None):
+        with ChatServer(models=models) as server:
+            findings = check_models(requested, {"server": server.endpoint()}, "live", SETTINGS, elsewhere, TODAY)
+        assert findings.problems == [] and not any("retire" in note for note in findings.notes)
+    openai = server.endpoint(base_url="", key_env="NO_SUCH_KEY")  # not asked for its list, since the key is missing
+    findings = check_models(requested, {"server": openai}, "live", SETTINGS, elsewhere, TODAY)
+    assert "The model 'dall-e-3' retired on 2026-05-12" in findings.problems[0]
+    assert any("The model 'gpt-4o' retires on 2026-12-01" in note for note in findings.notes)
+
+
 def test_an_endpoint_that_cannot_be_checked_is_reported(monkeypatch):
     monkeypatch.delenv("TEST_KEY", raising=False)
     server = ChatServer()
@@ -105,9 +119,9 @@ def test_a_rejected_key_is_a_problem_and_is_not_repeated(monkeypatch):
 
 def test_the_table_of_retirements_holds_the_papers_models(tmp_path):
     known = read_retirements(REPOSITORY / "config" / "models.tsv")
-    assert known["dall-e-3"] == date(2026, 5, 12)
-    assert known["gemini-2.0-flash"] == date(2026, 6, 1)
-    assert known["gpt-4o"] == known["gpt-4o-2024-08-06"] == date(2027, 1, 14)
+    assert known["api.openai.com", "dall-e-3"] == date(2026, 5, 12)
+    assert known["generativelanguage.googleapis.com", "gemini-2.0-flash"] == date(2026, 6, 1)
+    assert known["api.openai.com", "gpt-4o"] == known["api.openai.com", "gpt-4o-2024-08-06"] == date(2027, 1, 14)
     broken = tmp_path / "models.tsv"
     broken.write_text("model\tretires\tsource\na\tsoon\tx\n")
     with pytest.raises(InputError, match="line 2"):

@@ -57,6 +57,8 @@ def test_steps_of_a_method_are_those_of_all_images_it_chooses_from():
 def test_a_baseline_that_is_no_method_is_refused():
     with pytest.raises(InputError, match="statistics: baseline: 'nobody' is not one of the methods"):
         configured_study(statistics={"baseline": "nobody"})
+    with pytest.raises(InputError, match="statistics: best_of: 'mine' is not one of the methods"):
+        configured_study(statistics={"best_of": ["sd", "mine"]})
 
 
 def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
@@ -84,8 +86,11 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
             {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report"},
         ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
-        ({"bootstrap": {"seed": 1}}, r"tabulate|pool|human_(scores|agreement|released)"),
+        ({"quirks": {"judge_parsing": "released"}}, {"judge-main"}),
+        ({"quirks": {"judge_parsing": "strict"}}, set()),
+        ({"bootstrap": {"seed": 1}}, {"tabulate", "pool"}),
         ({"statistics": {"test": "wilcoxon"}}, {"tabulate", "pool"}),
+        ({"statistics": {"best_of": ["sd", "detailscribe"]}}, {"tabulate", "pool", "human_scores"}),
         ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
         ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report"),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
@@ -148,7 +153,15 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
             {"metrics": {"mine": {"module": "no/such_file.py"}}},
             "no metric module 'no/such_file.py': there is no such file",
         ),
-        ({"noun_phrases": {"by": "spacy"}}, "noun_phrases: by: spacy needs the packages spacy and en_core_web_sm"),
+        ({"scenarios": {"mine": "a/{y}.jsonl"}}, "scenarios: mine: the path 'a/{y}.jsonl' has a '{'"),
+        ({"scenarios": {"mine": {"file": "a\nb.jsonl"}}}, "scenarios: mine: the path 'a\\nb.jsonl' has a '\\n'"),
+        ({"topics": {"mine": {"file": "}", "kind": "functional"}}}, "topics: mine: the path '}' has a '}'"),
+        ({"external": {"mine": {"folder": "{id}"}}}, "external: mine: the path '{id}' has a '{'"),
+        ({"external": {"mine": {"table": "{id}.csv"}}}, "external: mine: the path '{id}.csv' has a '{'"),
+        ({"interacting_folder": "{a}"}, "interacting_folder: the path '{a}' has a '{'"),
+        ({"noun_phrases": {"folder": "{a}"}}, "noun_phrases: folder: the path '{a}' has a '{'"),
+        ({"human": {"ratings_folder": "{a}"}}, "human: ratings_folder: the path '{a}' has a '{'"),
+        ({"human": {"released_folder": "{a}"}}, "human: released_folder: the path '{a}' has a '{'"),
         (
             {"judges": {"main": {"scenario_templates": {"nowhere": "judge_spatial"}}}},
             "judges: main: scenario_templates: 'nowhere' is not one of scenarios",

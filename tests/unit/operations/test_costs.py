@@ -1,0 +1,62 @@
+"""Costs of a scenario: every paid call, those without a usable answer and the writing of the prompts among them."""
+
+import json
+
+import pytest
+
+from detailscribe.files.rows import write_rows
+from detailscribe.llm import exchange_store
+from detailscribe.llm.request import Answer, Request
+from detailscribe.operations.costs import cost_csv, cost_rows
+
+PRICES = {"input_usd_per_million": 2.0, "output_usd_per_million": 8.0}
+USAGE = {"input_tokens": 100, "output_tokens": 20}
+CALL_USD = (100 * 2 + 20 * 8) / 1e6
+
+
+def recorded(store, text, *answers) -> str:
+    """The digest of an exchange after these answers, one after the other."""
+    request = Request("decompose", "server", "m", [{"role": "user", "content": text}])
+    for answer in answers:
+        exchange_store.record_answer(store, request, answer, PRICES)
+    return request.digest
+
+
+def test_each_paid_try_counts_and_the_writing_of_prompts_is_a_stage(tmp_path):
+    store, ok = tmp_path / "store", Answer("ok", text="<a>", usage=USAGE, served_model="m-1")
+    tries = Answer("ok", text="<a>", usage=USAGE, served_model="m-1", tries=(USAGE, None, USAGE))
+    failed = Answer("failed", "the reply is empty", usage=USAGE, served_model="m-1")
+    rejected = Answer("failed", "the server rejected the request", billed=False)
+    digests = [
+        recorded(store, "one", ok),
+        recorded(store, "three", tries),
+        recorded(store, "failed before", failed, ok),
+        recorded(store, "rejected before", rejected, ok),
+        recorded(store, "rejected", rejected),
+    ]
+    rows = tmp_path / "results" / "demo" / "decompositions" / "000-of-001.jsonl"
+    write_rows(rows, [{"id": digest[:4], "exchange": digest} for digest in digests])
+    written = tmp_path / "mine.exchanges.txt"
+    written.write_text(recorded(store, "topic", ok, ok) + "\n" + recorded(store, "other topic", tries) + "\n")
+    found = {(row["stage"], row["name"], row["served_model"]): row for row in cost_rows([rows], store, [written])}
+    made, wrote = found["decompose", "", "m-1"], found["write", "mine", "m-1"]
+    assert (made["calls"], made["input_tokens"], made["output_tokens"], made["unpriced"]) == (7, 700, 140, 0)
+    assert made["cost_usd"] == pytest.approx(7 * CALL_USD)
+    assert (wrote["calls"], wrote["cost_usd"]) == (4, pytest.approx(4 * CALL_USD))
+    assert found["decompose", "", ""]["unpriced"] == 1, "a rejected request"
+    assert cost_csv(cost_rows([rows], store)).count("\n") == 3
+    path = exchange_store.exchange_path(store, digests[1])
+    path.write_text(path.read_text().replace('"output_tokens": 20', '"output_tokens": 21', 1))
+    with pytest.raises(ValueError, match="was edited"):
+        exchange_store.load_exchange(path)
+
+
+def test_exchanges_of_earlier_versions_have_no_tries(tmp_path):
+    digest = recorded(tmp_path, "one", Answer("ok", text="<a>", usage=USAGE))
+    path = exchange_store.exchange_path(tmp_path, digest)
+    exchange = json.loads(path.read_text())
+    assert "tries" not in exchange
+    for tries in ([{"usage": USAGE}], [7], "x", {"a": 1}):
+        path.write_text(json.dumps({**exchange, "tries": tries, "check": None} | {"check": "0"}))
+        with pytest.raises(ValueError):
+            exchange_store.load_exchange(path)
