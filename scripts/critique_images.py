@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, rows_by_id, write_rows
+from detailscribe.images.manifest import verified_images
 from detailscribe.methods.critique import critique
-from detailscribe.workflow.inputs import parameters_of, verified_images
+from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:

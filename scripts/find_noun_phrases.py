@@ -9,4 +9,4 @@ from detailscribe.workflow.job import job
 
 with job(snakemake):
     parameters, records = parameters_of(snakemake), read_rows(Path(snakemake.input.prompts))
-    write_rows(Path(snakemake.output[0]), find_noun_phrases(records, parameters["by"], parameters["corrections"]))
+    write_rows(Path(snakemake.output[0]), find_noun_phrases(records, parameters, parameters["corrections"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from detailscribe.files.atomic import atomic_write
-from detailscribe.files.rows import rows_by_id, write_frame
+from detailscribe.files.rows import read_rows, rows_by_id, write_frame
 from detailscribe.human.agreement import metric_agreement, scores_by_file
 from detailscribe.tables import figures
 from detailscribe.tables.score_table import read_scores
@@ -17,7 +17,9 @@ with job(snakemake):
     dictionary, scores = rows_by_id(snakemake.input.dictionary), read_scores(snakemake.input.scores)
     by_file = scores_by_file(scores, dictionary, parameters["metrics"])
     ratings = pd.read_csv(snakemake.input.ratings).to_dict("records")
-    table = metric_agreement(ratings, by_file, parameters["bootstrap"])
+    manifests = [row for path in snakemake.input.manifests for row in read_rows(Path(path))]
+    digests = {row["file"]: row["sha256"] for row in manifests if row["status"] == "ok"}
+    table = metric_agreement(ratings, by_file, digests)
     write_frame(Path(snakemake.output.table), table)
     for path in map(Path, snakemake.output.figures):
         with atomic_write(path) as temporary:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.images.manifest import verified_images
 from detailscribe.scores.judge import judge_images
-from detailscribe.workflow.inputs import image_set_of, parameters_of, verified_images
+from detailscribe.workflow.inputs import image_set_of, parameters_of
 from detailscribe.workflow.job import chat_of, job
 
 with job(snakemake) as running:

@@ -7,7 +7,7 @@ from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import write_frame
 from detailscribe.scores.fingerprints import single_fingerprint
 from detailscribe.tables.main_table import tabulate, write_companion_files
-from detailscribe.tables.pooled import joined_tables, pooled_scores
+from detailscribe.tables.pooled import joined_tables, phrase_sources_of, pooled_scores
 from detailscribe.tables.score_table import ScoreTable
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
@@ -21,5 +21,6 @@ with job(snakemake):
         joined.to_csv(temporary, index=False)
     scores = ScoreTable(pooled_scores([Path(file) for file in snakemake.input.scores]), settings["metrics"])
     table = tabulate(scores, settings["methods"], settings)
+    table = table.assign(phrases=table["metric"].map(phrase_sources_of(joined)))
     write_frame(Path(snakemake.output.pooled), table)
     write_companion_files(snakemake.output, scores, table, settings, " + ".join(settings["scenarios"]))

@@ -5,9 +5,10 @@ from pathlib import Path
 from detailscribe.engines.metric_weights import metric_identity
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import rows_by_id, write_rows
+from detailscribe.images.manifest import verified_images
 from detailscribe.scores import load_metric
 from detailscribe.scores.scoring import score_images
-from detailscribe.workflow.inputs import image_set_of, parameters_of, verified_images
+from detailscribe.workflow.inputs import image_set_of, parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:

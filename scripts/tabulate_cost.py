@@ -8,4 +8,5 @@ from detailscribe.workflow.job import job
 
 with job(snakemake):
     outputs = [Path(file) for file in snakemake.input.outputs]
-    write_text(Path(snakemake.output[0]), cost_csv(cost_rows(outputs, Path("resources/exchanges"))))
+    written = [Path(file) for file in snakemake.input.written]
+    write_text(Path(snakemake.output[0]), cost_csv(cost_rows(outputs, Path("resources/exchanges"), written)))

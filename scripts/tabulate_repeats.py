@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from detailscribe.files.rows import read_rows, write_csv
+from detailscribe.files.rows import read_score_rows, write_csv
 from detailscribe.tables.judge_repeats import REPEATS_COLUMNS, judge_repeats
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
@@ -10,5 +10,5 @@ from detailscribe.workflow.job import job
 with job(snakemake):
     judges = {name: [] for name in parameters_of(snakemake)["judges"]}
     for file in map(Path, snakemake.input.scores):
-        judges[file.parent.name] += read_rows(file)
+        judges[file.parent.name] += read_score_rows(file)
     write_csv(Path(snakemake.output[0]), REPEATS_COLUMNS, judge_repeats(judges))

@@ -1,11 +1,12 @@
 """results/{scenario}/tables/: scores.csv (one row per image and metric), main.csv and strata.csv (columns of
-`main_table.MAIN_COLUMNS`; main.csv also the fingerprint), optimism.csv, judges.csv, main.md and main.tex."""
+`main_table.MAIN_COLUMNS`; main.csv also fingerprint and phrases), optimism.csv, judges.csv, main.md and main.tex."""
 
 import csv
 from pathlib import Path
 
-from detailscribe.files.rows import read_rows, rows_by_id, write_frame
+from detailscribe.files.rows import read_rows, read_score_rows, rows_by_id, write_frame
 from detailscribe.scores.fingerprints import single_fingerprint
+from detailscribe.scores.scoring import phrase_sources
 from detailscribe.tables.main_table import tabulate, tabulate_strata, write_companion_files
 from detailscribe.tables.score_table import ScoreTable, score_frame
 from detailscribe.workflow.inputs import parameters_of
@@ -15,8 +16,9 @@ with job(snakemake):
     settings, output = parameters_of(snakemake), snakemake.output
     rows = {metric: [] for metric in settings["metrics"]}
     for file in map(Path, snakemake.input.scores):
-        rows[file.parent.name] += read_rows(file)
+        rows[file.parent.name] += read_score_rows(file)
     fingerprints = {metric: single_fingerprint(metric, each) for metric, each in rows.items()}
+    sources = {metric: phrase_sources(each) for metric, each in rows.items()}
     with open(snakemake.input.dropped, encoding="utf-8", newline="") as file:
         dropped = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     prompts = read_rows(Path(snakemake.input.prompts))
@@ -24,6 +26,8 @@ with job(snakemake):
     scores = ScoreTable(frame, settings["metrics"])
     table = tabulate(scores, settings["methods"], settings)
     write_frame(Path(output.scores), frame, exact=True)
-    write_frame(Path(output.main), table.assign(fingerprint=table["metric"].map(fingerprints)))
+    made_by = {"fingerprint": table["metric"].map(fingerprints), "phrases": table["metric"].map(sources)}
+    table = table.assign(**made_by)
+    write_frame(Path(output.main), table)
     write_frame(Path(output.strata), tabulate_strata(scores, settings["methods"], settings))
     write_companion_files(output, scores, table, settings, snakemake.wildcards.scenario)

@@ -1,4 +1,4 @@
-"""Prints what differs from its recorded digest; moves changed images to results/{scenario}/changed/ to be remade."""
+"""Prints what differs from its recorded digest; moves it to results/changed/ or results/{scenario}/changed/."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ TEMPORARY = re.compile(r"\..+\.tmp")  # names that files.atomic.atomic_write giv
 
 
 def unreferenced_files(results: Path, exchanges: Path) -> list[Path]:
-    """Unreferenced images, changed images that `verify` moved, and temporary files that a killed process left.
+    """Unreferenced images, changed files that `verify` moved, and temporary files that a killed process left.
 
     An image set without a manifest is unfinished, and its images are kept. Links to folders are not followed. Nothing
     else may write to the results folder meanwhile.
@@ -22,6 +22,7 @@ def unreferenced_files(results: Path, exchanges: Path) -> list[Path]:
         exchanges: Folder of exchanges, of which only temporary files are returned.
     """
     files = {path for folder in (results, exchanges) for path in _files(folder) if TEMPORARY.fullmatch(path.name)}
+    files |= set(_files(results / "changed"))
     for scenario in _folders(results):
         referenced = _referenced_files(results, scenario)
         for image_set in _folders(scenario / "images"):

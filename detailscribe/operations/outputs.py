@@ -1,26 +1,12 @@
 """Outputs of shards that must be made again: damaged ones, and those with failed or unwanted rows, are removed."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from detailscribe.files.rows import read_rows
+from detailscribe.files.rows import SCORE_KEY, read_rows
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.study.stages import ROW_FOLDERS
-
-
-def remove_failed(results: Path, scenarios: Iterable[str]) -> list[str]:
-    """Remove damaged outputs, and outputs with a failed row; the next run retries these rows and keeps the others.
-
-    Returns:
-        A message per removed file, and a last one with their number.
-    """
-    messages = []
-    for scenario in scenarios:
-        messages += remove_damaged_outputs(results, scenario)
-        removed = remove_outputs_if(results, scenario, is_failed)
-        messages += [f"{path}: has failed rows; removed" for path in removed]
-    return [*messages, f"{len(messages)} files removed"]
 
 
 def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
@@ -30,13 +16,12 @@ def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
         A message per removed file.
     """
     problems = []
-    for path in _outputs(results / scenario):
+    for path in outputs_of(results / scenario):
         shard = results / scenario / "shards" / path.name
-        if not shard.is_file():
-            continue
         try:
-            ids = Counter(row["id"] for row in read_rows(path))
-            expected = {row["id"] for row in read_rows(shard)}
+            rows = read_rows(path, SCORE_KEY if path.parent.parent.name == "scores" else ("id",))
+            ids = Counter(row["id"] for row in rows)
+            expected = {row["id"] for row in read_rows(shard)} if shard.is_file() else set(ids)
             complete = set(ids) == expected and len(set(ids.values())) <= 1
             problem = "" if complete else "its rows are not those of its shard's prompts"
         except (ValueError, KeyError, TypeError) as error:
@@ -50,7 +35,7 @@ def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
 def remove_outputs_if(results: Path, scenario: str, is_unwanted: Callable[[dict], bool]) -> list[Path]:
     """Remove the outputs of a scenario that hold an unwanted row; the next run makes them again, row by row."""
     removed = []
-    for path in _outputs(results / scenario):
+    for path in outputs_of(results / scenario):
         if any(is_unwanted(row) for row in read_rows(path)):
             path.unlink()
             removed.append(path)
@@ -62,10 +47,6 @@ def made_from_exchange(exchanges: set[str]) -> Callable[[dict], bool]:
     return lambda row: not exchanges.isdisjoint(exchanges_of([row]))
 
 
-def is_failed(row: dict) -> bool:
-    """Whether the work of a row failed, as opposed to a refused or unparsed answer."""
-    return row["status"] == "failed"
-
-
-def _outputs(folder: Path) -> list[Path]:
+def outputs_of(folder: Path) -> list[Path]:
+    """Outputs of the shards in a scenario's folder, sorted."""
     return sorted(path for each in ROW_FOLDERS for path in (folder / each.folder).rglob("*.jsonl"))

@@ -1,11 +1,11 @@
-"""Readers of rule inputs: parameters, manifests with verified images, and the outputs of all stages."""
+"""Readers of rule inputs: parameters, and the outputs of all stages."""
 
 import json
 from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.files.rows import MISSING_ROW, RowsById, read_rows, rows_by_id
-from detailscribe.images.image_file import is_intact
+from detailscribe.files.rows import MISSING_ROW, SCORE_KEY, read_rows
+from detailscribe.images.manifest import refuse_foreign_rows
 from detailscribe.study.stages import STAGE_OF_FOLDER
 
 
@@ -17,20 +17,6 @@ def parameters_of(snakemake) -> dict:
 def image_set_of(manifest: str | Path) -> str:
     """Name of the image set whose manifest this is."""
     return Path(manifest).parent.name
-
-
-def verified_images(manifest: str | Path, results: Path = Path("results")) -> RowsById:
-    """Rows of a manifest by id, each with `path` (None where there is no image).
-
-    Raises:
-        SetupError: an image's checksum differs from its row; what is seen in it would count as seen in another image.
-    """
-    rows = rows_by_id(manifest)
-    for row in rows.values():
-        row["path"] = results / row["file"] if row["file"] else None
-        if row["path"] and not is_intact(results, row):
-            raise SetupError(f"{row['path']} was changed since it was made: run `snakemake verify`, then run again")
-    return rows
 
 
 def collect_stage_outputs(
@@ -54,6 +40,7 @@ def collect_stage_outputs(
             name, folder = "", name
         rows = _read_complete(file, list(stage_by_image_set) if folder == "scores" else None)
         if folder == "images":
+            refuse_foreign_rows(file, rows)
             manifests.setdefault(name, {}).update({row["id"]: row for row in rows})
         elif folder == "selections":
             selected.update({row["id"]: row for row in rows})
@@ -66,7 +53,7 @@ def _read_complete(file: Path, image_sets: list[str] | None) -> list[dict]:
 
     Otherwise rows lost from a truncated file would silently be missing from the tables.
     """
-    rows = read_rows(file)
+    rows = read_rows(file, SCORE_KEY if image_sets else ("id",))
     scenario = next(parent for parent in file.parents if (parent / "shards").is_dir())
     present = {(row["id"], row["image_set"] if image_sets else "") for row in rows}
     for record in read_rows(scenario / "shards" / file.name):

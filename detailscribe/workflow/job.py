@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files.output_records import forget_outputs, record_outputs
+from detailscribe.operations.outcome import outcome_line
 from detailscribe.workflow.gpus import one_gpu
-from detailscribe.workflow.run_lock import job_running
+from detailscribe.workflow.run_lock import RESULTS, job_running
+from detailscribe.workflow.start import LLM_RULES
 
 if TYPE_CHECKING:
     from detailscribe.llm.client import Chat
 
 LOG_INTERVAL_S = 5
+RUNNING: list[Job] = []  # the job of this process
 
 
 class Job:
@@ -56,7 +60,9 @@ class Job:
 def job(snakemake) -> Iterator[Job]:
     """Run a script's work: output goes to the job's log, and a job with `gpu` in its resources gets one GPU.
 
-    An error ends the process with status 1 and one message on the terminal and in the log.
+    An error ends the process with status 1 and one message on the terminal and in the log. At the end, a job that asked
+    a model says how many rows are not usable, and the outputs are recorded (`files/output_records.py`), so that
+    `verify` sees a later change.
 
     Args:
         snakemake: The object that Snakemake gives to a script.
@@ -64,14 +70,19 @@ def job(snakemake) -> Iterator[Job]:
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w")
-    needs_gpu = snakemake.resources.get("gpu", 0)
+    needs_gpu, outputs = snakemake.resources.get("gpu", 0), [Path(file) for file in snakemake.output]
     with open(log, "w", buffering=1) as file, job_running():
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
             running = Job(snakemake.rule, terminal)
+            RUNNING[:] = [running]
+            forget_outputs(RESULTS, outputs)
             with one_gpu(lambda line: running.say([line])) if needs_gpu else contextlib.nullcontext():
                 yield running
+            record_outputs(RESULTS, outputs)
+            if snakemake.rule in LLM_RULES and (line := outcome_line(outputs)):
+                running.say([f"{snakemake.rule}: {line}"])
             return
         except (InputError, SetupError) as error:
             message = str(error)
@@ -88,12 +99,26 @@ def job(snakemake) -> Iterator[Job]:
 
 
 def chat_of(snakemake) -> Chat:
-    """The language model client with the config's endpoints, exchange store and budget."""
+    """The language model client with the config's endpoints, exchange store and budget.
+
+    What it has to say goes to the terminal and the log of the job.
+    """
     from detailscribe.llm.client import Chat  # scripts that send no request need no client
 
     config = snakemake.config
-    allowed = config["preflight"]["allow_served"]
-    return Chat(config["endpoints"], Path("resources/exchanges"), config["exchanges"], config["budget_usd"], allowed)
+    return Chat(
+        config["endpoints"],
+        Path("resources/exchanges"),
+        config["exchanges"],
+        config["budget_usd"],
+        allow_served=config["preflight"]["allow_served"],
+        say=_say,
+    )
+
+
+def _say(sentence: str) -> None:
+    for running in RUNNING:
+        running.say([sentence])
 
 
 def _is_disk_full(error: Exception) -> bool:

@@ -5,13 +5,14 @@ exactly the shards that a change touches. The main process does this once at the
 """
 
 import json
+import sys
 from pathlib import Path
 
 from detailscribe.errors import InputError
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.files.rows import read_rows
 from detailscribe.study.study import Study
-from detailscribe.workflow.mtimes import clamp_future_mtimes
+from detailscribe.workflow.mtimes import COPIED, clamp_future_mtimes, copied_without_times
 from detailscribe.workflow.parameters import stage_parameters
 from detailscribe.workflow.run_lock import RESULTS
 from detailscribe.workflow.shard_files import old_shards, write_prompts
@@ -30,6 +31,8 @@ def prepare(study: Study, results: Path = RESULTS, move: bool = True) -> None:
     Raises:
         InputError: a prompt file of the user's is invalid; nothing of that scenario was changed.
     """
+    if copied_without_times(results, settle=move):
+        print(COPIED, file=sys.stderr)
     clamp_future_mtimes(results)
     for name, values in stage_parameters(study).items():
         write_if_changed(results / "parameters" / f"{name}.json", _pretty_json(values))

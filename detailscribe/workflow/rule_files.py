@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from detailscribe.human.ratings import rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, model_folders
 from detailscribe.study.stages import STAGES, stage_outputs
@@ -73,6 +74,16 @@ class RuleFiles:
             *self.judge_scores(scenario),
         ]
 
+    def exchanges_of_prompts(self, scenario: str) -> list[str]:
+        """The list of the exchanges that wrote a scenario's prompts; none for prompts that no model of the study wrote.
+
+        Also none where the prompts came without it.
+        """
+        prompts = self._study.source(scenario)
+        written = str(prompts).startswith("resources/written/") and self._study.is_generated(scenario)
+        listing = f"resources/written/{prompts.stem}.exchanges.txt"
+        return [listing] if written and (Path(listing).is_file() or not prompts.is_file()) else []
+
     def noun_phrases(self, scenario: str) -> list[str]:
         """Noun phrases of a scenario, if a metric reads them."""
         return self.per_shard(scenario, ["noun_phrases/{shard}.jsonl"]) if any_reads_phrases(self._study) else []
@@ -120,8 +131,13 @@ class RuleFiles:
     def filled_sheets(self, wildcards) -> list[str]:
         """Each rater's ratings: the table that the rating page exported if there is one, otherwise the workbook."""
         human = self._study.config["human"]
-        files = [f"{human['ratings_folder']}/{wildcards.scenario}/{rater}" for rater in human["raters"]]
-        return [f"{file}.csv" if Path(f"{file}.csv").is_file() else f"{file}.xlsx" for file in files]
+        folder = f"{human['ratings_folder']}/{wildcards.scenario}"
+        return [f"{folder}/{rating_file(Path(folder), rater).name}" for rater in human["raters"]]
+
+    def ratings_folder(self, wildcards) -> list[str]:
+        """The folder of the filled sheets, if there is one: a file added to it makes it newer, and it is read again."""
+        folder = f"{self._study.config['human']['ratings_folder']}/{wildcards.scenario}"
+        return [folder] if Path(folder).is_dir() else []
 
     def ratings(self, wildcards) -> list[str]:
         """The ratings of a scenario, if people have given some."""

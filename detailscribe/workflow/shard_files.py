@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from detailscribe.files.atomic import write_if_changed
-from detailscribe.files.ledger import Ledger
-from detailscribe.files.rows import to_jsonl, write_rows
+from detailscribe.files.ledger import Ledger, write_ledger
+from detailscribe.files.rows import to_jsonl
+from detailscribe.images.image_file import names_own_image
 from detailscribe.prompts.prompt_file import read_prompts, split_into_shards
 from detailscribe.study.shards import shard_of
 from detailscribe.study.study import Study
@@ -51,10 +52,14 @@ def old_shards(folder: Path, names: list[str]) -> set[str]:
 
 def _split_ledger(ledger_folder: Path, old: set[str], names: list[str], results: Path) -> None:
     rows_by_shard: dict[str, dict[tuple[str, str], dict]] = {}
+    scenario, image_set = ledger_folder.parent.parent.parent.name, ledger_folder.name
     for shard in sorted(old) + names:  # rows of the new layout come last and win
         for row in Ledger(ledger_folder / f"{shard}.jsonl").rows():
-            shard_name = shard_of(row["id"], len(names))
-            if row.get("file"):
+            shard_name = shard_of(str(row["id"]), len(names))
+            if ledger_folder.parent.name == "images":
+                # A row that names anything but its own image here moves nothing and is dropped.
+                if not names_own_image(row, scenario, image_set):
+                    continue
                 source = results / row["file"]
                 target = source.parent.parent / shard_name / source.name
                 if source.is_file() and source != target:
@@ -63,4 +68,4 @@ def _split_ledger(ledger_folder: Path, old: set[str], names: list[str], results:
                 row["file"] = str(target.relative_to(results))
             rows_by_shard.setdefault(shard_name, {})[row["id"], row["key"]] = row
     for shard, rows in rows_by_shard.items():
-        write_rows(ledger_folder / f"{shard}.jsonl", rows.values())
+        write_ledger(ledger_folder / f"{shard}.jsonl", rows.values())

@@ -1,5 +1,6 @@
 """Start of a run: validation of the configuration, the lock of results/, and the files that the graph starts from."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class WorkflowRun:
         from snakemake.exceptions import WorkflowError
         from snakemake.utils import validate
 
+        if problem := path_problem(folder, sys.executable):
+            raise WorkflowError(problem)
         remove_null_entries(config)
         validate(config, str(folder / "config" / "config.schema.yaml"), set_default=False)
         self._is_main_process, dry_run = is_main_process, is_dry_run(arguments)
@@ -46,9 +49,12 @@ class WorkflowRun:
             if is_main_process:
                 self._lock = lock_results(wait_for_jobs=not dry_run)
             if self._lock:
+                from detailscribe.prompts.noun_phrases import warnings as phrase_warnings
                 from detailscribe.workflow.prepare import prepare  # imports every stage, which a job need not do
 
                 prepare(self.study, move=not dry_run)
+                for warning in phrase_warnings(self.study):
+                    print(f"Warning: {warning}.", file=sys.stderr)
         except (InputError, SetupError) as error:
             raise WorkflowError(str(error)) from error
         except OSError as error:
@@ -73,12 +79,35 @@ class WorkflowRun:
             raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
         from detailscribe.operations.preflight import check_configured_models  # a job's process needs none
 
-        models = models_of_jobs(self.study, [(job.rule.name, dict(job.wildcards.items())) for job in jobs])
+        stages = llm_stages_of_jobs([(job.rule.name, dict(job.wildcards.items())) for job in jobs])
+        models = sorted({each for stage in stages if (each := self.study.endpoint_and_model(*stage))})
         findings = check_configured_models(models, self.study.config, self.study.folder)
         for note in findings.notes:
             print(f"Preflight: {note}", file=sys.stderr)
         if findings.problems:
             raise WorkflowError("Preflight: " + " ".join(findings.problems))
+        if self.study.config["exchanges"] == "live":
+            from detailscribe.operations.plan.ceiling import budget_sentence
+
+            if sentence := budget_sentence(self.study, sorted(stages & set(self.study.llm_stages()))):
+                print(sentence, file=sys.stderr)
+
+
+def path_problem(code: Path, interpreter: str) -> str:
+    """Why Snakemake could not start a job from these paths, with the remedy; empty if it can.
+
+    Args:
+        code: The workflow's own folder; Snakemake takes braces in the path of a script for wildcards.
+        interpreter: Path of Python, which Snakemake puts into a shell command as it is.
+    """
+    if found := re.search(r"[{}]", str(code)):
+        return f"the path of the workflow, {code}, has a {found[0]!r}, which Snakemake reads as a wildcard: move it"
+    if found := re.search(r"[\s'\"\\$`&|;<>()*?\[\]{}]", interpreter):
+        return (
+            f"the path of Python, {interpreter}, has a {found[0]!r}, with which Snakemake cannot start a job: put the "
+            "folder or its environment where the path has none"
+        )
+    return ""
 
 
 def remove_null_entries(config: dict) -> None:
@@ -88,12 +117,11 @@ def remove_null_entries(config: dict) -> None:
             config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 
 
-def models_of_jobs(study: Study, jobs: list[tuple[str, dict]]) -> list[tuple[str, str]]:
-    """Endpoint and model of everything to which some jobs send requests.
+def llm_stages_of_jobs(jobs: list[tuple[str, dict]]) -> set[tuple[str, str]]:
+    """(stage, name) of everything that some jobs do by requests to models.
 
     Args:
         jobs: Rule name and wildcards of each job.
     """
-    stages = [(*LLM_RULES[rule], wildcards) for rule, wildcards in jobs if rule in LLM_RULES]
-    models = {study.endpoint_and_model(stage, wildcards.get(wildcard, "")) for stage, wildcard, wildcards in stages}
-    return sorted(filter(None, models))
+    asking = [(*LLM_RULES[rule], wildcards) for rule, wildcards in jobs if rule in LLM_RULES]
+    return {(stage, wildcards.get(wildcard, "")) for stage, wildcard, wildcards in asking}

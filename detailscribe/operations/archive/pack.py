@@ -11,7 +11,7 @@ from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
 from detailscribe.files.rows import read_rows
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
-from detailscribe.operations.archive.members import FORMAT, MANIFEST, MEMBER, STORE
+from detailscribe.operations.archive.members import FORMAT, MANIFEST, MAX_BYTES, MEMBER, STORE, check_content
 from detailscribe.operations.archive.secret_scan import find_secret
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
@@ -37,6 +37,7 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
         raise InputError(f"{folder.resolve()} has no results that name an exchange; run the study there first")
     members = _members(folder, digests, images)
     for name, path in members.items():
+        _refuse_foreign_content(name, path)
         if secret := find_secret(path):
             raise SetupError(f"{name} holds {secret}; delete that exchange and run again before you pack")
     entries: dict[str, dict[str, Any]] = {
@@ -58,6 +59,15 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
     return f"{archive}: {len(digests)} exchanges, {len(members)} files, {archive.stat().st_size:,} bytes"
 
 
+def _refuse_foreign_content(name: str, path: Path) -> None:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES} bytes")
+        check_content(name, path)
+    except ValueError as error:
+        raise SetupError(f"{name} cannot be packed ({error}); run `snakemake verify`, then run again") from None
+
+
 def exchanges_of_study(folder: Path) -> set[str]:
     """Digests of the exchanges that the results in a folder were made from."""
     digests: set[str] = set()
@@ -73,8 +83,8 @@ def _members(folder: Path, digests: set[str], images: bool) -> dict[str, Path]:
     """Files to pack by their name in the archive."""
     files = []
     for digest in sorted(digests):
-        path = exchange_path(folder / STORE, digest)
         try:
+            path = exchange_path(folder / STORE, digest)
             exchange = load_exchange(path)
             beside = [exchange["reply"]["image"], (exchange.get("body") or {}).get("file")]
         except (OSError, ValueError) as error:

@@ -1,15 +1,14 @@
 """Unpacking of a study archive: every member is checked before the first file is moved into the folder."""
 
-import json
-import tarfile
 import tempfile
 from pathlib import Path
 
 from detailscribe.errors import InputError
-from detailscribe.files.digests import file_sha256
-from detailscribe.files.ledger import Ledger
+from detailscribe.files.ledger import Ledger, write_ledger
+from detailscribe.files.output_records import forget_outputs
 from detailscribe.llm.exchange_store import load_exchange
-from detailscribe.operations.archive.members import FORMAT, MANIFEST, MEMBER
+from detailscribe.operations.archive.extract import cannot_write, extract_members
+from detailscribe.operations.archive.members import check_content
 
 
 def unpack_study(archive: Path, folder: Path) -> str:
@@ -19,66 +18,53 @@ def unpack_study(archive: Path, folder: Path) -> str:
         A message with the counts.
 
     Raises:
-        InputError: not a study archive, cut off or changed, or with an unexpected member; nothing was unpacked.
+        InputError: not a study archive, cut off or changed, with an unexpected member, or with a row that names a file
+            outside the layout of a study; nothing was unpacked.
+        SetupError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as name:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-")
+    except OSError as error:
+        raise cannot_write(folder.resolve(), error) from None
+    with temporary as name:
         extracted = Path(name)
-        members = _extract(archive, extracted)
-        _check_exchanges(archive, extracted, members)
+        members = extract_members(archive, extracted)
+        for member in members:
+            try:
+                check_content(member, extracted / member)
+                if "/ledgers/" in member:
+                    _remove_unreadable_lines(extracted / member)
+            except (ValueError, OSError) as error:
+                problem = str(error).replace(f"{extracted}/", "")
+                raise InputError(f"{archive}: {member}: {problem}; nothing was unpacked") from None
         new = 0
-        # Images before the exchanges that name them.
-        for member in sorted(members, key=lambda member: (member.endswith(".json"), member)):
-            source, target = extracted / member, folder / member
-            if "/ledgers/" in member and target.is_file():
-                _merge_ledger(source, target)
-            elif not _is_usable(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
-                new += 1
+        try:
+            # Images before the exchanges that name them.
+            for member in sorted(members, key=lambda member: (member.endswith(".json"), member)):
+                new += _move(extracted / member, folder / member, folder)
+        except OSError as error:
+            raise cannot_write(Path(error.filename2 or error.filename or folder), error) from None
     return f"{archive}: {len(members)} files match the manifest, {new} of them are new in this folder"
 
 
-def _extract(archive: Path, folder: Path) -> list[str]:
-    """Extract an archive into an empty folder and compare it with its manifest; returns the members' names."""
-    entries: dict[str, dict] = {}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            members = iter(tar)
-            first = next(members, None)
-            data = tar.extractfile(first) if first and first.name == MANIFEST and first.isfile() else None
-            if data is None:
-                raise InputError(f"{archive} is not a study archive: it does not begin with {MANIFEST}")
-            manifest = json.loads(data.read())
-            for member in members:
-                if not (member.isfile() and MEMBER.fullmatch(member.name)):
-                    raise InputError(
-                        f"{archive} holds {member.name!r}, which is not part of a study; nothing was unpacked"
-                    )
-                tar.extract(member, folder, filter="data")
-                path = folder / member.name
-                entries[member.name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-    except FileNotFoundError:
-        raise InputError(f"there is no file {archive}") from None
-    except InputError:
-        raise
-    except (tarfile.TarError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{archive} cannot be read ({error}); nothing was unpacked") from None
-    files = manifest.get("files") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
-    if not isinstance(files, dict):
-        raise InputError(f"{archive} was packed by another version; nothing was unpacked")
-    if different := sorted(name for name in entries.keys() | files if entries.get(name) != files.get(name)):
-        raise InputError(f"{archive}: {different[0]} differs from the manifest; nothing was unpacked")
-    return list(entries)
+def _remove_unreadable_lines(path: Path) -> None:
+    ledger = Ledger(path)
+    if ledger.truncated or ledger.changed:
+        write_ledger(path, ledger.rows())
 
 
-def _check_exchanges(archive: Path, folder: Path, members: list[str]) -> None:
-    for member in members:
-        if member.startswith("resources/exchanges/") and member.endswith(".json"):
-            try:
-                load_exchange(folder / member)
-            except ValueError as error:
-                raise InputError(f"{archive}: {error}; nothing was unpacked") from None
+def _move(source: Path, target: Path, folder: Path) -> bool:
+    """Move a file into the study; whether it is new there."""
+    if "/ledgers/" in target.relative_to(folder).as_posix() and target.is_file():
+        _merge_ledger(source, target)
+        return False
+    if _is_usable(target):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+    forget_outputs(folder / "results", [target])
+    return True
 
 
 def _merge_ledger(source: Path, target: Path) -> None:

@@ -11,38 +11,18 @@ from detailscribe.errors import InputError, SetupError
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
 from detailscribe.llm import exchange_store
-from detailscribe.llm.request import Answer, Request
-from detailscribe.miniature.stand_in_content import placeholder_png
 from detailscribe.operations.archive.members import MANIFEST, STORE
 from detailscribe.operations.archive.pack import pack_study
 from detailscribe.operations.archive.unpack import unpack_study
+from tests.unit.operations.sample_archive import ROW, make_study, record
 
 SECRET = "sk-planted-0123456789abcdef"
-
-
-def record(folder, question, **answer) -> str:
-    request = Request("critique", "here", "m", [{"role": "user", "content": question}], kind=answer.pop("kind", "chat"))
-    given = {"status": "ok", "text": "<fine>", "usage": {"input_tokens": 1, "output_tokens": 1}, "served_model": "m"}
-    return exchange_store.record_answer(folder / STORE, request, Answer(**given | answer), {}).digest
 
 
 @pytest.fixture
 def study(tmp_path):
     """A study with a decomposition, two judgements and two images, hosted and generated; a further exchange."""
-    folder = tmp_path / "study"
-    digests = [record(folder, str(n)) for n in range(3)]
-    hosted = record(folder, "image", kind="image", image=placeholder_png("x"), text="")
-    record(folder, "of another study")
-    results = folder / "results" / "mine"
-    write_rows(results / "decompositions" / "000-of-001.jsonl", [{"id": "a", "exchange": digests[0]}])
-    write_rows(results / "scores" / "judge-main" / "000-of-001.jsonl", [{"id": "a", "exchange": digests[1:]}])
-    write_rows(results / "images" / "hosted" / "000-of-001.jsonl", [{"id": "a", "exchange": hosted}])
-    write_rows(results / "critiques" / "c" / "000-of-001.jsonl", [{"id": "a", "exchange": None}])
-    generated = results / "images" / "original-1" / "000-of-001" / "a-0123456789abcdef.jpg"
-    generated.parent.mkdir(parents=True)
-    generated.write_bytes(b"pixels")
-    Ledger(results / "ledgers" / "images" / "original-1" / "000-of-001.jsonl").add({"id": "a", "key": "k", "file": "f"})
-    return folder
+    return make_study(tmp_path / "study")
 
 
 def names(packed) -> list[str]:
@@ -76,7 +56,7 @@ def test_existing_files_are_kept_and_damaged_ones_replaced(study, tmp_path):
     exchanges = [path for path in (other / STORE).glob("*/*.json") if str(path.relative_to(other)) in names(packed)]
     min(exchanges).write_text("{torn")
     ledger = other / "results/mine/ledgers/images/original-1/000-of-001.jsonl"
-    Ledger(ledger).add({"id": "b", "key": "k2", "file": "g"})
+    Ledger(ledger).add(ROW | {"id": "b", "file": ROW["file"].replace("/a-", "/b-")})
     unpack_study(packed, other)
     assert exchange_store.damaged_exchanges(other / STORE) == []
     assert {row["id"] for row in Ledger(ledger).rows()} == {"a", "b"}

@@ -1,5 +1,6 @@
 """Verification of results: changed images, resources and cut manifests, and removal of outputs."""
 
+import hashlib
 import json
 
 import pytest
@@ -7,14 +8,19 @@ from PIL import Image
 
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.images.image_file import save_image
 from detailscribe.operations.outputs import (
-    is_failed,
     made_from_exchange,
     remove_damaged_outputs,
-    remove_failed,
     remove_outputs_if,
 )
 from detailscribe.operations.verify import verify_images, verify_resources, verify_study
+
+KEYS = {id: hashlib.sha256(id.encode()).hexdigest() for id in "abcd"}
+
+
+def image_name(id: str) -> str:
+    return f"{id}-{KEYS[id][:16]}.png"
 
 
 @pytest.fixture
@@ -24,13 +30,14 @@ def results(tmp_path):
     folder.mkdir(parents=True)
     rows = []
     for id in "abcd":
-        file = folder / f"{id}.png"
-        Image.new("RGB", (ord(id), 8)).save(file)
-        rows.append({"id": id, "status": "ok", "file": str(file.relative_to(tmp_path)), "sha256": file_sha256(file)})
-    rows.append({"id": "e", "status": "failed", "file": None, "sha256": None})
+        file = folder / image_name(id)
+        save_image(Image.new("RGB", (ord(id), 8)), file, {"format": "png"}, {"key": KEYS[id]})
+        row = {"id": id, "status": "ok", "file": str(file.relative_to(tmp_path)), "sha256": file_sha256(file)}
+        rows.append(row | {"key": KEYS[id]})
+    rows.append({"id": "e", "status": "failed", "file": None, "sha256": None, "key": None})
     write_rows(folder.with_suffix(".jsonl"), rows)
-    (folder / "c.png").write_bytes(b"changed")
-    (folder / "d.png").unlink()
+    (folder / image_name("c")).write_bytes(b"changed")
+    (folder / image_name("d")).unlink()
     return tmp_path
 
 
@@ -39,9 +46,35 @@ def test_verify_moves_changed_images_away_and_marks_their_folder(results):
     time = manifest.stat().st_mtime_ns
     checked, problems = verify_images(results, "s")
     assert checked == 4
-    assert ["bytes changed" in problem for problem in problems] == [True, False]
-    assert (results / "s" / "changed" / "o1" / "c.png").read_bytes() == b"changed"
+    assert ["was changed" in problem for problem in problems] == [True, False]
+    assert (results / "s" / "changed" / "o1" / image_name("c")).read_bytes() == b"changed"
     assert manifest.with_suffix("").stat().st_mtime_ns > time
+
+
+def swapped(first: dict, second: dict, columns: set[str]) -> list[dict]:
+    return [{**one, **{key: other[key] for key in columns}} for one, other in ((first, second), (second, first))]
+
+
+@pytest.mark.parametrize("columns", [{"id"}, {"file"}, {"key"}, {"file", "sha256"}, {"file", "sha256", "key"}])
+def test_rows_that_name_each_others_images_are_seen_without_a_record(results, columns):
+    manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
+    first, second, *_ = read_rows(manifest)
+    write_rows(manifest, swapped(first, second, columns))
+    _, [problem] = verify_images(results, "s")
+    assert "2 rows name an image that is not theirs" in problem and not manifest.exists()
+    assert (results / first["file"]).is_file() and (results / second["file"]).is_file()
+
+
+def test_images_that_were_swapped_with_their_digests_are_seen_by_the_key_inside(results):
+    manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
+    first, second, *_ = read_rows(manifest)
+    write_rows(manifest, swapped(first, second, {"sha256"}))
+    one, other = results / first["file"], results / second["file"]
+    data = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(data)
+    _, problems = verify_images(results, "s")
+    assert ["holds another image than that of" in problem for problem in problems] == [True, True]
 
 
 def test_changed_resources_are_removed_to_be_rebuilt(tmp_path):
@@ -79,7 +112,8 @@ def test_outputs_of_broken_exchanges_and_of_failures_are_removed_and_no_others(r
         write_rows(results / "s" / "scores" / name / "000-of-001.jsonl", [{"status": "ok", "exchange": exchange}])
     [removed] = remove_outputs_if(results, "s", made_from_exchange({"two"}))
     assert removed.parent.name == "x"
-    assert [path.parent.name for path in remove_outputs_if(results, "s", is_failed)] == ["o1"]
+    failed = remove_outputs_if(results, "s", lambda row: row["status"] == "failed")
+    assert [path.parent.name for path in failed] == ["o1"]
     assert len(read_rows(results / "s" / "scores" / "y" / "000-of-001.jsonl")) == 1
 
 
@@ -88,16 +122,11 @@ def test_a_damaged_exchange_is_removed_with_the_rows_made_from_it(results, tmp_p
     exchange.parent.mkdir(parents=True)
     exchange.write_text("{cut")
     output = results / "s" / "critiques" / "c" / "000-of-001.jsonl"
-    write_rows(output, [{"status": "ok", "exchange": exchange.stem}])
+    write_rows(output, [{"id": "a", "status": "ok", "exchange": exchange.stem}])
     *problems, counts = verify_study(results, tmp_path / "resources", ["s"])
     assert not exchange.exists() and not output.exists()
-    assert [problem.split(": ")[0] for problem in problems[-1:]] == [str(output)]
+    assert any(problem == f"{output}: made from a damaged exchange; removed" for problem in problems)
+    assert (results / "changed" / exchange.relative_to(results)).read_text() == "{cut"
     assert counts == "4 files and every exchange checked, 4 problems; run again to remake them"
     *problems, counts = verify_study(results, tmp_path / "resources", [])
-    assert (problems, counts) == ([], "0 files and every exchange checked, 0 problems")
-
-
-def test_retry_removes_outputs_with_failed_rows(results):
-    manifest = results / "s" / "images" / "o1" / "000-of-001.jsonl"
-    assert remove_failed(results, ["s"]) == [f"{manifest}: has failed rows; removed", "1 files removed"]
-    assert remove_failed(results, ["s"]) == ["0 files removed"]
+    assert (problems, counts) == ([], "1 files and every exchange checked, 0 problems")

@@ -13,7 +13,7 @@ SCRIPT = """
 import sys
 from types import SimpleNamespace
 from detailscribe.workflow.job import job
-with job(SimpleNamespace(log=["job.log"], rule="some_rule", resources={{"gpu": 1}})) as running:
+with job(SimpleNamespace(log=["job.log"], rule="some_rule", output=[], resources={{"gpu": 1}})) as running:
     {body}
 """
 
@@ -44,3 +44,29 @@ def test_a_gpu_job_sees_one_gpu_and_prints_nothing(tmp_path):
     run = subprocess.run([sys.executable, "-c", SCRIPT.format(body=body)], cwd=tmp_path, env=env, capture_output=True)
     assert run.returncode == 0 and not run.stderr
     assert (tmp_path / "job.log").read_text() == "GPU-aa\n"
+
+
+JOB = """
+from pathlib import Path
+from types import SimpleNamespace
+from detailscribe.files.rows import write_rows
+from detailscribe.workflow.job import job
+with job(SimpleNamespace(log=["job.log"], rule="{rule}", resources={{}}, output=["rows.jsonl"])):
+    write_rows(Path("rows.jsonl"), [{{"id": "a", "status": "{status}", "reason": "why"}}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "said"),
+    [
+        ("judge_images", "unparsed", "judge_images: not one of 1 rows asked is usable: 1 unparsed"),
+        ("judge_images", "ok", ""),
+        ("generate_images", "failed", ""),  # asks no model
+    ],
+)
+def test_a_job_that_asked_a_model_says_what_is_not_usable(tmp_path, rule, status, said):
+    command = [sys.executable, "-c", JOB.format(rule=rule, status=status)]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stderr.strip().startswith(said) and bool(run.stderr.strip()) is bool(said)
+    assert said in (tmp_path / "job.log").read_text()

@@ -1,9 +1,12 @@
 """Modification times of files that Snakemake compares."""
 
 import os
+import shutil
 import time
 
-from detailscribe.workflow.mtimes import clamp_future_mtimes
+import pytest
+
+from detailscribe.workflow.mtimes import MARK, clamp_future_mtimes, copied_without_times
 
 
 def test_times_after_a_clock_was_set_back_keep_their_order(tmp_path):
@@ -28,3 +31,17 @@ def test_times_after_a_clock_was_set_back_keep_their_order(tmp_path):
     settled = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
     clamp_future_mtimes(results, tmp_path / "resources")
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == settled
+
+
+@pytest.mark.parametrize(
+    ("copy", "copied"), [(shutil.copyfile, True), (shutil.copy2, False)], ids=["without times", "with times"]
+)
+def test_a_copy_without_times_is_noticed_once(tmp_path, copy, copied):
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert not copied_without_times(old, settle=True) and not copied_without_times(old, settle=True)
+    shutil.copytree(old, new, copy_function=copy)
+    assert (new / MARK).is_file()
+    for _ in range(2):  # plans
+        assert copied_without_times(new, settle=False) is copied
+    assert copied_without_times(new, settle=True) is copied
+    assert not copied_without_times(new, settle=False)

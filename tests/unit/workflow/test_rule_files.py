@@ -111,6 +111,8 @@ def test_an_exported_table_of_ratings_goes_before_the_workbook(files, study, tmp
     (folder / f"{first}.csv").touch()
     names = [path.rpartition("/")[2] for path in files.filled_sheets(wildcards(scenario="demo"))]
     assert names == [f"{first}.csv", *(f"{rater}.xlsx" for rater in others)]
+    assert files.ratings_folder(wildcards(scenario="demo")) == [f"{study.config['human']['ratings_folder']}/demo"]
+    assert files.ratings_folder(wildcards(scenario="other")) == []
 
 
 def test_weights_are_a_record_a_digest_or_a_listing(tmp_path):

@@ -1,6 +1,7 @@
 """Another number of shards moves finished work and makes nothing again."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -36,7 +37,7 @@ def draw(results, shard, ids) -> list[str]:
 
     def painter(requests):
         drawn.extend(request.id for request in requests)
-        return [Image.new("RGB", (8, 8), (IDS.index(request.id) * 20, 0, 0)) for request in requests]
+        return [Image.new("RGB", (8, 8), (IDS.index(request.id) * 20, 90, 0)) for request in requests]
 
     requests = [ImageRequest(id, "original-1", prompt=id, seed=1, recipe={"id": id}) for id in ids]
     make_images(results, "s", shard, ["original-1"], requests, {"format": "png", "quality": 75}, painter, {})
@@ -80,7 +81,7 @@ def test_a_move_that_was_cut_short_is_finished_by_the_next(scenario, monkeypatch
         calls.append(arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(detailscribe.workflow.shard_files, "write_rows", dies)
+    monkeypatch.setattr(detailscribe.workflow.shard_files, "write_ledger", dies)
     with pytest.raises(KeyboardInterrupt):
         reshard(scenario, shard_names(3))
     monkeypatch.undo()
@@ -98,3 +99,37 @@ def test_the_same_layout_is_left_alone(scenario):
 def test_rows_are_json_lines(scenario):
     text = next(scenario.glob("images/original-1/*.jsonl")).read_text()
     assert all(json.loads(line)["status"] == "ok" for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../../outside/secret.txt",
+        "/etc/hostname",
+        "s/images/original-1/../../../../outside/{name}",
+        "s/images/original-2/000-of-002/{name}",
+        "other/images/original-1/000-of-002/{name}",
+        "s/images/original-1/000-of-002/id-1-0123456789abcdef.png",
+        "s\\images\\original-1\\{name}",
+        None,
+        7,
+        ["s"],
+    ],
+)
+def test_a_ledger_that_names_another_file_moves_nothing(scenario, file):
+    results = scenario.parent
+    outside = results.parent / "outside" / "secret.txt"
+    outside.parent.mkdir()
+    outside.write_text("secret")
+    path = next(scenario.glob("ledgers/images/original-1/*.jsonl"))
+    row = Ledger(path).rows()[0]
+    name = row["file"].rpartition("/")[2]
+    for other in (results / "other" / "images", scenario / "images" / "original-2"):
+        (other / "000-of-002").mkdir(parents=True)
+        (other / "000-of-002" / name).write_text("not ours")
+    Ledger(path).add(row | {"file": file.format(name=name) if isinstance(file, str) else file})
+    reshard(scenario, shard_names(3))
+    assert outside.read_text() == "secret" and len(list(outside.parent.iterdir())) == 1
+    assert redrawn(scenario, 3) == [row["id"]]
+    moved = {Path(row["file"]).parts[:3] for path in scenario.glob("ledgers/images/*/*") for row in Ledger(path).rows()}
+    assert moved == {("s", "images", "original-1")}

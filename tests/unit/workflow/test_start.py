@@ -1,11 +1,13 @@
 """Start of a run: what is refused before any job, and what is checked of the models."""
 
 from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from snakemake.exceptions import WorkflowError
 
+from detailscribe.prompts import spacy_model
 from detailscribe.workflow import start
 from detailscribe.workflow.run_lock import lock_results
 from tests.paths import REPOSITORY
@@ -60,6 +62,37 @@ def test_a_results_folder_that_is_a_file_is_one_message(tmp_path):
         run()
 
 
+@pytest.mark.parametrize(
+    ("code", "interpreter", "message"),
+    [
+        ("/a/b-c_d.e/ünï %#~", "/v/bin/python3.11", ""),
+        ("/a b/it's", "/opt/py+=,@:%~#/bin/python", ""),
+        ("/a/{y}", "/v/bin/python", "the path of the workflow, /a/{y}, has a '{'"),
+        ("/a/y}", "/v/bin/python", "the path of the workflow, /a/y}, has a '}'"),
+        *(
+            ("/a", f"/v{sign}w/bin/python", f"the path of Python, /v{sign}w/bin/python, has a {sign!r}")
+            for sign in " \t\n'\"\\$`&|;<>()*?[]{}"
+        ),
+    ],
+)
+def test_a_path_from_which_no_job_can_start_is_refused(code, interpreter, message):
+    problem = start.path_problem(Path(code), interpreter)
+    assert problem.startswith(message) if message else not problem
+
+
+def test_a_path_problem_and_a_warning_about_phrases_stand_at_the_start(monkeypatch, capsys):
+    run()
+    assert "Warning" not in capsys.readouterr().err
+    monkeypatch.setattr(spacy_model, "installed_model", lambda: None)
+    run(noun_phrases={"by": "auto", "folder": "noun_phrases"})
+    assert capsys.readouterr().err.startswith("Warning: noun_phrases: by: auto takes rules, because")
+    with pytest.raises(WorkflowError, match=r"noun_phrases: by: spacy: spaCy \S+ has no English model: install both"):
+        run()
+    monkeypatch.setattr(start.sys, "executable", "/a b/python")
+    with pytest.raises(WorkflowError, match="the path of Python, /a b/python, has a ' '"):
+        run()
+
+
 def test_a_second_run_may_plan_and_not_run(tmp_path):
     first = lock_results()
     second = run("-n")
@@ -70,11 +103,27 @@ def test_a_second_run_may_plan_and_not_run(tmp_path):
 
 def test_a_model_that_retired_stops_the_run_and_names_itself(capsys):
     hosted = {"endpoint": "openai", "model": "dall-e-3", "options": {}}
-    started = run(external={"hosted": hosted}, endpoints={**CONFIG["endpoints"], "openai": ENDPOINT})
+    unreachable = ENDPOINT | {"base_url": "https://api.openai.com:9/v1", "timeout_s": 1}
+    started = run(external={"hosted": hosted}, endpoints={**CONFIG["endpoints"], "openai": unreachable})
     started.before_jobs([job("decompose_prompts"), job("tabulate_scenario")])  # offline, and no model at all
     with pytest.raises(WorkflowError, match=r"Preflight: The model 'dall-e-3' retired on"):
         started.before_jobs([job("gather_external", external="hosted")])
     assert "Preflight: Endpoint 'openai'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({}, "an estimate for decompose"), ({"max_tokens": 100}, "a ceiling")],
+    ids=["open", "limited"],
+)
+def test_the_start_says_what_the_budget_guarantees(capsys, options, said):
+    role = {"endpoint": "openai", "model": "some-model", "options": options}
+    endpoints, roles = {**CONFIG["endpoints"], "openai": ENDPOINT}, {**CONFIG["roles"], "decompose": role}
+    started = run(budget_usd=5, endpoints=endpoints, roles=roles)
+    started.before_jobs([job("critique_images", critic="detailscribe"), job("tabulate_scenario")])
+    assert "Budget" not in capsys.readouterr().err, "these cost nothing"
+    started.before_jobs([job("decompose_prompts")])
+    assert f"Budget: 5 dollars, {said}" in capsys.readouterr().err
 
 
 # Nothing listens at this address, so that only the table of retirement dates knows the model.
