@@ -16,7 +16,7 @@ from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "critique"
-ALGORITHM = 1
+ALGORITHM = 2
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -69,7 +69,7 @@ def critique(
     replies = dict(zip(requests, chat.ask(list(requests.values()), on_done), strict=True))
     for record in records:
         if reply := replies.get(record["id"]):
-            status, reason, prompt = prompt_in_reply(reply, role)
+            status, reason, prompt = prompt_in_reply(reply, role, requests[record["id"]])
             values = {"critique": reply.text or None, "refined_prompt": prompt, "exchange": reply.digest}
             rows[record["id"]] = result_row(record, status, reason, **values)
     return [rows[record["id"]] for record in records]

@@ -9,7 +9,7 @@ from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "decompose"
-ALGORITHM = 1
+ALGORITHM = 2
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -27,8 +27,9 @@ def decompose(records: list[dict], role: dict, chat: Chat, on_done: Callable[[],
     """
     requests = [request_for("decompose", role, record, template_values(record)) for record in records]
     rows = []
-    for record, reply in zip(records, chat.ask(requests, on_done), strict=True):
-        status, reason, decomposition = read_reply(reply, parse_decomposition, "<(concept: x) = (a) + (b)>")
+    for record, request, reply in zip(records, requests, chat.ask(requests, on_done), strict=True):
+        expected = "<(concept: x) = (a) + (b)>"
+        status, reason, decomposition = read_reply(reply, request, parse_decomposition, expected)
         concept, components = decomposition or (None, None)
         rows.append(result_row(record, status, reason, concept=concept, components=components, exchange=reply.digest))
     return rows

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.files.digests import file_sha256
-from detailscribe.images.image_set import ImageRequest, make_images
+from detailscribe.images.image_reader import (
+    FIRST_FRAME,
+    UNIFORM,
+    RefusedImage,
+    UnreadableImage,
+    is_uniform,
+    read_image,
+)
+from detailscribe.images.image_set import NOTE, ImageRequest, make_images
 from detailscribe.images.import_table import images_from_folder, images_from_table
 from detailscribe.llm.client import Chat
 from detailscribe.llm.request import Request
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
 
 STAGE = "external"
 ALGORITHM = 2
+# Raised when imported files are read in another way. Not part of the recipes, so that an image whose pixels stay keeps
+# its key, its bytes and its scores; `reading` in a recipe names what else was done to a file.
+READING = 1
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -32,6 +42,7 @@ def parameters(study: Study) -> dict[str, dict]:
             **{key: value for key, value in entry.items() if key != "endpoint"},
             **refresh_count(study, name),
             "generation": saving,
+            **({} if "endpoint" in entry else {"reading": READING}),
         }
         for name, entry in study.config["external"].items()
     }
@@ -42,13 +53,14 @@ def imported_requests(
 ) -> tuple[list[ImageRequest], dict[str, Path]]:
     """Image requests for the images of a folder or a table, and the file of each id.
 
-    A prompt without a readable image gets a request with the reason: `refused` if its row of the table names no file,
-    `failed` otherwise.
+    A prompt without a readable image gets a request with the reason: `refused` if its row of the table names no file
+    or all pixels of it are equal, `failed` otherwise.
 
     Args:
         source: `folder` or `table`.
         base: The other values that decide the images.
     """
+    base = {key: value for key, value in base.items() if key != "reading"}
     if "table" in source:
         images = images_from_table(records, Path(source["table"]))
     else:
@@ -56,15 +68,22 @@ def imported_requests(
     files: dict[str, Path] = {}
     requests = []
     for record in records:
-        id, image = record["id"], images[record["id"]]
-        problem = unreadable_reason(image.path) if image.path else ""
-        if problem or image.path is None:
-            status = "failed" if problem else image.status
-            requests.append(ImageRequest(id, image_set, status, problem or image.reason, record["prompt"]))
+        image, status, reason, recipe = images[record["id"]], "ok", "", {}
+        if image.path is None:
+            status, reason = image.status, image.reason
         else:
-            files[id] = image.path
-            recipe = {**base, "source_sha256": file_sha256(image.path)}
-            requests.append(ImageRequest(id, image_set, prompt=record["prompt"], recipe=recipe))
+            try:
+                pixels, notes = read_image(image.path)
+            except UnreadableImage as error:
+                status, reason = "failed", f"{error}; save it as PNG or JPEG"
+            else:
+                if is_uniform(pixels):
+                    status, reason = "refused", f"{image.path}: {UNIFORM}"
+                files[record["id"]] = image.path
+                recipe = {**base, "source_sha256": file_sha256(image.path)}
+                if changed := [note for note in notes if note != FIRST_FRAME]:
+                    recipe["reading"] = changed
+        requests.append(ImageRequest(record["id"], image_set, status, reason, record["prompt"], recipe=recipe))
     return requests, files
 
 
@@ -129,29 +148,16 @@ def save_external_images(
     """
 
     def images(missing: list[ImageRequest]) -> list[Image.Image]:
-        return [read_image(files[request.id]) for request in missing]
+        made = []
+        for request in missing:
+            image, notes = read_image(files[request.id])
+            if is_uniform(image):
+                raise RefusedImage(UNIFORM)
+            made.append(image.copy())
+            made[-1].info[NOTE] = ", ".join(notes)
+        return made
 
     software = {"source": parameters.get("model") or "imported"}
     make_images(
         Path("results"), scenario, shard, [image_set], requests, parameters["generation"], images, software, on_done
     )
-
-
-def unreadable_reason(path: Path) -> str:
-    """Why a file cannot be read as an image; empty if it can."""
-    from PIL import Image
-
-    try:
-        read_image(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"{path} is not a readable image ({type(error).__name__}: {error})"
-    return ""
-
-
-def read_image(path: Path) -> Image.Image:
-    """Read an image file completely, so that a broken file fails here."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(path.read_bytes()))
-    image.load()
-    return image.convert("RGB")

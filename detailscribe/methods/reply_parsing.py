@@ -1,8 +1,14 @@
-"""Parsers of model replies: prompt, decomposition, refusal, grade. They return None rather than guess."""
+"""Parsers of model replies: prompt, decomposition, refusal, grade. They return None rather than guess.
 
-import json
-import math
+Each takes the whole reply of any family of models: special tokens and thoughts are dropped first (`reply_text`). A
+reply that is a JSON object is read as one before its texts are.
+"""
+
 import re
+
+from detailscribe.methods import angle_brackets
+from detailscribe.methods.json_replies import begins_as_json, json_objects, texts_of, unfenced, value_of
+from detailscribe.methods.reply_text import spoken_text
 
 REFUSAL_WORDS = 60  # a refusal is short; a long reply that opens with an apology usually goes on to answer
 LOWEST_GRADE, HIGHEST_GRADE = 1, 5  # the judge's scale
@@ -14,51 +20,48 @@ _REFUSAL = re.compile(
     r"|i (?:can't|cannot|can not|won't|will not|must decline)\b(?! help but)"
     r"|(?:i'm|i am) (?:unable|not able)\b)"
 )
-_ARROWS = re.compile(r"<?[-=]+>|<[-=]+")
-_PAIR = re.compile(r"<(\w+)>(.*?)</\1\s*>", re.DOTALL)
-_LONE_TAG = re.compile(r"</?(?:br|p|b|i|em|strong|answer|output|description|prompt|think)\s*/?>", re.IGNORECASE)
-_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
-_SCORE = re.compile(r"(?:score\s*[:=]?\s*)?([-+]?\d+(?:\.\d+)?)(?:\s*(?:/|out of)\s*5)?", re.IGNORECASE)
+_SCORE = re.compile(
+    r"(?:(?:score|grade|rating)\s?[:=]?\s?)?([-+]?\d{1,9}(?:\.\d{1,9})?)(?:\s?(?:/|out of)\s?5)?\.?"
+    r"(?:\s?[-–—=:,(]\s?[^\d]{0,400})?",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(
+    r"(?:answer ?[:=] ?)?(yes|no)[ .!]*(?:[-–—=:,;(](?! ?(?:or )?(?:yes|no)\b).{0,400})?", re.IGNORECASE
+)
+_ANSWER_TAG = re.compile(r"<(answer|response|output|solution)>", re.IGNORECASE)
+_WIDE = str.maketrans("（）＝＋：", "()=+:")
 
 
 def whole_text(text: str) -> str | None:
-    """The whole reply without the thoughts of a reasoning model; None if that is empty."""
-    return text.rsplit("</think>", 1)[-1].strip() or None
+    """The whole reply without thoughts, special tokens and a frame around it (tags, code fence); None if empty."""
+    spoken = unfenced(spoken_text(text).text)
+    if framed := _ANSWER_TAG.match(spoken):
+        closing = f"</{framed[1]}>"
+        spoken = spoken[framed.end() : -len(closing) if spoken.endswith(closing) else None].strip()
+    return spoken or None
 
 
 def last_brackets(text: str) -> str | None:
-    """The content of the last `<...>`, on one line, without surrounding quotes.
+    """The content of the last `<...>`, on one line, without list marks and surrounding quotes.
 
     Brackets inside it are dropped, and a pair of tags counts as brackets. None if there are no brackets, if they hold
     no letter or digit, or if a later bracket opens and never closes: the reply was cut, and an earlier pair is a draft.
     """
-    text = _ARROWS.sub(lambda arrow: " " * len(arrow[0]), whole_text(text) or "")
-    text = _LONE_TAG.sub(" ", _PAIR.sub(lambda pair: f"<{pair[2]}>", text))
-    opened: list[int] = []
-    last_pair = None
-    for position, character in enumerate(text):
-        if character == "<":
-            opened.append(position)
-        elif character == ">" and opened:
-            last_pair = opened.pop(), position
-    if last_pair is None:
-        return None
-    start, end = last_pair
-    if any(re.match(r"<\s*[^\W\d]|<\s*[\"'“(]", text[position:]) for position in opened if position > end):
-        return None
-    inside = " ".join(re.sub("[<>]", " ", text[start:end]).split())
-    if len(inside) > 1 and _QUOTES.get(inside[0]) == inside[-1] and not set(inside[1:-1]) & {inside[0], inside[-1]}:
-        inside = inside[1:-1].strip()
-    return inside if re.search(r"\w", inside) else None
+    spoken = spoken_text(text).text
+    plain = unfenced(spoken)
+    if begins_as_json(plain) and (objects := json_objects(plain)) and objects[0][:2] == (0, len(plain)):
+        spoken = "\n".join(texts_of(objects[0][2]))
+    pair = angle_brackets.last_pair(spoken)
+    return angle_brackets.clean(pair[0]) if pair else None
 
 
 def parse_decomposition(text: str) -> tuple[str, list[str]] | None:
     """Concept and components of the last `<(concept: x) = (a) + (b)>`; None if absent or unbalanced."""
     inside = last_brackets(text)
-    sides = _split(inside, "=") if inside else None
+    sides = _split(inside.translate(_WIDE), "=") if inside else None
     if not sides or len(sides) != 2:
         return None
-    concept = re.fullmatch(r"concept\s*(?:\s|:)\s*([^\s:].*)", _unwrap(sides[0]), re.IGNORECASE)
+    concept = re.fullmatch(r"concept ?(?: |:) ?([^\s:].*)", _unwrap(sides[0]), re.IGNORECASE)
     components = [_unwrap(component) for component in _split(sides[1], "+") or []]
     if not concept or not components or not all(re.search(r"\w", component) for component in components):
         return None
@@ -67,38 +70,51 @@ def parse_decomposition(text: str) -> tuple[str, list[str]] | None:
 
 def is_refusal(text: str) -> bool:
     """Whether a reply is a short text that begins by declining."""
-    plain = (whole_text(text) or "").replace("’", "'").lower().lstrip("*_\"' ")
-    return len(plain.split()) <= REFUSAL_WORDS and _REFUSAL.match(plain) is not None
+    plain = (whole_text(text) or "").replace("’", "'").lower().lstrip("*_\"'<( ")
+    return len(plain.split(maxsplit=REFUSAL_WORDS)) <= REFUSAL_WORDS and _REFUSAL.match(plain) is not None
 
 
 def judge_score(text: str) -> float | None:
-    """The score in the last `<...>`, otherwise in the last JSON object with a `score`; None unless from 1 to 5."""
-    inside = last_brackets(text)
-    number = _SCORE.fullmatch(inside) if inside else None
-    score = number[1] if number else _last_json_value(text, "score")
-    try:
-        value = math.nan if isinstance(score, bool) else float(score)
-    except (TypeError, ValueError):
-        return None
-    return value if LOWEST_GRADE <= value <= HIGHEST_GRADE else None
+    """The score in the last `<...>` or in a later JSON object with a `score`; None unless from 1 to 5.
+
+    Brackets within a JSON object are its text and no score: `{"reason": "<2> for the hand", "score": 4}` is 4.
+    """
+    for answer in _answers(text):
+        number = None if isinstance(answer, bool) else _SCORE.fullmatch(str(answer).strip())
+        if number and LOWEST_GRADE <= float(number[1]) <= HIGHEST_GRADE:
+            return float(number[1])
+    return None
 
 
 def yes_or_no(text: str) -> float | None:
-    """1 for yes, 0 for no in the last `<...>`, otherwise in the last JSON object with a `score`; None for neither."""
-    inside = last_brackets(text)
-    answer = _last_json_value(text, "score") if inside is None else inside
-    return {"yes": 1.0, "no": 0.0}.get(str(answer).strip(" .!").lower())
+    """1 for yes, 0 for no in the last `<...>` or in a later JSON object with a `score`; None for neither."""
+    for answer in _answers(text):
+        if word := _YES_NO.fullmatch(str(answer).strip(" .!")):
+            return float(word[1].lower() == "yes")
+    return None
 
 
-def _last_json_value(text: str, name: str):
-    """The value of a key in the last JSON object that has it."""
-    value = None
-    for json_object in re.findall(r'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}', whole_text(text) or ""):
-        try:
-            value = json.loads(json_object).get(name, value)
-        except json.JSONDecodeError:
-            continue
-    return value
+def released_score(text: str) -> float | None:
+    """The score as the released code reads it: the first `<...>` on one line, if it holds digits and nothing else.
+
+    Differs: a digit that is no decimal number (`<²>`) is no score here; the released code stops with an error.
+
+    Source: DetailScribe, released code, `auto_evaluators.py`.
+    """
+    for line in text.split("\n"):
+        _, opened, rest = line.partition("<")
+        inside, closed, _ = rest.partition(">")
+        if opened and closed:
+            return float(inside) if inside.isdecimal() and len(inside) <= 9 else None
+    return None
+
+
+def released_yes_or_no(text: str) -> float:
+    """1 if the reply holds the letters `yes` anywhere, otherwise 0.
+
+    Source: DetailScribe, released code, `auto_evaluators.py`.
+    """
+    return float("yes" in text)
 
 
 def judge_response_format(scale: str) -> dict:
@@ -113,23 +129,45 @@ def judge_response_format(scale: str) -> dict:
     return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
 
 
+def _answers(text: str) -> list:
+    """A judge's answers: that of the last `<...>` outside JSON, and that of the last object; the later one first."""
+    spoken = spoken_text(text).text
+    objects = json_objects(spoken)
+    if not objects and begins_as_json(spoken):
+        return []
+    pieces, position = [], 0
+    found: list[tuple[int, object]] = []
+    for start, end, value in objects:
+        pieces += [spoken[position:start], " " * (end - start)]
+        position = end
+        if (score := value_of(value, "score")) is not None:
+            found[:] = [(end, score)]
+    pair = angle_brackets.last_pair("".join([*pieces, spoken[position:]]))
+    inside = angle_brackets.clean(pair[0], lists=False) if pair else None
+    if pair and inside:
+        found.append((pair[1], inside))
+    return [answer for _, answer in sorted(found, key=lambda each: -each[0])]
+
+
 def _split(text: str, separator: str) -> list[str] | None:
     """Split at separators outside parentheses; None if the parentheses are unbalanced."""
-    depth, pieces = 0, [""]
-    for character in text:
-        depth += (character == "(") - (character == ")")
+    depth = start = 0
+    pieces = []
+    for mark in re.finditer(rf"[()]|{re.escape(separator)}", text):
+        depth += (mark[0] == "(") - (mark[0] == ")")
         if depth < 0:
             return None
-        if character == separator and depth == 0:
-            pieces.append("")
-        else:
-            pieces[-1] += character
-    return pieces if depth == 0 else None
+        if mark[0] == separator and depth == 0:
+            pieces.append(text[start : mark.start()])
+            start = mark.end()
+    return [*pieces, text[start:]] if depth == 0 else None
 
 
 def _unwrap(text: str) -> str:
     """Text without the parentheses that enclose all of it."""
     text = text.strip()
-    while text.startswith("(") and text.endswith(")") and _split(text[1:-1], "\0"):
+    for _ in range(5):
+        if not (text.startswith("(") and text.endswith(")") and _split(text[1:-1], "\0")):
+            break
         text = text[1:-1].strip()
     return text

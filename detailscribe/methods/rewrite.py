@@ -8,7 +8,7 @@ from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "rewrite"
-ALGORITHM = 1
+ALGORITHM = 2
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -29,7 +29,7 @@ def rewrite(records: list[dict], role: dict, chat: Chat, on_done: Callable[[], N
     """
     requests = [request_for("rewrite", role, record, template_values(record)) for record in records]
     rows = []
-    for record, reply in zip(records, chat.ask(requests, on_done), strict=True):
-        status, reason, prompt = prompt_in_reply(reply, role)
+    for record, request, reply in zip(records, requests, chat.ask(requests, on_done), strict=True):
+        status, reason, prompt = prompt_in_reply(reply, role, request)
         rows.append(result_row(record, status, reason, refined_prompt=prompt, exchange=reply.digest))
     return rows

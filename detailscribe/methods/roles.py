@@ -7,6 +7,7 @@ is the digest of the recorded exchange.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,11 +16,15 @@ from typing import TYPE_CHECKING, TypeVar
 from detailscribe.errors import InputError
 from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
+from detailscribe.methods.instruction_echo import repeats_instruction, without_label
+from detailscribe.methods.reply_text import spoken_text
 
 if TYPE_CHECKING:
     import jinja2
 
-REFUSAL_EXCERPT_LENGTH = 120  # characters of a refusal quoted in a reason
+EXCERPT_LENGTH = 120  # characters of a reply quoted in a reason
+CUT_REASONS = ("length", "max_tokens", "max_output_tokens", "model_length")  # finish reasons of a token limit
+ENDS_WITH_ANSWER = re.compile(r"[>}][\s`*_.!\"')\]]{0,20}\Z")
 Parsed = TypeVar("Parsed")
 
 
@@ -70,7 +75,7 @@ def template_values(record: dict) -> dict:
     return {"prompt": record["prompt"], "topic": record["topic"]}
 
 
-def prompt_in_reply(reply: Reply, role: dict) -> tuple[str, str, str | None]:
+def prompt_in_reply(reply: Reply, role: dict, request: Request) -> tuple[str, str, str | None]:
     """Status, reason and prompt of a reply, in the form that the role's `reply` names.
 
     Raises:
@@ -78,25 +83,51 @@ def prompt_in_reply(reply: Reply, role: dict) -> tuple[str, str, str | None]:
     """
     if role["reply"] not in ("brackets", "whole"):
         raise InputError(f"reply must be brackets or whole, got {role['reply']!r}")
-    if role["reply"] == "brackets":
-        return read_reply(reply, reply_parsing.last_brackets, "<...>")
-    return read_reply(
-        reply, lambda text: None if reply_parsing.is_refusal(text) else reply_parsing.whole_text(text), "text"
-    )
+    is_whole = role["reply"] == "whole"
+    parse = reply_parsing.whole_text if is_whole else reply_parsing.last_brackets
+    status, reason, prompt = read_reply(reply, request, parse, "text" if is_whole else "<...>", is_whole)
+    if prompt is not None and reply_parsing.is_refusal(prompt):
+        return "refused", f"the model declined: {excerpt(prompt)}", None
+    return status, reason, prompt and (prompt if is_whole else without_label(request, prompt))
 
 
-def read_reply(reply: Reply, parse: Callable[[str], Parsed | None], expected: str) -> tuple[str, str, Parsed | None]:
-    """Status, reason and parsed value of a reply; the value is None unless the status is ok."""
+def read_reply(
+    reply: Reply, request: Request, parse: Callable[[str], Parsed | None], expected: str, is_whole: bool = False
+) -> tuple[str, str, Parsed | None]:
+    """Status, reason and parsed value of a reply; the value is None unless the status is ok.
+
+    A reply that was cut at its token limit has a value only if that ends it: what was cut off may be a correction, or
+    the answer after thoughts that the model's chat template opened.
+
+    Args:
+        request: What was asked; a reply that repeats its instruction or example holds no answer.
+        parse: Reads the value from the whole text; None if there is none.
+        expected: What `parse` looks for, for the reason.
+        is_whole: The whole text is the value.
+    """
     if reply.status != "ok":
         return reply.status, reply.reason, None
+    spoken = spoken_text(reply.text)
     value = parse(reply.text)
-    if value is not None:
+    cut = reply.finish_reason.lower() in CUT_REASONS and not spoken.ended
+    if cut and (is_whole or not ENDS_WITH_ANSWER.search(spoken.text)):
+        value = None
+    is_echo = repeats_instruction(request, spoken.text, value)
+    if value is not None and not spoken.unfinished_thought and not is_echo:
         return "ok", "", value
     if reply_parsing.is_refusal(reply.text):
-        excerpt = " ".join(reply.text.split())[:REFUSAL_EXCERPT_LENGTH]
-        return "refused", f"the model declined: {excerpt}", None
-    cut = ", which was cut at its token limit" if reply.finish_reason == "length" else ""
-    return "unparsed", f"no {expected} in the reply{cut}", None
+        return "refused", f"the model declined: {excerpt(spoken.text)}", None
+    if cut or spoken.unfinished_thought:
+        return "failed", _cut_off(reply, cut, spoken.unfinished_thought), None
+    if is_echo:
+        return "unparsed", f"the reply repeats the instruction or its example: {excerpt(spoken.text)}", None
+    return "unparsed", f"no {expected} in the reply: {excerpt(spoken.text or reply.text)}", None
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text on one line, for a reason."""
+    words = " ".join(text[: 10 * EXCERPT_LENGTH].split())[:EXCERPT_LENGTH]
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in words)
 
 
 def result_row(record: dict, status: str, reason: str, **values) -> dict:
@@ -116,6 +147,12 @@ def input_problem(name: str, row: dict | None) -> str:
     if row is None:
         return f"there is no {name}"
     return f"the {name} is {row['status']}: {row['reason']}".rstrip(": ")
+
+
+def _cut_off(reply: Reply, at_limit: bool, in_thoughts: bool) -> str:
+    tokens = (reply.usage or {}).get("output_tokens")
+    limit = f" at {tokens} tokens" if tokens else " at its token limit"
+    return f"cut off{limit if at_limit else ''}{', within its thoughts' if in_thoughts else ''}; raise max_tokens"
 
 
 @cache

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.errors import InputError
+from detailscribe.files.table_reader import text_lines
 from detailscribe.llm.client import Chat
 from detailscribe.methods.roles import prompt_in_reply, request_for
 from detailscribe.prompts.topic_words import missing_words, normalized
@@ -14,6 +15,7 @@ STAGE = "write"
 ALGORITHM = 1
 KINDS = ("functional", "compositional", "multi_subject")
 REJECTED_COLUMNS = ("topic", "prompt", "reason")
+SHOWN_TOPICS = 10  # rejected topics that a job names on the terminal
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -65,8 +67,8 @@ def prompts_from_topics(
             request_for("write_prompts", role, {"id": topic}, {"topic": topic, "kind": kind}, draw=draw)
             for topic in open_topics
         ]
-        for topic, reply in zip(open_topics, chat.ask(requests), strict=True):
-            status, reason, prompt = prompt_in_reply(reply, role)
+        for topic, request, reply in zip(open_topics, requests, chat.ask(requests), strict=True):
+            status, reason, prompt = prompt_in_reply(reply, role, request)
             if prompt is None:
                 reason = f"{status}: {reason}"
             else:
@@ -84,10 +86,19 @@ def prompts_from_topics(
 
 
 def rejected_tsv(rejected: list[dict]) -> str:
-    """Rejected topics as tab-separated text, one line per row."""
+    """Rejected topics as tab-separated text, one line per row; the prompt is empty where none was read."""
     lines = [list(REJECTED_COLUMNS)]
-    lines += [[" ".join(str(row[column]).split()) for column in REJECTED_COLUMNS] for row in rejected]
+    lines += [[" ".join((row[column] or "").split()) for column in REJECTED_COLUMNS] for row in rejected]
     return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def rejected_lines(rejected: list[dict], count: int, table: Path) -> list[str]:
+    """Lines that name the rejected topics of `count`, the first `SHOWN_TOPICS` with their reasons; none without one."""
+    if not rejected:
+        return []
+    lines = [f"{len(rejected)} of {count} topics have no prompt:"]
+    lines += [f"  {row['topic']}: {row['reason']}" for row in rejected[:SHOWN_TOPICS]]
+    return [*lines, f"All of them are in {table}; prompts for them can be added to a prompt file by hand."]
 
 
 def read_topics(path: Path) -> list[str]:
@@ -97,14 +108,9 @@ def read_topics(path: Path) -> list[str]:
         InputError: not UTF-8, a duplicate topic (ignoring case, spaces, hyphens and underscores), or no topic; the
             message names file and line.
     """
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        number = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {number}: not UTF-8; save the file as UTF-8") from None
     topics: list[str] = []
     first_line: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in text_lines(path):
         topic = line.strip()
         if not topic or topic.startswith("#"):
             continue

@@ -2,23 +2,23 @@
 
 A judge has one scale. Its instruction may differ per scenario (`scenario_templates`): spatial layouts, for example,
 are judged by positions. Its reply is read from angle brackets or, with `structured`, from the JSON object that the
-endpoint is instructed to return.
+endpoint is instructed to return. `parsing: released` reads brackets as the released code does.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.llm.client import Chat
-from detailscribe.llm.request import Reply
+from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
 from detailscribe.methods.reply_parsing import judge_response_format
-from detailscribe.methods.roles import image_problem, read_reply, request_for
+from detailscribe.methods.roles import excerpt, image_problem, read_reply, request_for
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
 from detailscribe.study.roles import read_template, refresh_count
 from detailscribe.study.study import Study
 
 STAGE = "judge"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -40,11 +40,14 @@ def parameters(study: Study) -> dict[str, dict]:
             "draws": entry["draws"],
             "topic_cut": quirks["judge_topic_cut"],
             "missing_score": quirks["judge_missing_score"],
+            # Absent unless it is used, so that a study without it keeps its parameter files and fingerprints.
+            **({"parsing": "released"} if quirks["judge_parsing"] == "released" and not structured else {}),
         }
     return files
 
 
 SCALES = {"grade": (reply_parsing.judge_score, "score from 1 to 5"), "yes_no": (reply_parsing.yes_or_no, "yes or no")}
+RELEASED_SCALES = {"grade": reply_parsing.released_score, "yes_no": reply_parsing.released_yes_or_no}
 DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut", "missing_score")
 
 
@@ -63,8 +66,9 @@ def judge_images(
         records: Prompt records.
         image_sets: By image set, by id: `status`, `reason`, `path`, `sha256`.
         judge: A role (`methods.roles`) with `scale` (grade or yes_no), `structured`, `scenario_templates`, `draws`
-            (repeats per image), `missing_score` (null, or the score of an image without a readable reply) and
-            `topic_cut` (show the topic only up to its first `_`).
+            (repeats per image), `missing_score` (null, or the score of an image without a readable reply),
+            `topic_cut` (show the topic only up to its first `_`) and, if replies are read as the released code reads
+            them, `parsing: released`.
         chat: Client of the judge's endpoint.
         on_done: Called once per repeat, or once for an image that cannot be shown.
         scenario: Its name; selects the template if the judge has one for it.
@@ -72,13 +76,14 @@ def judge_images(
 
     Returns:
         Rows `id, image_set, score, status, reason, draws, exchange, fingerprint`: the score is the mean of the
-        readable repeats, in [1, 5], or in [0, 1] for yes_no; `draws` has null for an unreadable one.
+        readable repeats, in [1, 5], or in [0, 1] for yes_no; `draws` has null for an unreadable one. With `parsing`,
+        rows have it, too, and a score is any whole number.
 
-    Source: DetailScribe, MLLM judge. Differs: an unreadable reply gives no score; the released code's 2 needs
-    `missing_score: 2`, its cut topic `topic_cut: true`.
+    Source: DetailScribe, MLLM judge. Differs: an unreadable reply gives no score, and the last brackets count, not the
+    first; the released code's 2 needs `missing_score: 2`, its reading `parsing: released`, its cut topic
+    `topic_cut: true`.
     """
-    parse, expected = SCALES[judge["scale"]]
-    expected += "" if judge["structured"] else " in <...>"
+    parsing = {key: judge[key] for key in ("parsing",) if key in judge}
     role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
     rows, requests = [], []
     for image_set, images in image_sets.items():
@@ -96,20 +101,34 @@ def judge_images(
                     requests.append((len(rows) - 1, request))
             elif on_done:
                 on_done()
-    replies_of_row: dict[int, list[Reply]] = {}
-    for (index, _), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
-        replies_of_row.setdefault(index, []).append(reply)
+    replies_of_row: dict[int, list[tuple[Reply, Request]]] = {}
+    for (index, request), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
+        replies_of_row.setdefault(index, []).append((reply, request))
     fingerprint_of: dict[tuple, str] = {}
-    for index, replies in replies_of_row.items():
-        parsed = [read_reply(reply, parse, expected) for reply in replies]
-        rows[index] |= _combine_repeats(parsed, judge["missing_score"])
+    for index, answers in replies_of_row.items():
+        parsed = [_read(reply, request, judge) for reply, request in answers]
+        replies = [reply for reply, _ in answers]
+        rows[index] |= _combine_repeats(parsed, judge["missing_score"] if replies[0].status != "failed" else None)
         rows[index]["exchange"] = [reply.digest for reply in replies]
         models = tuple(sorted({reply.served_model for reply in replies if reply.served_model}))
         if models not in fingerprint_of:
-            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)}
+            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | parsing
             fingerprint_of[models] = record_fingerprint(recipe, fingerprints)
-        rows[index]["fingerprint"] = fingerprint_of[models]
+        rows[index] |= {"fingerprint": fingerprint_of[models], **parsing}
     return rows
+
+
+def _read(reply: Reply, request: Request, judge: dict) -> tuple[str, str, float | None]:
+    """Status, reason and score of a reply."""
+    if judge.get("parsing") != "released":
+        parse, expected = SCALES[judge["scale"]]
+        return read_reply(reply, request, parse, expected if judge["structured"] else f"{expected} in <...>")
+    if reply.status != "ok":
+        return reply.status, reply.reason, None
+    score = RELEASED_SCALES[judge["scale"]](reply.text)
+    if score is None:
+        return "unparsed", f"no digits alone in the first <...> of the reply: {excerpt(reply.text)}", None
+    return "ok", "", score
 
 
 def _combine_repeats(parsed: list[tuple], missing_score: float | None) -> dict:
@@ -119,7 +138,7 @@ def _combine_repeats(parsed: list[tuple], missing_score: float | None) -> dict:
     if scores:
         return {"score": sum(scores) / len(scores), "status": "ok", "reason": "", "draws": draws}
     status, reason = parsed[0][:2]
-    if missing_score is not None and status != "failed":
+    if missing_score is not None:
         reason = f"{reason}; counted as {missing_score:g} (`missing_score`)"
         return {"score": float(missing_score), "status": "ok", "reason": reason, "draws": draws}
     return {"score": None, "status": status, "reason": reason, "draws": draws}

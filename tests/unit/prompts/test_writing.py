@@ -1,10 +1,13 @@
 """Prompts from topics: accepted, requested again, or rejected after all attempts."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.llm.client import Chat
-from detailscribe.prompts.writing import prompts_from_topics, read_topics, rejected_tsv
+from detailscribe.prompts.writing import prompts_from_topics, read_topics, rejected_lines, rejected_tsv
 from tests.chat_replies import read_values, role
 from tests.chat_server import ChatServer
 
@@ -63,7 +66,14 @@ def test_repeated_prompt_is_rejected(tmp_path):
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
-    [("I'm sorry, but I can't do that.", "refused: "), ("A lynx ties a knot.", "unparsed: no <...> in the reply")],
+    [
+        ("I'm sorry, but I can't do that.", "refused: "),
+        ("A lynx ties a knot.", "unparsed: no <...> in the reply"),
+        (
+            re.search("<A hedgehog.*>", ROLE["template"]["user"])[0],
+            "unparsed: the reply repeats the instruction or its",
+        ),
+    ],
 )
 def test_an_unusable_reply_is_the_reason(tmp_path, reply, reason):
     with ChatServer(answer=lambda body: reply) as server:
@@ -71,6 +81,17 @@ def test_an_unusable_reply_is_the_reason(tmp_path, reply, reason):
     assert written == []
     assert rejected["prompt"] is None
     assert rejected["reason"].startswith(reason)
+    assert rejected["reason"].endswith(reply)
+    assert rejected_tsv([rejected]).splitlines()[1] == f"tie-knot\t\t{rejected['reason']}"
+
+
+def test_rejected_topics_are_named():
+    rejected = [{"topic": f"topic-{n}", "prompt": None, "reason": f"unparsed: reply {n}"} for n in range(12)]
+    lines = rejected_lines(rejected, 40, Path("a.rejected.tsv"))
+    assert lines[:2] == ["12 of 40 topics have no prompt:", "  topic-0: unparsed: reply 0"]
+    assert len(lines) == 12
+    assert "a.rejected.tsv" in lines[-1]
+    assert rejected_lines([], 40, Path("a")) == []
 
 
 def test_a_second_run_sends_no_request(tmp_path):

@@ -95,6 +95,70 @@ def test_failed_call_gets_no_missing_score(tmp_path, images):
     assert {(row["score"], row["status"]) for row in rows} == {(None, "failed")}
 
 
+# How the released code reads a reply: the first <...> on one line, if it holds digits alone; 2 otherwise.
+@pytest.mark.parametrize(
+    ("reply", "released", "strict"),
+    [
+        ("<4>", 4, 4),
+        ("<1> would be harsh: <5>", 1, 5),
+        ("<4> at first, then <2>", 4, 2),
+        ("<think><2>?</think><4>", None, 4),
+        ("Maybe <2>? No.</think><4>", 2, 4),
+        ("<3.5>", None, 3.5),
+        ("<4/5>", None, 4),
+        ("<score: 4>", None, 4),
+        ("< 4 >", None, 4),
+        ("<\n4\n>", None, 4),
+        ("<score>4</score>", None, 4),
+        ("<4><|im_end|>", 4, 4),
+        ("<|im_start|>assistant\n<4>", None, 4),
+        ('{"score": 4}', None, 4),
+        ("x < y, so <4>", None, 4),
+        ("paw -> pin: <4>", 4, 4),
+        ("<0>", 0, None),
+        ("<7>", 7, None),
+        ("<10>", 10, None),
+        ("<-3>", None, None),
+        ("<²>", None, None),
+        ("<four>", None, None),
+        ("The score is 4.", None, None),
+        ("I'm sorry, but I can't help with that.", None, None),
+    ],
+)
+def test_replies_are_read_as_released_on_request(tmp_path, images, reply, released, strict):
+    for parsing, expected in (({"parsing": "released"}, 2 if released is None else released), ({}, strict or 2)):
+        with ChatServer(answer=lambda body: reply) as server:
+            rows = run(server, tmp_path / str(len(parsing)), {"a": images}, missing_score=2, **parsing)
+        assert {row["score"] for row in rows} == {expected}, parsing
+        assert all(row.get("parsing") == parsing.get("parsing") for row in rows)
+        recipe = (tmp_path / str(len(parsing)) / "fingerprints" / f"{rows[0]['fingerprint']}.json").read_text()
+        assert ('"parsing": "released"' in recipe) == bool(parsing)
+
+
+def test_a_score_that_cannot_be_read_as_released_is_quoted(tmp_path, images):
+    with ChatServer(answer=lambda body: "Fine. <4/5>") as server:
+        rows = run(server, tmp_path, {"a": images}, parsing="released")
+    assert {(row["status"], row["reason"]) for row in rows} == {
+        ("unparsed", "no digits alone in the first <...> of the reply: Fine. <4/5>")
+    }
+
+
+@pytest.mark.parametrize(("reply", "score"), [("<yes>", 1), ("Yesterday", 0), ("no eyes", 1), ("<no>", 0)])
+def test_yes_is_read_as_released_anywhere(tmp_path, images, reply, score):
+    with ChatServer(answer=lambda body: reply) as server:
+        rows = run(server, tmp_path, {"a": images}, parsing="released", scale="yes_no", template="judge_yes_no")
+    assert {row["score"] for row in rows} == {score}
+
+
+def test_a_cut_reply_has_no_score_and_counts_as_missing(tmp_path, images):
+    body = {"choices": [{"message": {"content": "It could be <4>, but"}, "finish_reason": "length"}]}
+    for missing, expected in ((None, ("failed", None)), (2, ("ok", 2.0))):
+        with ChatServer(fault=lambda *_: body) as server:
+            rows = run(server, tmp_path / str(missing), {"a": images}, missing_score=missing)
+        assert {(row["status"], row["score"]) for row in rows} == {expected}
+        assert all(row["reason"].startswith("cut off at its token limit; raise max_tokens") for row in rows)
+
+
 @pytest.mark.parametrize(("cut", "focus"), [(False, "Focus on tie-knot_2."), (True, "Focus on tie-knot.")])
 def test_topic_is_cut_only_on_request(tmp_path, images, cut, focus):
     with ChatServer() as server:

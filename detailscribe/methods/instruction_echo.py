@@ -1,0 +1,97 @@
+"""Echoes of an instruction: a reply that repeats the request's placeholder, its example or its words.
+
+What counts as the instruction is read from the request's messages, so that a study's own templates are covered.
+"""
+
+import re
+from collections.abc import Iterator
+
+from detailscribe.llm.request import Request
+
+RUN_WORDS = 5  # fewer words of an instruction may stand in a prompt by chance
+LARGEST_REST = 1 / 3  # of an echo's words that are not the instruction's; an instruction may name words to be used
+_GROUP = re.compile(r"<[^<>]{1,400}>(?:[^<>\n]{0,20}<[^<>]{1,400}>)*")  # `<yes> or <no>` is one group
+_WORD = re.compile(r"[^\W_]+")
+_PLACEHOLDER_WORDS = 4
+
+
+def repeats_instruction(request: Request, text: str, value: object) -> bool:
+    """Whether the answer in a reply is the instruction's own text.
+
+    Args:
+        text: What the model says, without its thoughts.
+        value: The parsed answer: a prompt, a number, concept and components, or None where none was readable.
+    """
+    groups = list(_groups(request))
+    last = _words(next(reversed(_GROUP.findall(text)), ""))
+    repeated = [group for group in groups if last and _words(group) == last]
+    if any(group.count("<") > 1 for group in repeated):
+        return True
+    if isinstance(value, float):  # an instruction may give a valid mark as its example
+        return False
+    if isinstance(value, tuple):
+        return _is_example(request, groups, value)
+    return _repeats_words(request, groups, value) if isinstance(value, str) else bool(repeated)
+
+
+def without_label(request: Request, prompt: str) -> str:
+    """A prompt without the placeholder's words before it: `<new description: A dog plays.>`."""
+    for group in _groups(request):
+        words = re.findall(r"\w+", group)
+        if 0 < len(words) <= _PLACEHOLDER_WORDS and group.count("<") == 1:
+            label = r"\W{1,3}".join(map(re.escape, words)) + r"\s{0,3}[:：]\s*(?=\S)"
+            if found := re.match(label, prompt, re.IGNORECASE):
+                return prompt[found.end() :]
+    return prompt
+
+
+def _is_example(request: Request, groups: list[str], value: tuple) -> bool:
+    """Whether the components are an example's; a prompt that is about the example's very concept may have them."""
+    answer = _words(" ".join(value[1]))
+    own = {word[:4] for text in _values(request) for word in _words(text)}
+    for group in groups:
+        words = _words(group)
+        if "=" in group and answer and words[-len(answer) :] == answer:
+            concept = [word for word in words[: -len(answer)] if word != "concept"]
+            return not all(word[:4] in own for word in concept)
+    return False
+
+
+def _repeats_words(request: Request, groups: list[str], value: str) -> bool:
+    """Whether a prompt is a bracketed text of the instruction, or little else than words of it, in their order."""
+    found = _words(value)
+    if found in map(_words, groups):
+        return True
+    asked = [_spaced(_words(message["content"])) for message in request.messages]
+    own = [_spaced(_words(text)) for text in _values(request)]
+    repeated = set[int]()
+    for start in range(len(found) - RUN_WORDS + 1):
+        run = _spaced(found[start : start + RUN_WORDS])
+        if any(run in text for text in asked) and not any(run in text for text in own):
+            repeated.update(range(start, start + RUN_WORDS))
+    return len(found) - len(repeated) < LARGEST_REST * len(found)
+
+
+def _groups(request: Request) -> Iterator[str]:
+    """Bracketed texts of the instruction, neighbours together; not those of the record's own text."""
+    own = [text for text in _values(request) if "<" in text]
+    for message in request.messages:
+        content = message["content"]
+        for text in own:
+            content = content.replace(text, " ")
+        yield from _GROUP.findall(content)
+
+
+def _values(request: Request) -> Iterator[str]:
+    """The record's own texts in the request."""
+    for value in request.fields.values():
+        yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
+
+
+def _spaced(words: list[str]) -> str:
+    """Words between blanks, so that a part of a word is not found as one."""
+    return f" {' '.join(words)} "
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
