@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "human_agreement"
-ALGORITHM = 1
+ALGORITHM = 2
 AGREEMENT_COLUMNS = [
     "metric",
     "pairs",
@@ -20,6 +20,7 @@ AGREEMENT_COLUMNS = [
     "tied_by_people",
     "tied_by_metric",
     "images_unmatched",
+    "images_identical",
 ]
 
 
@@ -27,7 +28,6 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     values = {
         "metrics": study.metrics,
-        "bootstrap": study.config["bootstrap"],
         "notice": study.image_model["notice"],
     }
     return {"human_agreement": values}
@@ -53,45 +53,53 @@ def scores_by_file(
 
 
 def metric_agreement(
-    ratings: list[dict], scores: dict[str, dict[tuple[str, str], float]], bootstrap: dict
+    ratings: list[dict], scores: dict[str, dict[tuple[str, str], float]], digests: dict[str, str]
 ) -> pd.DataFrame:
     """Rows with AGREEMENT_COLUMNS: how often each metric prefers the image of a pair that people prefer.
 
     Pairs are of one prompt; people's preference is that of the mean over raters; the rule for ties is `pair_hits`'.
+    Files of a prompt with the same bytes are one image, with the mean of their ratings and of their scores: between
+    them there is nothing to prefer. `images_identical` counts the files beyond the first.
 
     Args:
-        ratings: Rows id, file, rating; two image sets with the same file are one image.
+        ratings: Rows id, file, rating.
         scores: By metric, by (id, file).
-        bootstrap: `resamples` and `seed`.
+        digests: SHA-256 by file; a file without one equals no other.
     """
     import numpy as np
     import pandas as pd
 
     from detailscribe.tables.agreement import pair_hits
-    from detailscribe.tables.significance import bootstrap_intervals
+    from detailscribe.tables.intervals import mean_intervals
 
     frame = pd.DataFrame(ratings, columns=["id", "file", "rating"])
-    means = frame.groupby(["id", "file"], sort=False)["rating"].mean()
-    files: dict[str, list[str]] = {}
-    for id, file in means.index:
-        files.setdefault(id, []).append(file)
-    width = max(map(len, files.values()), default=0)
+    frame["image"] = [digests.get(file, file) for file in frame["file"]]
+    means = frame.groupby(["id", "image"], sort=False)["rating"].mean()
+    identical = len(frame[["id", "file"]].drop_duplicates()) - len(means)
+    images: dict[str, list[str]] = {}
+    for id, image in means.index:
+        images.setdefault(id, []).append(image)
+    width = max(map(len, images.values()), default=0)
 
-    def matrix(value) -> np.ndarray:
-        """(prompts, images) of `value(id, file)`, NaN where a prompt has fewer images."""
-        rows = [[value(id, file) for file in of_id] + [np.nan] * (width - len(of_id)) for id, of_id in files.items()]
-        return np.array(rows, dtype=float).reshape(len(files), width)
+    def matrix(values) -> np.ndarray:
+        """(prompts, images) of values by (id, image), NaN where a prompt has fewer images or an image no value."""
+        rows = [[values.get((id, image), np.nan) for image in of_id] for id, of_id in images.items()]
+        padded = [row + [np.nan] * (width - len(row)) for row in rows]
+        return np.array(padded, dtype=float).reshape(len(images), width)
 
-    human = matrix(lambda id, file: means[id, file])
+    human = matrix(means.to_dict())
     rows = []
     for metric, by_file in scores.items():
-        scored = matrix(lambda id, file, by_file=by_file: by_file.get((id, file), np.nan))
+        by_image: dict[tuple[str, str], list[float]] = {}
+        for (id, file), score in by_file.items():
+            if not np.isnan(score):
+                by_image.setdefault((id, digests.get(file, file)), []).append(score)
+        scored = matrix({key: np.mean(values) for key, values in by_image.items()})
         hits, pairs, human_tied, metric_tied = pair_hits(human, scored)
-        low, high = bootstrap_intervals(
-            np.where(pairs > 0, hits, np.nan)[:, None], **bootstrap, counts=pairs[:, None].astype(float)
-        )
+        low, high = mean_intervals(hits[:, None], (0, 1), counts=pairs[:, None].astype(float))
         total = int(pairs.sum())
         unmatched = int((~np.isnan(human) & np.isnan(scored)).sum())
         share = hits.sum() / total if total else np.nan
-        rows.append((metric, total, share, low[0], high[0], int(human_tied.sum()), int(metric_tied.sum()), unmatched))
+        tied = int(human_tied.sum()), int(metric_tied.sum())
+        rows.append((metric, total, share, low[0], high[0], *tied, unmatched, identical))
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)

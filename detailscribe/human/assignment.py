@@ -9,6 +9,7 @@ Source: section 4 of the paper's project page; results_cleanup_and_preprocess.py
 import random
 import re
 from pathlib import Path
+from unicodedata import normalize
 
 from detailscribe.errors import InputError
 from detailscribe.files.digests import digest
@@ -32,6 +33,8 @@ def rating_parameters(study: Study) -> dict:
 
 
 CODE_LENGTH = 16  # hex characters of the key's digest that sheets carry: 64 bits
+# Control characters, and U+FFFE and U+FFFF, which no XML holds: a workbook with one of them opens in no program.
+UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 FIRST_RATING_COLUMN = 5  # row, topic and prompt come first, then image, rating, image, rating ...
 
 
@@ -118,7 +121,14 @@ def find_key(folder: Path, code: str) -> list[dict]:
 
 
 def cell_text(text: str | None) -> str:
-    """A text as a cell shows it and its key holds it: one line, without characters that a workbook cannot store."""
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    """A text as a cell shows it and its key holds it: one line, U+FFFD for characters that a workbook cannot store."""
+    return " ".join(UNSTORABLE.sub("\ufffd", " ".join(str(text).split())).split())
 
-    return " ".join(ILLEGAL_CHARACTERS_RE.sub("", str(text)).split())
+
+def same_text(shown: object, text: str) -> bool:
+    """Whether a filled sheet shows the text of its key; programs may save it in another Unicode form.
+
+    Keys of earlier versions lack the characters that a workbook cannot store.
+    """
+    one, other = (normalize("NFC", cell_text(str(each))) for each in (shown, text))
+    return one == other

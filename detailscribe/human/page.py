@@ -5,9 +5,7 @@ it is given; the downloaded table has one row per image.
 """
 
 import base64
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Callable
 from itertools import groupby
@@ -15,10 +13,13 @@ from pathlib import Path
 
 import jinja2
 
-from detailscribe.human.assignment import key_digest
-from detailscribe.human.ratings import INVALID_RATING, ParsedRatings
+from detailscribe.errors import InputError
+from detailscribe.files.table_reader import read_table
+from detailscribe.human.assignment import key_digest, same_text
+from detailscribe.human.ratings import ParsedRatings, invalid_rating, is_empty_cell, parse_rating
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
+MAX_TABLE_BYTES = 64 * 1024**2  # of a table of ratings; 1000 prompts of 9 images have 5
 TABLE_COLUMNS = ["workbook", "sheet", "row", "column", "topic", "prompt", "rating"]
 
 
@@ -54,18 +55,10 @@ def read_ratings_table(path: Path, rater: str, key_of: Callable[[str], list[dict
         return ParsedRatings([], [], [f"{path}{message}"])
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        return unusable(f": cannot be read as a table ({error}); download it again")
-    header = text.split("\n", 1)[0]
-    # Spreadsheets of some countries save with semicolons.
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in header else ",")
-    if reader.fieldnames != TABLE_COLUMNS:
-        return unusable(
-            f", line 1: the columns were moved or changed, got {header!r}; they must be {', '.join(TABLE_COLUMNS)}"
-        )
-    lines = [(f"{path}, line {reader.line_num}", line) for line in reader]
-    codes = {line["workbook"] for _, line in lines}
+        lines = read_table(path, [[name] for name in TABLE_COLUMNS], MAX_TABLE_BYTES)
+    except InputError as error:
+        return ParsedRatings([], [], [str(error)])
+    codes = {line["workbook"].strip() for _, line in lines}
     if len(codes) != 1:
         return unusable(f": must hold the ratings of one page, got the codes {sorted(map(str, codes))}")
     (code,) = codes
@@ -77,26 +70,26 @@ def read_ratings_table(path: Path, rater: str, key_of: Callable[[str], list[dict
     expected = {(row["sheet"], str(row["row"]), row["column"]): row for row in key}
     ratings, missing, defects = [], [], []
     seen = set()
-    for location, line in lines:
-        position = line["sheet"], line["row"], line["column"]
+    for number, line in lines:
+        location = f"{path}, line {number}"
+        position = line["sheet"].strip(), line["row"].strip(), line["column"].strip()
         row = expected.get(position)
-        if row is None or None in line or position in seen:
+        if row is None or position in seen:
             defects.append(f"{location}: the row was changed; sheet, row and column {position} are unknown or repeated")
             continue
         seen.add(position)
         defects += [
             f"{location}: the row was changed; its {name} was {row[name]!r}"
             for name in ("topic", "prompt")
-            if line[name] != row[name]
+            if not same_text(line[name], row[name])
         ]
-        rating = (line["rating"] or "").strip()
-        if not rating:
+        if is_empty_cell(line["rating"]):
             missing.append(location)
-        elif rating not in {"1", "2", "3", "4", "5"}:
-            defects.append(f"{location}: {INVALID_RATING.format(rating)}")
+        elif (rating := parse_rating(line["rating"])) is None:
+            defects.append(f"{location}: {invalid_rating(line['rating'])}")
         else:
             kept = {name: row[name] for name in ("rater", "id", "image_set", "file")}
-            ratings.append({**kept, "rating": int(rating)})
+            ratings.append({**kept, "rating": rating})
     lost = [position for position in expected if position not in seen]
     defects += [f"{path}: the line of sheet, row and column {position} is missing" for position in lost]
     return ParsedRatings(ratings, missing, defects)

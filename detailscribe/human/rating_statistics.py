@@ -1,11 +1,9 @@
 """Statistics of human ratings: means by method and selection, statistics per rater, inter-rater reliability.
 
-Intervals resample prompts together with all their ratings, because raters of a prompt see the same images.
+The unit of the intervals is a prompt with all its ratings, because raters of a prompt see the same images.
 
 Source: stats_one_sheet of results_cleanup_and_preprocess.py in the released code, for the paper's selection.
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -13,16 +11,18 @@ from scipy import stats
 
 from detailscribe.tables import significance
 from detailscribe.tables.agreement import LEVELS, krippendorff_alpha
+from detailscribe.tables.intervals import jackknife_interval, mean_intervals
+from detailscribe.tables.row_statistics import BEST_COLUMNS, best_of_each
 from detailscribe.tables.selection import select_scores, selections
 
+RATING_LIMITS = (1.0, 5.0)
 KEY_COLUMNS = ["method", "selection", "headline"]
-BEST_COLUMNS = ["best_alone", "best_shared", "best_rate"]
 RATER_COLUMNS = ["rater", "n", "missing", "mean", "sd", "spearman_with_others"]
 RELIABILITY_COLUMNS = ["statistic", "images", "raters", "value", "low95", "high95"]
 OTHERS = "by:other_raters"
 
 
-def mean_ratings(ratings: list[dict], methods: list[dict], bootstrap: dict, ties_win: bool = False) -> pd.DataFrame:
+def mean_ratings(ratings: list[dict], methods: list[dict], best_of: list[str], ties_win: bool = False) -> pd.DataFrame:
     """Means over raters and prompts: each method under every selection of its images, the paper's first.
 
     `oracle` is the best of the candidates by that rater's own ratings of the prompt, as the paper counts DetailScribe.
@@ -32,12 +32,12 @@ def mean_ratings(ratings: list[dict], methods: list[dict], bootstrap: dict, ties
     Args:
         ratings: Rows rater, id, image_set, rating.
         methods: Rows: name, candidates.
-        bootstrap: `resamples` and `seed`.
+        best_of: Methods among which BEST_COLUMNS count the best.
         ties_win: Whether a rating that equals another method's counts as a win, as in the released code.
 
     Returns:
         Rows with KEY_COLUMNS, n, prompts, mean, low95, high95, sd, se and BEST_COLUMNS; n counts ratings, one per rater
-        and prompt, and `best_*` those where the row was the best of all.
+        and prompt, and `best_*` those where the row was the best of the rated methods of `best_of`.
     """
     values_by_image = {(row["rater"], row["id"], row["image_set"]): row["rating"] for row in ratings}
     pairs = list(dict.fromkeys((row["rater"], row["id"]) for row in ratings))
@@ -59,25 +59,24 @@ def mean_ratings(ratings: list[dict], methods: list[dict], bootstrap: dict, ties
     table["n"] = (~np.isnan(selected)).sum(axis=0)
     table["prompts"] = (counts > 0).sum(axis=0)
     table["mean"] = significance.means(selected)
-    table["low95"], table["high95"] = significance.bootstrap_intervals(sums, **bootstrap, counts=counts)
+    table["low95"], table["high95"] = mean_intervals(sums, RATING_LIMITS, counts=counts)
     table["sd"] = significance.std(selected)
     table["se"] = table["sd"] / np.sqrt(table["n"].where(table["n"] > 0))
-    _add_best(table, selected, ties_win)
+    _add_best(table, selected, ids, best_of, ties_win)
     return table.astype({"best_alone": "Int64", "best_shared": "Int64"})
 
 
-def _add_best(table: pd.DataFrame, selected: np.ndarray, ties_win: bool) -> None:
-    """Add BEST_COLUMNS to the headline rows, over the pairs where all of these have a value."""
-    headline = table["headline"].to_numpy(bool)
-    complete = selected[:, headline]
-    complete = complete[~np.isnan(complete).any(axis=1)]
+def _add_best(table: pd.DataFrame, selected: np.ndarray, ids: list[str], best_of: list[str], ties_win: bool) -> None:
+    """Add BEST_COLUMNS to the headline rows of `best_of`, over the pairs where all of these have a value."""
+    member = (table["headline"] & table["method"].isin(best_of)).to_numpy(bool)
     for name in BEST_COLUMNS:
         table[name] = np.nan
-    if len(complete):
-        best = complete == complete.max(axis=1, keepdims=True)
-        alone = best & (best.sum(axis=1, keepdims=True) == 1)
-        counts = alone.sum(axis=0), (best & ~alone).sum(axis=0), (best if ties_win else alone).mean(axis=0)
-        table.loc[headline, BEST_COLUMNS] = np.array(counts, dtype=float).T
+    alone, shared, won = best_of_each(selected[:, member], RATING_LIMITS[1] - RATING_LIMITS[0], ties_win)
+    if won.size and not np.isnan(won).all():
+        sums, counts = _by_prompt(won, ids)
+        ends = mean_intervals(sums, (0, 1), counts=counts)
+        found = np.nansum(alone, axis=0), np.nansum(shared, axis=0), significance.means(won), *ends
+        table.loc[member, BEST_COLUMNS] = np.array(found).T
 
 
 def rater_statistics(ratings: list[dict], shown: dict[str, int]) -> pd.DataFrame:
@@ -100,22 +99,17 @@ def rater_statistics(ratings: list[dict], shown: dict[str, int]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=RATER_COLUMNS)
 
 
-def reliability(ratings: list[dict], bootstrap: dict) -> pd.DataFrame:
+def reliability(ratings: list[dict]) -> pd.DataFrame:
     """Rows with RELIABILITY_COLUMNS: Krippendorff's alpha over the rated images, by level of measurement."""
     by_image = _by_image(ratings)
     values = by_image.to_numpy(float)
     prompts = pd.factorize(by_image.index.get_level_values("id"))[0] if len(by_image) else np.array([], dtype=int)
-    count = prompts.max(initial=-1) + 1
-    generator = np.random.default_rng(bootstrap["seed"])
-    resamples: Iterable[np.ndarray] = []
-    if count > 1:
-        resamples = generator.multinomial(count, np.full(count, 1 / count), bootstrap["resamples"])
+    members = [(prompts != prompt).astype(float) for prompt in range(prompts.max(initial=-1) + 1)]
     rows = []
     for level in LEVELS:
-        alphas = np.array([krippendorff_alpha(values, level, weights[prompts].astype(float)) for weights in resamples])
-        alphas = alphas[~np.isnan(alphas)]
-        low, high = np.quantile(alphas, [0.025, 0.975]) if len(alphas) else (np.nan, np.nan)
         alpha = krippendorff_alpha(values, level) if values.size else np.nan
+        without = np.array([krippendorff_alpha(values, level, kept) for kept in members])
+        low, high = jackknife_interval(alpha, without, (-1, 1))
         rows.append((f"alpha_{level}", len(by_image), by_image.shape[1], alpha, low, high))
     return pd.DataFrame(rows, columns=RELIABILITY_COLUMNS)
 

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from detailscribe.human.tables import counting_parameters
+from detailscribe.study.methods import PAPER_ROWS
 from detailscribe.study.study import Study
 from detailscribe.tables.published import PUBLISHED, read_published
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "human_released"
-ALGORITHM = 1
+ALGORITHM = 2
 RELEASED_COLUMNS = ("rater", "scenario", "id", "image_set", "rating", "file")
 SEED = 2628670643  # of the initial image, which here carries it in its name
 # Our names of the released code's other image sets.
@@ -31,7 +32,8 @@ ROUNDING = 0.0005 + 1e-9  # of a mean printed with three decimals
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    return {"human_released": {**counting_parameters(study), "published": read_published(study.resolve(PUBLISHED))}}
+    published = read_published(study.resolve(PUBLISHED))
+    return {"human_released": {**counting_parameters(study), "best_of": list(PAPER_ROWS), "published": published}}
 
 
 def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame]:
@@ -39,7 +41,7 @@ def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame
 
     Args:
         ratings: Rows with RELEASED_COLUMNS.
-        values: Parameters of the stage: `bootstrap`, `ties_win`, and `published`, the rows of `read_published`.
+        values: Parameters of the stage: `best_of`, `ties_win`, and `published`, the rows of `read_published`.
 
     Returns:
         ratings; main, by scenario and `all`; raters; reliability; published, as of `compare_human_means`.
@@ -51,7 +53,7 @@ def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame
     scenarios: dict[str, list[dict]] = {}
     for row in ratings:
         scenarios.setdefault(row["scenario"], []).append(row)
-    settings = values["bootstrap"], values["ties_win"]
+    settings = values["best_of"], values["ties_win"]
     means = {
         name: rating_statistics.mean_ratings(rows, released_methods(rows), *settings)
         for name, rows in (*scenarios.items(), ("all", ratings))
@@ -61,7 +63,7 @@ def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame
         "ratings": pd.DataFrame(ratings, columns=RELEASED_COLUMNS),
         "main": main,
         "raters": rating_statistics.rater_statistics(ratings, Counter(row["rater"] for row in ratings)),
-        "reliability": rating_statistics.reliability(ratings, values["bootstrap"]),
+        "reliability": rating_statistics.reliability(ratings),
         "published": pd.DataFrame(compare_human_means(main, values["published"])),
     }
 

@@ -7,21 +7,30 @@ header line, a prompt in column A, and images and ratings in turn from column B.
 Source: visualize_by_sheet of results_cleanup_and_preprocess.py in the released code.
 """
 
-import json
 from pathlib import Path
-from zipfile import BadZipFile
 
-from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
 
 from detailscribe.errors import InputError
-from detailscribe.human.ratings import INVALID_RATING, ParsedRatings, merge_ratings
+from detailscribe.files.brought_files import is_trace
+from detailscribe.files.table_reader import json_lines
+from detailscribe.human.ratings import (
+    FORMULA_ONLY,
+    OTHER_SHEETS,
+    SPREADSHEETS,
+    ParsedRatings,
+    invalid_rating,
+    is_empty_cell,
+    merge_ratings,
+    parse_rating,
+)
 from detailscribe.human.released import IMAGE_SET_NAMES, RELEASED_COLUMNS, SEED
+from detailscribe.human.workbook_reader import WORKBOOK_SUFFIXES, WorkbookCells
 from detailscribe.prompts.prompt_file import prompt_id
 
 FIRST_ROW = 2
 FIRST_COLUMN = 3  # column C
+MAX_ROWS = 20_000  # of a sheet; the released ones have up to 600
 SCENARIOS = {"func": "functional_600", "comp": "compositional_200", "multi": "multi_subject_200"}  # by sheet name part
 
 
@@ -36,11 +45,21 @@ def read_released(folder: str | Path) -> ParsedRatings:
     if not folder:
         raise InputError("human: released_folder is empty; name the folder with the released study's ratings")
     folder = Path(folder)
-    workbooks = sorted(path for path in folder.glob("*/*.xlsx") if not path.name.startswith("~$"))
+    present = [path for path in sorted(folder.rglob("*")) if path.is_file() and not is_trace(path.name)]
+    workbooks = [path for path in present if _is_workbook(path, folder)]
     if not workbooks:
         raise InputError(f"human: released_folder: no {{rater}}/{{sheet}}.xlsx in {str(folder)!r}; correct the path")
-    dictionaries = {path: _read_dictionary(path) for path in sorted(folder.rglob("*.jsonl"))}
-    return merge_ratings(_read_workbook(path, dictionaries) for path in workbooks)
+    dictionaries = {path: _read_dictionary(path) for path in present if path.suffix.lower() == ".jsonl"}
+    passed_over = []
+    for path in present:
+        if path.suffix.lower() in OTHER_SHEETS and path not in workbooks:
+            message = f"{path}: not read; ratings are in {{rater}}/{{sheet}}.xlsx below {folder}"
+            if path.parent.parent == folder and path.suffix.lower() in SPREADSHEETS:
+                passed_over.append(f"{message}: save it as .xlsx, or remove it")
+            else:
+                print(message)
+    parsed = [_read_workbook(path, dictionaries) for path in workbooks]
+    return merge_ratings([*parsed, ParsedRatings([], [], passed_over)])
 
 
 def our_image_set(step: str) -> str:
@@ -52,37 +71,54 @@ def our_image_set(step: str) -> str:
     return f"detailscribe-k{step}" if step.isdigit() else IMAGE_SET_NAMES.get(step, step)
 
 
+def _is_workbook(path: Path, folder: Path) -> bool:
+    return path.suffix.lower() in WORKBOOK_SUFFIXES and path.parent.parent == folder
+
+
 def _read_workbook(path: Path, dictionaries: dict[Path, list[dict]]) -> ParsedRatings:
     try:
-        book = load_workbook(path, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
-        return ParsedRatings([], [], [f"{path}: cannot be read as a workbook ({error})"])
-    sheet = book.worksheets[0]
-    prompts = [_one_line(sheet.cell(row, 1).value) for row in range(FIRST_ROW, sheet.max_row + 1)]
+        with WorkbookCells(path) as book:
+            return _ratings_of(book, dictionaries)
+    except InputError as error:
+        return ParsedRatings([], [], [str(error)])
+
+
+def _ratings_of(book: WorkbookCells, dictionaries: dict[Path, list[dict]]) -> ParsedRatings:
+    path = book.path
+    if not book.names:
+        return ParsedRatings([], [], [f"{path}: holds no sheet with cells"])
+    sheet = book.names[0]
+    most = max((len(row["steps"]) for rows in dictionaries.values() for row in rows), default=0)
+    size = MAX_ROWS, FIRST_COLUMN + 2 * most
+    cells = book.values(sheet, *size)
+    prompts = [_one_line(line[0]) for line in cells[FIRST_ROW - 1 :]]
     while prompts and not prompts[-1]:
         prompts.pop()
     rows = _matching_rows(path, prompts, dictionaries)
     if rows is None:
         message = "no dictionary (*.jsonl) holds its prompts in their order; put it into the folder"
         return ParsedRatings([], [], [f"{path}: {message}"])
+    formulas: set[tuple[int, int]] | None = None
     ratings, missing, defects = [], [], []
     scenario = next((name for part, name in SCENARIOS.items() if part in path.stem.lower()), path.stem)
     for number, row in enumerate(rows, FIRST_ROW):
         for position, step in enumerate(row["steps"]):
-            cell = f"{get_column_letter(FIRST_COLUMN + 2 * position)}{number}"
-            rating = sheet[cell].value
-            location = f"{path}, sheet {sheet.title!r}, cell {cell}"
-            if rating is None or not str(rating).strip():
-                missing.append(location)
+            column = FIRST_COLUMN + 2 * position
+            value = cells[number - 1][column - 1]
+            location = f"{path}, sheet {sheet!r}, cell {get_column_letter(column)}{number}"
+            if is_empty_cell(value):
+                formulas = book.formulas(sheet, *size) if formulas is None else formulas
+                if (number, column) in formulas:
+                    defects.append(f"{location}: {FORMULA_ONLY}")
+                else:
+                    missing.append(location)
                 continue
-            # The drop-down of these sheets offers texts; a spreadsheet stores "4" or 4.
-            value = str(rating).strip().removesuffix(".0")
-            if isinstance(rating, bool) or value not in {"1", "2", "3", "4", "5"}:
-                defects.append(f"{location}: {INVALID_RATING.format(rating)}")
+            if (rating := parse_rating(value)) is None:
+                defects.append(f"{location}: {invalid_rating(value)}")
                 continue
             id = prompt_id(row.get("topic") or "prompt", row["original_prompt"])
             file = row["image_paths"][position] if row.get("image_paths") else ""
-            values = (path.parent.name, scenario, id, our_image_set(str(step)), int(value), file)
+            values = (path.parent.name, scenario, id, our_image_set(str(step)), rating, file)
             ratings.append(dict(zip(RELEASED_COLUMNS, values, strict=True)))
     return ParsedRatings(ratings, missing, defects)
 
@@ -99,12 +135,15 @@ def _matching_rows(path: Path, prompts: list[str], dictionaries: dict[Path, list
 
 def _read_dictionary(path: Path) -> list[dict]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error.msg}); download it again") from error
+    for number, row in json_lines(path):
         if isinstance(row, dict) and "original_prompt" in row and "steps" in row:
+            steps, files, topic = row["steps"], row.get("image_paths") or [], row.get("topic") or ""
+            valid = isinstance(row["original_prompt"], str) and isinstance(topic, str) and isinstance(steps, list)
+            if not (valid and isinstance(files, list) and (not files or len(files) >= len(steps))):
+                raise InputError(
+                    f"{path}, line {number}: needs the texts original_prompt and topic, and the lists steps and "
+                    "image_paths of one length; download it again"
+                )
             rows.append(row)
     return rows
 

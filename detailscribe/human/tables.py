@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from detailscribe.human.assignment import rating_parameters
 from detailscribe.human.ratings import ParsedRatings, merge_ratings
+from detailscribe.study.methods import best_of
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "human_scores"
-ALGORITHM = 2
+ALGORITHM = 3
 RATING_COLUMNS = ["rater", "id", "image_set", "rating", "file"]
 
 
@@ -25,8 +26,8 @@ def parameters(study: Study) -> dict[str, dict]:
 
 
 def counting_parameters(study: Study) -> dict:
-    """How ratings are averaged and wins counted, here and for the released ratings."""
-    return {"bootstrap": study.config["bootstrap"], "ties_win": study.config["quirks"]["ties_win"]}
+    """How the best method of a prompt is counted, here and for the released ratings."""
+    return {"best_of": best_of(study), "ties_win": study.config["quirks"]["ties_win"]}
 
 
 def rating_tables(parsed: dict[str, ParsedRatings], values: dict) -> dict[str, pd.DataFrame]:
@@ -47,7 +48,7 @@ def rating_tables(parsed: dict[str, ParsedRatings], values: dict) -> dict[str, p
     shown = {rater: len(parsed[rater].ratings) + len(parsed[rater].missing) for rater in values["raters"]}
     return {
         "ratings": pd.DataFrame(ratings, columns=RATING_COLUMNS),
-        "main": rating_statistics.mean_ratings(ratings, values["methods"], values["bootstrap"], values["ties_win"]),
+        "main": rating_statistics.mean_ratings(ratings, values["methods"], values["best_of"], values["ties_win"]),
         "raters": rating_statistics.rater_statistics(ratings, shown),
-        "reliability": rating_statistics.reliability(ratings, values["bootstrap"]),
+        "reliability": rating_statistics.reliability(ratings),
     }

@@ -7,21 +7,22 @@ import io
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.cell import Cell
 from openpyxl.drawing.image import Image as SheetImage
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
-from openpyxl.utils import column_index_from_string, get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.utils import column_index_from_string, coordinate_to_tuple, get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from detailscribe.human.assignment import FIRST_RATING_COLUMN, cell_text, key_digest
-from detailscribe.human.ratings import INVALID_RATING, ParsedRatings
+from detailscribe.errors import InputError
+from detailscribe.human.assignment import FIRST_RATING_COLUMN, cell_text, key_digest, same_text
+from detailscribe.human.ratings import FORMULA_ONLY, ParsedRatings, invalid_rating, is_empty_cell, parse_rating
 from detailscribe.human.thumbnail import THUMBNAIL_PX
+from detailscribe.human.workbook_reader import WorkbookCells
 
 MARGIN_PX = 8
 POINTS_PER_PX = 0.75
@@ -82,43 +83,64 @@ def read_workbook(path: Path, rater: str, key_of: Callable[[str], list[dict]]) -
         key_of: The key of a code; empty for an unknown code.
     """
     try:
-        book = load_workbook(path, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
-        return ParsedRatings([], [], [f"{path}: cannot be read as a workbook ({error})"])
-    code = book[COVER][CODE_CELL].value if COVER in book.sheetnames else None
+        with WorkbookCells(path) as book:
+            return _ratings_of(book, rater, key_of)
+    except InputError as error:
+        return ParsedRatings([], [], [str(error)])
+
+
+def _ratings_of(book: WorkbookCells, rater: str, key_of: Callable[[str], list[dict]]) -> ParsedRatings:
+    row, column = coordinate_to_tuple(CODE_CELL)
+    code = book.values(COVER, row, column)[row - 1][column - 1] if COVER in book.names else None
     key = key_of(str(code))
-    location = f"{path}, sheet {COVER!r}, cell {CODE_CELL}"
+    location = f"{book.path}, sheet {COVER!r}, cell {CODE_CELL}"
     if not key:
         message = f"no sheets with the code {code!r} were written here; restore the code, or its key file"
         return ParsedRatings([], [], [f"{location}: {message}"])
     if key[0]["rater"] != rater:
         message = f"these are the sheets of {key[0]['rater']}, not of {rater}; rename the file"
         return ParsedRatings([], [], [f"{location}: {message}"])
-    ratings, missing, defects = [], [], []
-    changed = set()  # the images of a prompt share its texts: report each once
+    parsed = ParsedRatings([], [], [])
+    changed: list[str] = []
+    for sheet, rows in groupby(key, key=lambda row: row["sheet"]):
+        if sheet in book.names:
+            _read_sheet(book, sheet, list(rows), parsed, changed)
+        else:
+            changed.append(f"{book.path}, sheet {sheet!r}: the sheet is missing")
+    return parsed._replace(defects=sorted(set(changed)) + parsed.defects)
+
+
+def _read_sheet(book: WorkbookCells, sheet: str, key: list[dict], parsed: ParsedRatings, changed: list[str]) -> None:
+    """Add the ratings of a sheet, its missing ratings and defects, and what was changed in it."""
+    size = max(row["row"] for row in key), max(column_index_from_string(row["column"]) for row in key)
+    cells = book.values(sheet, *size)
+    formulas: set[tuple[int, int]] | None = None
+
+    def value_at(line: int, column: int) -> Any:
+        return cells[line - 1][column - 1]
+
     for row in key:
-        location = f"{path}, sheet {row['sheet']!r}, cell"
-        if row["sheet"] not in book.sheetnames:
-            changed.add(f"{path}, sheet {row['sheet']!r}: the sheet is missing")
-            continue
-        sheet = book[row["sheet"]]
-        for column, name in (("B", "topic"), ("C", "prompt")):
-            cell = f"{column}{row['row']}"
-            if cell_text(sheet[cell].value) != row[name]:
-                changed.add(f"{location} {cell}: the row was changed; its {name} was {row[name]!r}")
-        cell = f"{row['column']}{row['row']}"
-        heading = f"rating {(column_index_from_string(row['column']) - FIRST_RATING_COLUMN) // 2 + 1}"
-        if sheet[f"{row['column']}1"].value != heading:
-            changed.add(f"{location} {row['column']}1: the column was moved; it must be {heading!r}")
-        rating = sheet[cell].value
-        if rating is None or str(rating).strip() == "":
-            missing.append(f"{location} {cell}")
-        elif isinstance(rating, bool) or not isinstance(rating, int | float) or rating not in range(1, 6):
-            defects.append(f"{location} {cell}: {INVALID_RATING.format(rating)}")
+        location, line = f"{book.path}, sheet {sheet!r}, cell", row["row"]
+        for column, name in ((2, "topic"), (3, "prompt")):
+            if not same_text(value_at(line, column), row[name]):
+                cell = f"{get_column_letter(column)}{line}"
+                changed.append(f"{location} {cell}: the row was changed; its {name} was {row[name]!r}")
+        column = column_index_from_string(row["column"])
+        heading = f"rating {(column - FIRST_RATING_COLUMN) // 2 + 1}"
+        if cell_text(value_at(1, column)) != heading:
+            changed.append(f"{location} {row['column']}1: the column was moved; it must be {heading!r}")
+        cell, value = f"{row['column']}{line}", value_at(line, column)
+        if is_empty_cell(value):
+            formulas = book.formulas(sheet, *size) if formulas is None else formulas
+            if (line, column) in formulas:
+                parsed.defects.append(f"{location} {cell}: {FORMULA_ONLY}")
+            else:
+                parsed.missing.append(f"{location} {cell}")
+        elif (rating := parse_rating(value)) is None:
+            parsed.defects.append(f"{location} {cell}: {invalid_rating(value)}")
         else:
             kept = {name: row[name] for name in ("rater", "id", "image_set", "file")}
-            ratings.append({**kept, "rating": int(rating)})
-    return ParsedRatings(ratings, missing, sorted(changed) + defects)
+            parsed.ratings.append({**kept, "rating": rating})
 
 
 def _new_sheet(book: Workbook, name: str) -> tuple[Worksheet, DataValidation]:

@@ -11,11 +11,13 @@ from detailscribe.files.digests import KEY_LENGTH, digest, file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
 from detailscribe.images.image_file import FORMAT_SUFFIXES, is_intact, save_image
+from detailscribe.images.image_reader import UNIFORM, RefusedImage, is_black
 from detailscribe.study.study import Study
 
 STAGE = "sets"
 ALGORITHM = 1
 PREPARE_PROMPTS = 128  # prompts whose texts are prepared at once
+NOTE = "note"  # key of `info` under which an image carries what its row says of it as its reason
 ORIGIN_LENGTH = 2000  # characters of the prompt in a file's metadata: EXIF holds 64 kB; the manifest has all of it
 
 
@@ -71,7 +73,8 @@ def make_images(
         image_sets: The image sets of the job; each gets a manifest, even for an empty shard.
         requests: Image requests of the shard, any order.
         saving: `format` (jpeg or png) and `quality`.
-        render: Returns the images of some requests of one prompt, in their order.
+        render: Returns the images of some requests of one prompt, in their order; raises RefusedImage for a refusal.
+            A black image counts as one, since safety checkers return it.
         software: Versions to record in the rows of new images.
         on_done: Called once per request.
         prepare: Called with the missing images of the next prompts, before `render` for the first of them.
@@ -104,6 +107,8 @@ def make_images(
             ]
         except (InputError, SetupError, OSError):
             raise
+        except RefusedImage as error:
+            made = [_row(request, "refused", str(error)) for request in missing[id]]
         except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
             errors.append(error)
             made = [_row(request, "failed", f"{type(error).__name__}: {error}") for request in missing[id]]
@@ -122,6 +127,8 @@ def make_images(
 
 
 def _save(image: Image.Image, request: ImageRequest, folder: Path, results: Path, saving: dict, software: dict) -> dict:
+    if is_black(image):
+        return _row(request, "refused", UNIFORM)
     path = folder / f"{request.id}-{request.key[:KEY_LENGTH]}{FORMAT_SUFFIXES[saving['format']]}"
     origin = {
         "key": request.key,
@@ -131,7 +138,13 @@ def _save(image: Image.Image, request: ImageRequest, folder: Path, results: Path
     }
     origin["model"], _, origin["revision"] = request.model.partition("@")
     save_image(image, path, saving, origin)
-    return _row(request, file=str(path.relative_to(results)), sha256=file_sha256(path), software=software)
+    return _row(
+        request,
+        reason=str(image.info.get(NOTE, "")),
+        file=str(path.relative_to(results)),
+        sha256=file_sha256(path),
+        software=software,
+    )
 
 
 def _row(

@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from detailscribe.errors import SetupError
+from detailscribe.images.image_reader import read_image
 from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
 from detailscribe.miniature.world.captions import parse_prompt, scene_components
@@ -31,8 +32,7 @@ def answer_text(request: Request) -> str:
     """The answer to a request, from its role and fields.
 
     Raises:
-        ValueError: there is no rule for the role.
-        OSError: the image cannot be read.
+        ValueError: there is no rule for the role, or the image cannot be read.
     """
     values = request.fields
     rules = {
@@ -123,8 +123,7 @@ def answer_judge(prompt: str, image: Image.Image, draw: int = 0, scale: str = "g
 
 def _request_image(request: Request) -> Image.Image:
     """A request's image, fully decoded as RGB."""
-    with Image.open(Path(request.images[0])) as image:
-        return image.convert("RGB")
+    return read_image(Path(request.images[0])).image
 
 
 def _named_entities(prompt: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Provider of the offline stand-in (endpoint kind `offline`): rule-based answers without network, key or cost."""
 
+from detailscribe.images.image_reader import UnreadableImage
 from detailscribe.llm.request import Answer, Request
 from detailscribe.miniature import stand_in
 from detailscribe.miniature.stand_in_content import placeholder_png
@@ -24,7 +25,7 @@ class OfflineProvider:
         else:
             try:
                 text = stand_in.answer_text(request)
-            except OSError as error:
+            except (OSError, UnreadableImage) as error:
                 return Answer("failed", f"the image could not be read ({error})")
         usage = {"input_tokens": 0, "output_tokens": 0}
         return Answer("ok", "", text, finish_reason, usage, stand_in.MODEL, image)

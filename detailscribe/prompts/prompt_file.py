@@ -1,13 +1,13 @@
 """Prompt files: validation with file and line, content-derived ids, and the split into shards."""
 
 import hashlib
-import json
 import re
 import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from detailscribe.errors import InputError
+from detailscribe.files.table_reader import json_lines
 from detailscribe.study.shards import shard_names, shard_of
 
 SLUG_LENGTH = 40  # characters of the topic that an id shows
@@ -50,14 +50,13 @@ def read_prompts(path: Path) -> list[Prompt]:
         Records sorted by id, so that the order of the lines has no effect.
 
     Raises:
-        InputError: not UTF-8, not JSON, a missing or empty key, a duplicate record, no record; names file and line.
+        InputError: not UTF-8, not JSON, a missing, empty or repeated key, a duplicate record, no record; names file and
+            line.
     """
     lines: dict[str, tuple[int, str]] = {}
     records = []
-    for number, line in enumerate(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-        if not line.strip():
-            continue
-        record = _parse(line, f"{path}, line {number}")
+    for number, value in json_lines(Path(path)):
+        record = _record(value, f"{path}, line {number}")
         if record.id in lines:
             first, topic = lines[record.id]
             if topic == record.topic:
@@ -75,16 +74,7 @@ def read_prompts(path: Path) -> list[Prompt]:
     return sorted(records, key=lambda record: record.id)
 
 
-def _parse(line: bytes, location: str) -> Prompt:
-    try:
-        value = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{location}: not UTF-8 (byte 0x{line[error.start]:02x} at column {error.start + 1}); save the file as "
-            "UTF-8"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{location}: not JSON ({error.msg} at column {error.colno})") from error
+def _record(value: object, location: str) -> Prompt:
     if not isinstance(value, dict):
         raise InputError(f"{location}: needs a JSON object with topic and prompt, got {type(value).__name__}")
     for key in ("topic", "prompt", "stratum"):
@@ -94,12 +84,6 @@ def _parse(line: bytes, location: str) -> Prompt:
             raise InputError(f"{location}: key {key!r} is missing; the keys are {sorted(value)}")
         if not isinstance(value[key], str) or not (value[key].strip() or key == "stratum"):
             raise InputError(f"{location}: {key} must be a non-empty string, got {value[key]!r}")
-        try:
-            value[key].encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{location}: {key} holds a lone surrogate ({value[key]!r}); write the character as UTF-8"
-            ) from error
     return Prompt(prompt_id(value["topic"], value["prompt"]), value["topic"], value["prompt"], value["stratum"])
 
 

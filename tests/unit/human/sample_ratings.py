@@ -8,7 +8,7 @@ METHODS = [
 IMAGE_SETS = ["original-11", "hosted", "detailscribe-k0", "detailscribe-k1"]
 TEXTS = ["=1+1 foxes", "+ a crow", "-5 degrees", "@home with\u000b two\nlines", "A goat paints a fence."]
 RATED = ["original-11", "hosted", "k0", "k1"]  # image sets of `rows_of`
-BOOTSTRAP = {"resamples": 200, "seed": 0}
+BEST_OF = ["sd", "gpt_rewrite", "gpt_refine", "multi_seed", "hosted", "detailscribe"]
 
 
 def rating_of(row: dict) -> int:

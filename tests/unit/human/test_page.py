@@ -135,7 +135,10 @@ def test_a_page_and_a_workbook_of_the_same_key_give_the_same_ratings(key, tmp_pa
     ("change", "defect"),
     [
         (lambda text: text.replace('"5"\r\n', '"6"\r\n', 1), "line 2: a rating is a whole number from 1 to 5, got '6'"),
-        (lambda text: text.replace("workbook,", "code,", 1), "line 1: the columns were moved or changed"),
+        (
+            lambda text: text.replace("workbook,", "code,", 1),
+            "line 1: no column workbook; the columns of its first line are code, sheet",
+        ),
         (lambda text: text.replace("A fox", "A dog", 1), "line 2: the row was changed; its prompt was 'A fox"),
         (lambda text: text.replace('"E"', '"Z"', 1), "the row was changed; sheet, row and column"),
         (lambda text: text.rsplit('"', 14)[0], "is missing"),
@@ -160,3 +163,42 @@ def test_another_raters_page_an_unknown_code_and_a_semicolon_table(key, tmp_path
     with open(path, "w", encoding="utf-8-sig", newline="") as out:
         csv.writer(out, delimiter=";").writerows(rows)
     assert len(read(path, key)[0]) == 9
+
+
+SAVED = {
+    "by a spreadsheet": lambda text: text.replace('"', "").replace("\r\n", ",,\r\n") + ",,,,,,\r\n" * 3,
+    "with headings in capitals": lambda text: text.replace("rating", " Rating", 1).replace("sheet", "SHEET ", 1),
+    "in another Unicode form": lambda text: text.replace("caf\u00e9", "cafe\u0301"),
+    "as UTF-16": lambda text: text.encode("utf-16"),
+    "with ratings as texts": lambda text: text.replace('"4"\r\n', '" 4.0"\r\n'),
+    "with line ends of old Macs": lambda text: text.replace("\r\n", "\r"),
+    "with columns of one's own": lambda text: "".join(f'"note",{line}' for line in text.splitlines(keepends=True)),
+}
+
+
+@pytest.mark.parametrize("program", SAVED)
+def test_a_table_that_another_program_saved_is_read(tmp_path, program):
+    prompt = {"id": "p-1", "topic": "topic", "prompt": "A caf\u00e9.", "images": {name: "x" for name in IMAGE_SETS}}
+    key = assignment.assign_images("rater_1", [prompt], IMAGE_SETS, 2, 0)
+    saved = SAVED[program](table(key, lambda row: 4))
+    path = tmp_path / "rater_1.csv"
+    path.write_bytes(saved if isinstance(saved, bytes) else saved.encode())
+    ratings, missing, defects = read(path, key)
+    assert ([row["rating"] for row in ratings], missing, defects) == ([4, 4, 4], [], [])
+
+
+@pytest.mark.parametrize(
+    ("data", "defect"),
+    [
+        (b"", "empty; the first line names the columns"),
+        (b"\x80\x81", "line 1: not UTF-8"),
+        (b'"workbook","sheet\n', "line 1: no column"),
+        (b"workbook,sheet,row,column,topic,prompt,rating\n" + b"x" * 200_000, "line 2: field larger than field limit"),
+        (b"workbook,sheet,row,column,topic,prompt,rating\n", "must hold the ratings of one page, got the codes []"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_defect(key, tmp_path, data, defect):
+    path = tmp_path / "rater_1.csv"
+    path.write_bytes(data)
+    (found,) = read(path, key)[2]
+    assert defect in found and str(path) in found

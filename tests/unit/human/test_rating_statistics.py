@@ -6,7 +6,7 @@ import pytest
 from detailscribe.human import rating_statistics
 from detailscribe.human.ratings import ParsedRatings
 from detailscribe.human.tables import rating_tables
-from tests.unit.human.sample_ratings import BOOTSTRAP, rows_of
+from tests.unit.human.sample_ratings import BEST_OF, rows_of
 
 METHODS = [
     {"name": "sd", "candidates": ["original-11"]},
@@ -21,7 +21,7 @@ RATINGS = {  # by (rater, prompt), of RATED; a missing rating excludes what need
 
 
 def test_means_worked_by_hand():
-    table = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BOOTSTRAP)
+    table = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BEST_OF)
     means = {(row.method, row.selection): (row.n, row.prompts, row.mean) for row in table.itertuples()}
     assert means == {
         ("sd", "single"): (3, 2, 2.0),
@@ -35,17 +35,33 @@ def test_means_worked_by_hand():
     best = table[table["headline"]].set_index("method")
     assert list(best["best_alone"]) == [0, 0, 1] and list(best["best_shared"]) == [0, 1, 1]
     assert list(best["best_rate"]) == [0, 0, 0.5]
-    legacy = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BOOTSTRAP, ties_win=True)
+    legacy = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BEST_OF, ties_win=True)
     assert list(legacy[legacy["headline"]]["best_rate"]) == [0, 0.5, 1]
 
 
 def test_without_ratings_the_tables_have_no_numbers():
-    assert rating_statistics.mean_ratings([], METHODS, BOOTSTRAP)["mean"].isna().all()
-    assert rating_statistics.reliability([], BOOTSTRAP)["value"].isna().all()
+    assert rating_statistics.mean_ratings([], METHODS, BEST_OF)["mean"].isna().all()
+    assert rating_statistics.reliability([])["value"].isna().all()
     assert rating_statistics.rater_statistics([], {"r1": 4})[["n", "missing"]].to_numpy().tolist() == [[0, 4]]
 
 
-def test_the_interval_resamples_prompts_with_all_their_ratings():
+def test_the_best_is_counted_among_the_papers_methods_and_ratings_of_a_prompt_go_together():
+    ratings = {(rater, f"p{n}"): (1, 4, 2, 3) for n in range(12) for rater in ("r1", "r2", "r3")}
+    extra = {"name": "ablation", "candidates": ["hosted"]}
+    table = rating_statistics.mean_ratings(rows_of(ratings), [*METHODS, extra], BEST_OF).set_index(
+        ["method", "selection"]
+    )
+    assert table.loc[("hosted", "single"), "best_alone"] == 36 and np.isnan(
+        table.loc[("ablation", "single"), "best_rate"]
+    )
+    row = table.loc[("hosted", "single")]
+    # All of 12 prompts: at least 1 - 0.05 ** (1 / 12) is not excluded, up to the approximation of that bound.
+    assert row["best_rate_low95"] == pytest.approx(0.05 ** (1 / 12), abs=0.06) and row["best_rate_high95"] == 1
+    with_it = rating_statistics.mean_ratings(rows_of(ratings), [*METHODS, extra], [*BEST_OF, "ablation"])
+    assert with_it[with_it["headline"]].set_index("method").loc["hosted", "best_shared"] == 36
+
+
+def test_the_unit_of_the_interval_is_a_prompt_with_all_its_ratings():
     generator = np.random.default_rng(0)
     ratings = {}
     for number in range(40):
@@ -53,8 +69,8 @@ def test_the_interval_resamples_prompts_with_all_their_ratings():
         for rater in ("r1", "r2", "r3", "r4"):  # raters agree: four ratings carry no more information than one
             ratings[rater, f"p{number}"] = (base, base, base, base)
     of_one = {key: values for key, values in ratings.items() if key[0] == "r1"}
-    four = rating_statistics.mean_ratings(rows_of(ratings), METHODS[:1], BOOTSTRAP).iloc[0]
-    one = rating_statistics.mean_ratings(rows_of(of_one), METHODS[:1], BOOTSTRAP).iloc[0]
+    four = rating_statistics.mean_ratings(rows_of(ratings), METHODS[:1], BEST_OF).iloc[0]
+    one = rating_statistics.mean_ratings(rows_of(of_one), METHODS[:1], BEST_OF).iloc[0]
     assert four["n"] == 160 and one["n"] == 40
     assert (four["low95"], four["high95"]) == pytest.approx((one["low95"], one["high95"]))
 
@@ -64,7 +80,7 @@ def test_raters_and_their_reliability():
     table = rating_statistics.rater_statistics(rows_of(ratings), {"r1": 20, "r2": 21}).set_index("rater")
     assert list(table["missing"]) == [0, 1] and list(table["mean"]) == [2.75, 3.0]
     assert table["spearman_with_others"].min() == pytest.approx(1)
-    alpha = rating_statistics.reliability(rows_of(ratings), BOOTSTRAP).set_index("statistic")
+    alpha = rating_statistics.reliability(rows_of(ratings)).set_index("statistic")
     assert alpha.loc["alpha_interval", "images"] == 20 and 0.8 < alpha.loc["alpha_interval", "value"] < 1
     assert (alpha["low95"] <= alpha["value"]).all()
 
@@ -76,7 +92,7 @@ def test_tables_of_filled_sheets_count_the_images_that_each_rater_was_shown():
         "r2": ParsedRatings([row for row in rows if row["rater"] == "r2"], [], []),
         "": ParsedRatings([], [], []),
     }
-    values = {"raters": ["r1", "r2"], "methods": METHODS, "bootstrap": BOOTSTRAP, "ties_win": False}
+    values = {"raters": ["r1", "r2"], "methods": METHODS, "best_of": BEST_OF, "ties_win": False}
     tables = rating_tables(parsed, values)
     assert list(tables) == ["ratings", "main", "raters", "reliability"]
     assert list(tables["ratings"]["rater"]) == ["r1"] * 7 + ["r2"] * 4

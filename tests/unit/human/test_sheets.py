@@ -3,10 +3,14 @@
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from detailscribe.errors import SetupError
 from detailscribe.files.rows import to_jsonl
 from detailscribe.human.assignment import find_key
 from detailscribe.human.filled_sheets import read_filled_sheets
 from detailscribe.human.sheets import write_sheets
+from detailscribe.human.thumbnail import blind_thumbnail
 from tests.unit.human.sample_ratings import METHODS
 
 
@@ -25,3 +29,9 @@ def test_sheets_are_written_for_each_rater_and_read_back_with_their_stored_keys(
     files = {rater: tmp_path / f"{rater}.xlsx" for rater in raters}
     parsed = read_filled_sheets(files, partial(find_key, tmp_path / "keys"))
     assert [len(part) for part in parsed["ann"]] == [0, 8, 0] == [len(part) for part in parsed["bo"]]
+
+
+def test_an_image_that_cannot_be_shown_is_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(SetupError, match=r"a\.jpg is not a readable image .*; delete it and run again"):
+        blind_thumbnail(tmp_path / "a.jpg")

@@ -103,7 +103,7 @@ def test_an_empty_cell_is_missing_and_no_defect(keys, filled_workbook):
 
 
 def test_anything_but_1_to_5_is_a_defect_with_its_cell(keys, filled_workbook):
-    values = {"E2": 0, "G2": 6, "I2": 3.5, "E3": "4", "G3": "good", "I3": True}
+    values = {"E2": 0, "G2": 6, "I2": 3.5, "E3": "4.5", "G3": "good", "I3": True}
     edit(filled_workbook, "1 to 2", **values)
     ratings, missing, defects = read(keys, filled_workbook)
     place = f"{filled_workbook}, sheet '1 to 2', cell"

@@ -9,6 +9,7 @@ from detailscribe.errors import SetupError
 from detailscribe.files.rows import read_rows
 from detailscribe.images import image_set
 from detailscribe.images.image_file import save_image
+from detailscribe.images.image_reader import UNIFORM, RefusedImage
 from detailscribe.images.image_set import ImageRequest, make_images
 
 SAVING = {"format": "jpeg", "quality": 75}
@@ -172,3 +173,17 @@ def test_texts_are_prepared_some_prompts_ahead_and_only_for_missing_images(tmp_p
         ("prepare", "d"),
         ("render", "d"),
     ]
+
+
+def test_a_black_image_and_what_renders_as_a_refusal_are_refused(tmp_path):
+    def render(requests):
+        if requests[0].id == "a":
+            raise RefusedImage("withheld")
+        return [Image.new("RGB", (8, 8), (0, 0, 9 * (request.image_set != "original-1"))) for request in requests]
+
+    rows = make(tmp_path, [request("a"), request("b"), request("b", "x-k1")], render)
+    assert [(row["id"], row["status"], row["reason"], row["file"]) for row in rows["original-1"]] == [
+        ("a", "refused", "withheld", None),
+        ("b", "refused", UNIFORM, None),
+    ]
+    assert [row["status"] for row in rows["x-k1"]] == ["ok"]

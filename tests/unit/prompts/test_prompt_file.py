@@ -39,13 +39,27 @@ def test_byte_order_mark_blank_lines_and_other_keys_are_accepted(tmp_path):
     assert [record.prompt for record in read_prompts(path)] == ["b"]
 
 
+def test_a_line_ends_at_line_ends_alone(tmp_path):
+    path = tmp_path / "a.jsonl"
+    texts = ["one\u2028line", "another\x85one", "\u2029third"]
+    lines = [json.dumps({"topic": "a", "prompt": text}, ensure_ascii=False) for text in texts]
+    for end, encoding in (("\n", "utf-8"), ("\r\n", "utf-8-sig"), ("\r", "utf-8"), ("\n", "utf-16")):
+        path.write_bytes(end.join(lines).encode(encoding))
+        assert {record.prompt for record in read_prompts(path)} == set(texts)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (b"[1]", "line 1: needs a JSON object"),
         (b'{"topic": "a", "prompt": 3}', "line 1: prompt must be a non-empty string"),
         (b'{"topic": "", "prompt": "b"}', "line 1: topic must be a non-empty string"),
-        (b'{"topic": "a", "prompt": "\\ud800"}', "line 1: prompt holds a lone surrogate"),
+        (b'{"topic": "a", "prompt": "\\ud800"}', "line 1: half a surrogate pair"),
+        (b'{"topic": "a", "prompt": "b", "prompt": "c"}', "line 1: the key 'prompt' stands there twice"),
+        (b'{"topic": "a", "prompt": "b", "n": ' + b"9" * 5000 + b"}", "line 1: a number of more than 400 digits"),
+        (b'{"topic": "a", "prompt": "b"}\n' + b"[" * 100_000, "line 2: nested deeper than 100 levels"),
+        (b'{"topic": "a", "prompt": "caf\xe9"}', "line 1: not UTF-8 .byte 0xe9 at column 30.; save the file as UTF-8"),
+        ('{"topic": "a", "prompt": "b"}'.encode("utf-16-le"), "line 1: holds a NUL character"),
         (b"\n\n", "no prompt; write one JSON object per line"),
         (
             b'{"topic":"a b","prompt":"p"}\n{"topic":"a-b","prompt":"p"}',
