@@ -1,23 +1,23 @@
 """Noun phrases of a prompt, which BLIP-VQA asks about one by one: by spaCy, by rules, or the user's own.
 
-`spacy` is the parser and the small English model that T2I-CompBench uses; `rules` needs neither (`noun_phrase_rules`).
-Both write a file of the study that a user can read and correct.
+`spacy` is what the released code uses (`spacy_model`), and its phrases are the released ones; `rules` needs no package
+and finds the released list for 48 % of the InterActing prompts (`noun_phrase_rules`). Both write a file of the study
+that a user can read and correct.
 """
 
-import importlib.metadata
-import importlib.util
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files.brought_files import brought_file
+from detailscribe.files.table_reader import json_lines
+from detailscribe.prompts import spacy_model
 from detailscribe.prompts.noun_phrase_rules import IGNORED_PHRASES, phrases_by_rules
 from detailscribe.scores.metric_facts import any_reads_phrases
 from detailscribe.study.study import Study
 
 STAGE = "phrases"
-ALGORITHM = 1
-SPACY_MODEL = "en_core_web_sm"
+ALGORITHM = 2
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -42,84 +42,109 @@ def resolve_parser(by: str) -> dict:
         by: spacy, rules, or auto: spacy if it and its model are installed, otherwise rules.
 
     Returns:
-        `by` (spacy or rules) and `versions`.
+        `by` (spacy or rules) and `versions`; for spacy also `model`, its name, and `parts`, the digest of what it is
+        made of. The same model under its other name gives the same values.
 
     Raises:
-        InputError: `by` is spacy, which is not installed.
+        InputError: `by` is spacy, and it or its model is not installed.
     """
-    names = ("spacy", SPACY_MODEL)
-    use_spacy = by != "rules" and all(importlib.util.find_spec(name) for name in names)
-    if by == "spacy" and not use_spacy:
+    version = spacy_model.spacy_version() if by != "rules" else ""
+    model = spacy_model.installed_model() if version else None
+    if model:
+        name = spacy_model.KNOWN_MODEL if model.is_known else f"{model.name}, with parts of its own"
+        return {"by": "spacy", "versions": {"spacy": version}, "model": name, "parts": model.parts}
+    if by == "spacy":
+        missing = f"spaCy {version} has no English model" if version else "spaCy is not installed"
         raise InputError(
-            f"noun_phrases: by: spacy needs the packages spacy and {SPACY_MODEL}: `pip install spacy` and `python -m "
-            f"spacy download {SPACY_MODEL}`, or set it to rules"
+            f"noun_phrases: by: spacy: {missing}: install both (`{spacy_model.INSTALL}`), or set by to rules, which "
+            "finds other phrases"
         )
-    return {
-        "by": "spacy" if use_spacy else "rules",
-        "versions": {name: importlib.metadata.version(name) for name in names} if use_spacy else {},
-    }
+    return {"by": "rules", "versions": {}}
 
 
-def find_noun_phrases(records: list[dict], by: str, corrections: dict[str, list[str]]) -> list[dict]:
+def warnings(study: Study) -> list[str]:
+    """Warnings of a study: `auto` took rules, or the model is another one than the released code uses."""
+    by = study.config["noun_phrases"]["by"]
+    if not any_reads_phrases(study):
+        return []
+    parser = resolve_parser(by)
+    if by == "auto" and parser["by"] == "rules":
+        return [
+            "noun_phrases: by: auto takes rules, because spaCy or its English model is not installed; BLIP-VQA then "
+            f"asks about other phrases than the released code for most prompts (`{spacy_model.INSTALL}` installs both)"
+        ]
+    if parser["by"] == "spacy" and parser["parts"] != spacy_model.KNOWN_PARTS:
+        return [
+            f"noun_phrases: the model is {parser['model']}, not those of {spacy_model.KNOWN_MODEL}; its phrases may "
+            "differ from the released ones"
+        ]
+    return []
+
+
+def find_noun_phrases(records: list[dict], parser: dict, corrections: dict[str, list[str]]) -> list[dict]:
     """All noun phrases of each prompt, in its order; a metric may ask about the first ones only.
 
     Args:
-        by: spacy or rules.
+        records: Prompt records.
+        parser: Of `resolve_parser`, when the study was planned.
         corrections: The user's own phrases by id, used unchanged.
 
     Returns:
         Rows `id, status, reason, phrases, source`; source is spacy, rules or user.
 
     Raises:
-        SetupError: spaCy is not installed where this job runs.
+        SetupError: spaCy and its model are not installed where this job runs, or are others than planned.
     """
     parse: Callable[[str], list[str]] = phrases_by_rules
-    if by == "spacy" and any(record["id"] not in corrections for record in records):
-        parse = _load_spacy_parser()
-    return [
-        {
-            "id": record["id"],
-            "status": "ok",
-            "reason": "",
-            "phrases": corrections[record["id"]] if record["id"] in corrections else parse(record["prompt"]),
-            "source": "user" if record["id"] in corrections else by,
-        }
-        for record in records
-    ]
+    if parser["by"] == "spacy" and any(record["id"] not in corrections for record in records):
+        parse = _planned_parser(parser)
+    rows = []
+    for record in records:
+        row = {"id": record["id"], "status": "ok", "reason": "", "phrases": [], "source": parser["by"]}
+        if record["id"] in corrections:
+            row |= {"phrases": corrections[record["id"]], "source": "user"}
+        else:
+            try:
+                row["phrases"] = [phrase for phrase in parse(record["prompt"]) if phrase not in IGNORED_PHRASES]
+            except ValueError as error:  # spaCy's limit of a text
+                row |= {"status": "failed", "reason": str(error).strip().partition("\n")[0]}
+        rows.append(row)
+    return rows
 
 
 def read_corrections(path: Path) -> dict[str, list[str]]:
     """Phrases by id from a user's JSON lines of `{"id", "phrases"}`; empty if there is no such file.
 
     Raises:
-        InputError: a line is not such an object; names file and line.
+        InputError: a line is not such an object, or a second one of an id that differs, or a file of the same name and
+            another kind would be passed over; names file and line.
     """
-    corrections = {}
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            id, phrases = row["id"], row["phrases"]
-            valid = isinstance(id, str) and isinstance(phrases, list)
-            valid = valid and all(isinstance(phrase, str) and phrase.strip() for phrase in phrases)
-        except (ValueError, KeyError, TypeError):
-            valid = False
-        if not valid:
-            raise InputError(f'{path}, line {number}: needs {{"id": "...", "phrases": ["...", ...]}}, got {line[:80]}')
-        corrections[id] = phrases
+    corrections: dict[str, list[str]] = {}
+    file = brought_file(path)
+    for number, row in json_lines(file) if file else ():
+        id, phrases = (row.get("id"), row.get("phrases")) if isinstance(row, dict) else (None, None)
+        if not (isinstance(id, str) and isinstance(phrases, list) and all(map(_is_phrase, phrases))):
+            raise InputError(f'{file}, line {number}: needs {{"id": "...", "phrases": ["...", ...]}}, got {row!r:.80}')
+        if corrections.setdefault(id, phrases) != phrases:
+            raise InputError(f"{file}, line {number}: a second row of {id}; keep one of them")
     return corrections
 
 
-def _load_spacy_parser() -> Callable[[str], list[str]]:
-    try:
-        import spacy
+def _is_phrase(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
-        parse = spacy.load(SPACY_MODEL)
-    except (ImportError, OSError) as error:
+
+def _planned_parser(parser: dict) -> Callable[[str], list[str]]:
+    planned = f"spaCy {parser['versions']['spacy']} with {parser['model']}"
+    model = spacy_model.installed_model()
+    if not model or not spacy_model.spacy_version():
         raise SetupError(
-            f"this job does not find spaCy with {SPACY_MODEL}, which the study was planned with ({error}): install "
-            "both where jobs run, or set `noun_phrases: by` to rules"
-        ) from error
-    return lambda prompt: [chunk.text for chunk in parse(prompt).noun_chunks if chunk.text not in IGNORED_PHRASES]
+            f"this job does not find {planned}, which the study was planned with: install both where jobs run "
+            f"(`{spacy_model.INSTALL}`), or set `noun_phrases: by` to rules"
+        )
+    if (found := resolve_parser("spacy")) != {key: parser[key] for key in found}:
+        raise SetupError(
+            f"this job finds spaCy {found['versions']['spacy']} with {found['model']}, but the study was planned with "
+            f"{planned}: install the same where jobs run and where snakemake is started"
+        )
+    return spacy_model.load_parser(model)

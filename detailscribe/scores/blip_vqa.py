@@ -1,13 +1,14 @@
 """BLIP-VQA: whether the objects that a prompt names are visible, one question per noun phrase.
 
 Formula: the product over at most eight noun phrases of p(yes) / (p(yes) + p(no)), each the probability of the first
-word of the answer to "{phrase}?". Each factor and the product are rounded to four decimals. Range [0, 1]; higher is
+word of the answer to "{phrase}?". Each factor is rounded to four decimals, the product is not. Range [0, 1]; higher is
 better. A prompt without a noun phrase has no score. A table's value is the mean over images.
 
 Source: Huang et al. 2023, "T2I-CompBench", section 4.1, and its code at commit 1b709499; DetailScribe runs that code.
 Weights: BLIP's model_base_vqa_capfilt_large.pth (BSD 3-Clause) at 480 pixels. Its copy in transformers' form,
 Salesforce/blip-vqa-capfilt-large, was reduced to 384 pixels; it can be used too and is interpolated back to 480.
-Differs: T2I-CompBench gives a prompt without a noun phrase the score 1.
+Differs: T2I-CompBench gives a prompt without a noun phrase the score 1, and its own script rounds the product as well;
+DetailScribe's does not.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-ALGORITHM = 1
+ALGORITHM = 2
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
 READS_PHRASES = True
 
 PHRASES, WORDS, TOKENS = 8, 50, 35  # phrases asked per prompt; words, then word pieces, read of a question
-RECIPE = {"phrases": PHRASES, "words": WORDS, "tokens": TOKENS, "decimals": 4, "picture": "Pillow, bicubic, squeezed"}
+DECIMALS = 4  # of a factor, which T2I-CompBench passes on as text
+RECIPE = {
+    "phrases": PHRASES,
+    "words": WORDS,
+    "tokens": TOKENS,
+    "decimals_of_factor": DECIMALS,
+    "picture": "Pillow, bicubic, squeezed",
+}
 
 
 class Scorer:
@@ -52,7 +60,7 @@ class Scorer:
             if not of_prompt:
                 raise ValueError("there is no noun phrase to ask about")
             answers = self.answers([question_for(phrase) for phrase in of_prompt[:PHRASES]], image)
-            scores.append(round(math.prod(round(answer, 4) for answer in answers), 4))
+            scores.append(math.prod(round(answer, DECIMALS) for answer in answers))
         return scores
 
     def answers(self, questions: list[str], image: Image.Image) -> list[float]:

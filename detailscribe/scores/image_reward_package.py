@@ -33,7 +33,7 @@ class Scorer:
         """Reward of each pair; images of any mode and size. No pairs, no rewards."""
         import torch
 
-        from detailscribe.scores.preparation import to_rgb
+        from detailscribe.images.image_reader import to_rgb
 
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             pairs = zip(prompts, images, strict=True)

@@ -7,16 +7,11 @@ instead of images; values differ by up to 0.015), and a score must not.
 import numpy as np
 from PIL import Image
 
+from detailscribe.images.image_reader import to_rgb
+
 # CLIP's mean and standard deviation of red, green and blue; BLIP, ImageReward and PickScore use the same.
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB; transparency is dropped, and 16-bit grey becomes 8-bit."""
-    if image.mode.startswith("I;16"):  # convert("RGB") would make every grey above 255 white
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def resize_and_crop(image: Image.Image, side: int) -> np.ndarray:

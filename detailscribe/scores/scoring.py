@@ -1,7 +1,7 @@
 """Scoring of a shard: every image set under one metric, each (prompt, image) pair scored once."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
+from detailscribe.images.image_reader import read_image
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, metric_recipe, record_fingerprint
 from detailscribe.scores.metric_facts import metric_code
 from detailscribe.study.study import Study
@@ -48,7 +49,8 @@ def score_images(
         fingerprints: Folder of the fingerprints' recipes.
 
     Returns:
-        Rows id, image_set, score or None, status, reason, fingerprint, key.
+        Rows id, image_set, score or None, status, reason, fingerprint, key; for a metric that reads noun phrases also
+        phrases, their source.
 
     Raises:
         SetupError: the scorer cannot be loaded, or fails at every one of several images.
@@ -72,7 +74,7 @@ def score_images(
                 row = _score(scorer, record["prompt"], extra, image["path"], id, image_set, made_by, key)
                 if row["status"] == "ok":
                     ledger.add(row)
-            rows.append(row)
+            rows.append(row if phrases is None else {**row, "phrases": phrases[id].get("source", "")})
             on_done()
     failed = [row for row in rows if row["status"] == "failed"]
     if len(failed) > 1 and not any(row["status"] == "ok" for row in rows):
@@ -80,13 +82,15 @@ def score_images(
     return rows
 
 
-def _score(scorer: Any, prompt: str, extra: list, path: Path, id: str, image_set: str, made_by: str, key: str) -> dict:
-    from PIL import Image
+def phrase_sources(rows: Iterable[dict]) -> str:
+    """Sources of the noun phrases behind a metric's scores: spacy, rules, user; empty if it reads none."""
+    return ", ".join(sorted({row["phrases"] for row in rows if row.get("phrases")}))
 
+
+def _score(scorer: Any, prompt: str, extra: list, path: Path, id: str, image_set: str, made_by: str, key: str) -> dict:
     try:
-        with Image.open(path) as image:
-            image.load()
-            score = float(scorer.score([prompt], [image], *([extra] if extra else []))[0])
+        image = read_image(path).image
+        score = float(scorer.score([prompt], [image], *([extra] if extra else []))[0])
         if not math.isfinite(score):
             raise ValueError(f"the score is {score}, not a finite number")
     except (InputError, SetupError):

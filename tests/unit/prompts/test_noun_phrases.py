@@ -1,16 +1,14 @@
 """Noun phrases by rules and by spaCy, and a user's own."""
 
 import importlib.metadata
-import importlib.util
-import sys
-from types import ModuleType
 
 import pytest
 
 from detailscribe.errors import InputError, SetupError
-from detailscribe.prompts import noun_phrases as module
+from detailscribe.prompts import spacy_model
 from detailscribe.prompts.noun_phrase_rules import phrases_by_rules
-from detailscribe.prompts.noun_phrases import find_noun_phrases, read_corrections, resolve_parser
+from detailscribe.prompts.noun_phrases import find_noun_phrases, read_corrections, resolve_parser, warnings
+from tests.unit.study.configured import configured_study
 
 RECORDS = [{"id": "a", "prompt": "A fox kneads dough."}, {"id": "b", "prompt": "A red cube on top of a blue sphere."}]
 
@@ -28,6 +26,9 @@ RECORDS = [{"id": "a", "prompt": "A fox kneads dough."}, {"id": "b", "prompt": "
         ("A heron's wing rests on the otter's shoulder", ["A heron's wing", "the otter's shoulder"]),
         ("a tug-of-war between Zwölf Hasen & 3 foxes 🦊", ["a tug-of-war", "Zwölf Hasen", "3 foxes"]),
         ("running quickly", []),
+        ("A seed bed of seaweed next to a red shed", ["A seed bed", "seaweed", "a red shed"]),
+        ("a climbed wall, polished, washed and ready", ["a climbed wall"]),
+        ("An otter holds it and they hug each other", ["An otter", "it", "they"]),
         ("", []),
         ("🦊🦊", []),
     ],
@@ -41,54 +42,68 @@ def test_a_long_prompt_has_all_its_phrases():
 
 
 def test_rows_name_their_source_and_the_users_phrases_come_first():
-    rows = find_noun_phrases(RECORDS, "rules", {"b": ["the cube", "the sphere"]})
+    rows = find_noun_phrases(RECORDS, resolve_parser("rules"), {"b": ["the cube", "the sphere"]})
     assert [(row["id"], row["status"], row["phrases"], row["source"]) for row in rows] == [
         ("a", "ok", ["A fox", "dough"], "rules"),
         ("b", "ok", ["the cube", "the sphere"], "user"),
     ]
 
 
-@pytest.fixture
-def spacy(monkeypatch):
-    """The used part of spaCy's interface; its model is on no package index."""
-    fake = ModuleType("spacy")
-
-    class Chunk:
-        def __init__(self, text):
-            self.text = text
-
-    class Doc:
-        def __init__(self, prompt):
-            self.noun_chunks = [Chunk(part) for part in prompt.rstrip(".").split(" of ")]
-
-    fake.load = {"en_core_web_sm": Doc}.__getitem__
-    monkeypatch.setitem(sys.modules, "spacy", fake)
-    found, version = importlib.util.find_spec, importlib.metadata.version
-    names = ("spacy", "en_core_web_sm")
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: name in names or found(name))
-    monkeypatch.setattr(module.importlib.metadata, "version", lambda name: "3.8" if name in names else version(name))
-
-
-def test_spacy_is_used_if_installed_and_ignored_phrases_are_left_out(spacy):
-    assert (
-        resolve_parser("auto")
-        == resolve_parser("spacy")
-        == {"by": "spacy", "versions": {"spacy": "3.8", "en_core_web_sm": "3.8"}}
+def test_spacy_finds_the_phrases_and_leaves_out_the_ignored_ones():
+    rows = find_noun_phrases(
+        [*RECORDS, {"id": "c", "prompt": "It is on the left of top."}], resolve_parser("spacy"), {}
     )
+    assert [(row["phrases"], row["source"]) for row in rows] == [
+        (["A fox kneads"], "spacy"),
+        (["A red cube", "a blue sphere"], "spacy"),
+        (["It"], "spacy"),
+    ]
+
+
+@pytest.mark.parametrize("by", ["spacy", "auto"])
+def test_the_default_model_is_known_and_no_warning_is_given(by):
+    version = importlib.metadata.version("spacy")
+    assert resolve_parser(by) == {
+        "by": "spacy",
+        "versions": {"spacy": version},
+        "model": "en_core_web_sm 3.8.0",
+        "parts": spacy_model.KNOWN_PARTS,
+    }
+    assert warnings(configured_study(noun_phrases={"by": by})) == []
     assert resolve_parser("rules") == {"by": "rules", "versions": {}}
-    rows = find_noun_phrases([{"id": "a", "prompt": "the paw of top of the beaver."}], "spacy", {})
-    assert (rows[0]["phrases"], rows[0]["source"]) == (["the paw", "the beaver"], "spacy")
 
 
-def test_without_spacy_rules_are_used_and_requiring_spacy_is_refused(monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    assert resolve_parser("auto") == {"by": "rules", "versions": {}}
-    with pytest.raises(InputError, match="noun_phrases: by: spacy needs the packages"):
+@pytest.mark.parametrize(
+    ("absent", "message"), [("spacy_version", "spaCy is not installed"), ("installed_model", "has no English model")]
+)
+def test_without_spacy_or_its_model_the_default_is_refused_and_auto_warns(monkeypatch, absent, message):
+    planned = resolve_parser("spacy")
+    monkeypatch.setattr(spacy_model, absent, lambda: "" if absent == "spacy_version" else None)
+    with pytest.raises(InputError, match=rf"^noun_phrases: by: spacy: .*{message}.*`pip install spacy==") as error:
         resolve_parser("spacy")
-    monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(SetupError, match="does not find spaCy"):
-        find_noun_phrases(RECORDS, "spacy", {})
-    assert find_noun_phrases(RECORDS, "spacy", {"a": ["x"], "b": ["y"]})[0]["source"] == "user"
+    assert "\n" not in str(error.value)
+    assert resolve_parser("auto") == {"by": "rules", "versions": {}}
+    [warning] = warnings(configured_study(noun_phrases={"by": "auto"}))
+    assert "auto takes rules" in warning and spacy_model.INSTALL in warning
+    assert warnings(configured_study(noun_phrases={"by": "rules"})) == []
+    assert warnings(configured_study(noun_phrases={"by": "auto"}, metrics={"blip_vqa": None})) == []
+    with pytest.raises(SetupError, match=r"this job does not find spaCy \S+ with en_core_web_sm 3\.8\.0"):
+        find_noun_phrases(RECORDS, planned, {})
+    assert find_noun_phrases(RECORDS, planned, {"a": ["x"], "b": ["y"]})[0]["source"] == "user"
+
+
+def test_a_job_that_finds_another_spacy_or_model_than_planned_stops():
+    planned = resolve_parser("spacy")
+    for other in ({"versions": {"spacy": "3.7.0"}}, {"parts": "0" * 64, "model": "en_core_web_sm 3.7.1, own parts"}):
+        with pytest.raises(SetupError, match="but the study was planned with"):
+            find_noun_phrases(RECORDS, planned | other, {})
+
+
+def test_a_text_that_spacy_refuses_is_a_failed_row(monkeypatch):
+    monkeypatch.setattr(spacy_model, "load_parser", lambda model: lambda text: int("x") if "fox" in text else [text])
+    rows = find_noun_phrases(RECORDS, resolve_parser("spacy"), {})
+    assert [(row["status"], row["phrases"]) for row in rows] == [("failed", []), ("ok", [RECORDS[1]["prompt"]])]
+    assert rows[0]["reason"].startswith("invalid literal") and rows[1]["reason"] == ""
 
 
 @pytest.mark.parametrize(
@@ -100,5 +115,5 @@ def test_an_invalid_correction_is_reported_with_file_and_line(tmp_path, line):
     path.write_text('{"id": "a", "phrases": ["a fox"], "source": "rules"}\n\n')
     assert read_corrections(path) == {"a": ["a fox"]}
     path.write_text(f'{{"id": "a", "phrases": []}}\n{line}\n')
-    with pytest.raises(InputError, match=r"small\.jsonl, line 2: needs"):
+    with pytest.raises(InputError, match=r"small\.jsonl, line 2: \w"):
         read_corrections(path)

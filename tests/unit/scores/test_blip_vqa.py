@@ -50,7 +50,7 @@ def authors_state(folder) -> dict:
 
 def by_definition(state, words, phrases, image) -> float:
     answers = [p_yes(state, words, f"{phrase.lower()}?", image) for phrase in phrases[:8]]
-    return round(math.prod(round(answer, 4) for answer in answers), 4)
+    return math.prod(round(answer, 4) for answer in answers)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (101, 47), (20, 31)])

@@ -11,7 +11,7 @@ from detailscribe.files.digests import file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.miniature.models import blip
 from detailscribe.scores import load_metric
-from detailscribe.scores.scoring import score_images
+from detailscribe.scores.scoring import phrase_sources, score_images
 from tests.sample_images import smooth_image
 from tests.unit.scores.miniature_metrics import miniature_metrics
 
@@ -63,6 +63,19 @@ def test_images_are_scored_once_and_the_scorer_is_loaded_on_demand(tmp_path, sco
     changed = score_images(RECORDS, sets, {"p": 2}, "", scorer, Ledger(ledger), fingerprints=tmp_path)
     assert scorer.calls == 4
     assert changed[0]["fingerprint"] != rows[0]["fingerprint"]
+
+
+def test_rows_of_a_metric_that_reads_phrases_name_their_source(tmp_path, scorer):
+    scorer.score = lambda self, prompts, images, phrases: [float(len(phrases[0]))]
+    sets = {"x": {"a": manifest_row(tmp_path, "a.png", 5), "b": manifest_row(tmp_path, "b.png", 7)}}
+    phrases = {id: {"id": id, "phrases": ["a fox"], "source": "spacy"} for id in RECORDS}
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    rows = score_images(RECORDS, sets, {}, "", scorer, ledger, phrases=phrases, fingerprints=tmp_path)
+    assert [(row["score"], row["phrases"]) for row in rows] == [(1.0, "spacy")] * 2
+    phrases["b"]["source"] = "user"  # the same phrases: no new score
+    again = score_images(RECORDS, sets, {}, "", scorer, ledger, phrases=phrases, fingerprints=tmp_path)
+    assert [row["phrases"] for row in again] == ["spacy", "user"] and again[1]["key"] == rows[1]["key"]
+    assert scorer.loads == 1 and phrase_sources(again) == "spacy, user" and phrase_sources([{"score": 1}]) == ""
 
 
 def test_a_missing_or_broken_image_is_a_row_without_a_score(tmp_path, scorer):
