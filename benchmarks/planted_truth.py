@@ -4,7 +4,8 @@ The simulated scores go through the code of the tables. Prompts differ in diffic
 correlated; images differ in quality; a judge gives whole ratings from 1 to 5 with an error of its own, twice, so there
 are many ties; some scores and some whole prompts are missing. The truth of every number comes from a population of
 400,000 prompts and another formula, never from the code under test.
-Coverage and error rates are shares over studies, with their standard error. The last line is JSON.
+Coverage and error rates are shares over studies, with their standard error. Before these, `interval_coverage` compares
+the intervals with the earlier method, one kind of score at a time. The last line is JSON.
 """
 
 import sys
@@ -18,15 +19,16 @@ import platform
 import time
 from multiprocessing import Pool
 
+import interval_coverage
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from detailscribe.tables.main_table import tabulate
 from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
-from detailscribe.tables.selection_bias import selection_bias
+from detailscribe.tables.selection import selection_bias
 
-STUDIES = {12: 500, 50: 2000, 200: 500}  # by prompts per study; most have as many as people rate
+STUDIES = {12: 500, 50: 1500, 200: 400}  # by prompts per study; most have as many as people rate
 REPORTED = 50
 POPULATION = 400_000
 IMAGE_SETS = {  # planted mean quality; `rewrite` and `refine` equal `sd`
@@ -44,9 +46,10 @@ JUDGE_CUTS = np.array([-1.2, -0.3, 0.5, 1.3])  # between the ratings
 JUDGE_ERROR = 0.6
 MISSING_SCORE, MISSING_PROMPT = 0.02, 0.05
 SETTINGS = {
-    "bootstrap": {"resamples": 2000, "seed": 0},
+    "bootstrap": {"resamples": 500, "seed": 0},
     "statistics": {"baseline": "sd", "test": "permutation", "permutations": 2000},
     "ranges": {"metric": None, "judge": [1, 5]},
+    "best_of": [method["name"] for method in METHODS],
     "ties_win": False,
 }
 
@@ -146,7 +149,9 @@ def study(task: tuple[int, int, dict]) -> dict:
             difference = planted["means"][key] - planted["means"]["sd", key[1]]
             covered.append(row["difference_low95"] <= difference <= row["difference_high95"])
     null = rows.loc[[(name, metric) for name in NULL for metric in scores.metrics]]
-    estimates = selection_bias(scores, METHODS, SETTINGS["bootstrap"]).set_index(["method", "metric", "against"])
+    estimates = selection_bias(scores, METHODS, SETTINGS["ranges"], SETTINGS["bootstrap"]).set_index(
+        ["method", "metric", "against"]
+    )
     estimated = {
         "fixed": estimates.loc[("ours", "metric", "other_prompts")],
         "by_judge": estimates.loc[("ours", "metric", "by:judge")],
@@ -167,6 +172,8 @@ def study(task: tuple[int, int, dict]) -> dict:
 def main() -> None:
     """Run all studies and print a table, then JSON."""
     start = time.monotonic()
+    with Pool() as pool:
+        intervals = interval_coverage.measure(pool)
     planted = truth()
     planted["fixed"] = {
         prompts: fixed_choice(planted, max(1, round(0.95 * 0.98**4 * prompts) // 2)) for prompts in STUDIES
@@ -200,6 +207,7 @@ def main() -> None:
                 "order_recovered": round(main_size.loc["order", "mean"], 4),
                 "studies": STUDIES[REPORTED],
                 "prompts": REPORTED,
+                "intervals": intervals,
                 "seconds": round(time.monotonic() - start),
             }
         )

@@ -5,6 +5,8 @@ Sources: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability; Cohen 19
 
 import numpy as np
 
+from detailscribe.tables.intervals import EQUAL
+
 LEVELS = ("nominal", "ordinal", "interval")  # of measurement
 
 
@@ -14,7 +16,7 @@ def krippendorff_alpha(ratings: np.ndarray, level: str, weights: np.ndarray | No
     Args:
         ratings: (units, raters), NaN for a missing rating; any numbers.
         level: nominal, ordinal or interval; decides the distance between two values.
-        weights: (units,), how often each unit counts in a bootstrap resample; None for once each.
+        weights: (units,), how often each unit counts; None for once each.
 
     Returns:
         NaN if no unit has two ratings, or if all ratings are equal.
@@ -53,8 +55,23 @@ def weighted_kappa(first: np.ndarray, second: np.ndarray, levels: np.ndarray) ->
         first, second: (images,), each value one of `levels`.
         levels: (levels,), all possible ratings.
     """
-    table = (first[:, None, None] == levels[:, None]) & (second[:, None, None] == levels)
-    observed = table.sum(axis=0) / max(len(first), 1)
+    return kappa_of_joint(joint_ratings(first[:, None], second[:, None], levels).sum(axis=0), levels)
+
+
+def joint_ratings(first: np.ndarray, second: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(prompts, levels, levels): how many images of a prompt got each pair of ratings.
+
+    Args:
+        first, second: (prompts, images), each value one of `levels`; NaN leaves the image out.
+        levels: (levels,).
+    """
+    one, other = ((ratings[:, :, None] == levels).astype(float) for ratings in (first, second))
+    return np.einsum("pil,pim->plm", one, other)
+
+
+def kappa_of_joint(joint: np.ndarray, levels: np.ndarray) -> float:
+    """`weighted_kappa` of the counts of each pair of ratings, (levels, levels)."""
+    observed = joint / max(joint.sum(), 1)
     expected = np.outer(observed.sum(axis=1), observed.sum(axis=0))
     weights = (levels[:, None] - levels) ** 2
     chance = (weights * expected).sum()
@@ -68,15 +85,17 @@ def pair_hits(people: np.ndarray, metric: np.ndarray) -> tuple[np.ndarray, np.nd
     equally counts as half a hit, the expectation of a random choice.
 
     Args:
-        people: (prompts, images), mean rating; NaN for an image without a rating, a duplicate, or padding.
-        metric: (prompts, images).
+        people: (prompts, images), mean rating; NaN for an image without a rating, or padding.
+        metric: (prompts, images); scores within 1e-9 of the range of all are equal.
 
     Returns:
         Hits, pairs, pairs tied by people, pairs tied by the metric; each (prompts,).
     """
     first, second = np.triu_indices(people.shape[1], k=1)
     preference = np.sign(np.round(people[:, first] - people[:, second], 9))
-    choice = np.sign(metric[:, first] - metric[:, second])
+    known = metric[~np.isnan(metric)]
+    choice = metric[:, first] - metric[:, second]
+    choice = np.where(np.abs(choice) <= EQUAL * (np.ptp(known) if known.size else 0), choice * 0, np.sign(choice))
     available = ~np.isnan(preference) & ~np.isnan(choice)
     decided = available & (preference != 0)
     hits = np.where(choice == 0, 0.5, choice == preference)

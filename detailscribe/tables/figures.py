@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,10 +49,16 @@ OUTCOMES: list[tuple[str, str, dict[str, Any]]] = [  # of a comparison: column, 
 
 
 def save_figure(path: Path, plot: Callable[..., Figure], *values, kind: str = "svg") -> None:
-    """Draw a figure with `plot(*values)` and save it as `kind`, svg or png, without date and software version."""
+    """Draw a figure with `plot(*values)` and save it as `kind`, svg or png, without date and software version.
+
+    Neither the backend of a notebook (`MPLBACKEND`) nor the user's style (`matplotlibrc`) has an effect.
+    """
+    os.environ["MPLBACKEND"] = "agg"  # of another backend, importing matplotlib may already fail
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
         figure = plot(*values)
         figure.savefig(path, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
 

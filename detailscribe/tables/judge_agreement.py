@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from detailscribe.tables.agreement import weighted_kappa
+from detailscribe.tables.agreement import joint_ratings, kappa_of_joint
+from detailscribe.tables.intervals import jackknife_interval, mean_intervals
 from detailscribe.tables.score_table import ScoreTable
 
 JUDGE_COLUMNS = ["first", "second", "statistic", "level", "n", "value", "low95", "high95"]
 
 
-def judge_agreement(scores: ScoreTable, judges: list[str], table: pd.DataFrame, bootstrap: dict) -> pd.DataFrame:
+def judge_agreement(
+    scores: ScoreTable, judges: list[str], table: pd.DataFrame, ranges: dict[str, list[float] | None]
+) -> pd.DataFrame:
     """Rows with JUDGE_COLUMNS for each pair of judges; none for fewer than two.
 
     weighted_kappa   quadratic weights, means of repeats rounded to whole ratings
@@ -23,55 +26,63 @@ def judge_agreement(scores: ScoreTable, judges: list[str], table: pd.DataFrame, 
     method_rank      rank of a method (`level`) under the second judge minus under the first; positive: it falls
     same_winner      1 if both rank the same method first, otherwise 0
 
-    Intervals resample prompts with all their images; n counts images, or methods.
+    The unit of the intervals is a prompt with all its images; n counts images, or methods.
 
     Args:
         scores: Of the scenario; images of incomplete prompts count too.
         judges: Metrics.
         table: The main table.
-        bootstrap: `resamples` and `seed`.
+        ranges: Lowest and highest possible score by metric.
     """
     image_sets = list(dict.fromkeys(scores.frame["image_set"]))
     rows: list[tuple] = []
     for first_judge, second_judge in combinations(judges, 2):
         first, second = (scores.array(judge, image_sets) for judge in (first_judge, second_judge))
-        statistics = _image_statistics(first, second, bootstrap) + _method_statistics(table, first_judge, second_judge)
+        limits = scores.limits(first_judge, ranges), scores.limits(second_judge, ranges)
+        statistics = _image_statistics(first, second, *limits) + _method_statistics(table, first_judge, second_judge)
         rows += [(first_judge, second_judge, *row) for row in statistics]
     found = pd.DataFrame(rows, columns=JUDGE_COLUMNS)
     return found.astype({"n": "Int64", "value": float, "low95": float, "high95": float})
 
 
-def _image_statistics(first: np.ndarray, second: np.ndarray, bootstrap: dict) -> list[tuple]:
+def _image_statistics(
+    first: np.ndarray, second: np.ndarray, first_limits: tuple[float, float], second_limits: tuple[float, float]
+) -> list[tuple]:
     """Statistics over the images that both judges scored; each array is (prompts, images)."""
     both = ~np.isnan(first) & ~np.isnan(second)
-    levels = np.unique(np.rint(np.concatenate([first[both], second[both]])))
-
-    def statistics_of(prompts: np.ndarray) -> list[float]:
-        scored = both[prompts]
-        one, two = first[prompts][scored], second[prompts][scored]
-        rounded = np.rint(one), np.rint(two)
-        varied = len(one) > 1 and np.ptp(one) > 0 and np.ptp(two) > 0
-        return [
-            weighted_kappa(*rounded, levels),
-            float(stats.spearmanr(one, two).statistic) if varied else np.nan,
-            float((two - one).mean()) if len(one) else np.nan,
-            *(float(two[rounded[0] == level].mean()) if (rounded[0] == level).any() else np.nan for level in levels),
-        ]
-
-    prompts = np.arange(len(first))
-    values = statistics_of(prompts)
-    generator = np.random.default_rng(bootstrap["seed"])
-    resamples = bootstrap["resamples"] if both.any(axis=1).sum() > 1 else 0
-    resampled = [statistics_of(generator.choice(prompts, len(prompts))) for _ in range(resamples)]
-    names = ["weighted_kappa", "spearman", "mean_difference"] + ["calibration"] * len(levels)
-    labels = ["", "", "", *(f"{level:g}" for level in levels)]
-    counts = [both.sum()] * 3 + [(np.rint(first[both]) == level).sum() for level in levels]
-    rows = []
-    for index, value in enumerate(values):
-        defined = [each[index] for each in resampled if not np.isnan(each[index])]
-        low, high = np.quantile(defined, [0.025, 0.975]) if defined and not np.isnan(value) else (np.nan, np.nan)
-        rows.append((names[index], labels[index], int(counts[index]), value, float(low), float(high)))
+    used = both.any(axis=1)
+    first, second, both = first[used], second[used], both[used]
+    rounded = np.where(both, np.rint(first), np.nan)
+    levels = np.unique(np.concatenate([rounded[both], np.rint(second[both])]))
+    joint = joint_ratings(rounded, np.where(both, np.rint(second), np.nan), levels)
+    total = joint.sum(axis=0)
+    kappa = kappa_of_joint(total, levels)
+    without = np.array([kappa_of_joint(total - of_prompt, levels) for of_prompt in joint])
+    spearman, images = _spearman(first[both], second[both]), int(both.sum())
+    members = [np.arange(len(both)) != prompt for prompt in range(len(both))]
+    ranks = np.array([_spearman(first[kept][both[kept]], second[kept][both[kept]]) for kept in members])
+    rows: list[tuple] = [
+        ("weighted_kappa", "", images, kappa, *jackknife_interval(kappa, without, (-1, 1))),
+        ("spearman", "", images, spearman, *jackknife_interval(spearman, ranks, (-1, 1))),
+        ("mean_difference", "", images)
+        + _ratio(second - first, both, (second_limits[0] - first_limits[1], second_limits[1] - first_limits[0])),
+    ]
+    for level in levels:
+        chosen = rounded == level
+        rows.append(("calibration", f"{level:g}", int(chosen.sum()), *_ratio(second, chosen, second_limits)))
     return rows
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    varied = len(first) > 1 and np.ptp(first) > 0 and np.ptp(second) > 0
+    return float(stats.spearmanr(first, second).statistic) if varied else np.nan
+
+
+def _ratio(values: np.ndarray, chosen: np.ndarray, bounds: tuple[float, float]) -> tuple[float, float, float]:
+    """Mean of the chosen values of all prompts, with its interval."""
+    sums, counts = np.where(chosen, values, 0.0).sum(axis=1), chosen.sum(axis=1).astype(float)
+    low, high = mean_intervals(sums[:, None], bounds, counts=counts[:, None])
+    return float(sums.sum() / counts.sum()) if counts.any() else np.nan, float(low[0]), float(high[0])
 
 
 def _method_statistics(table: pd.DataFrame, first: str, second: str) -> list[tuple]:

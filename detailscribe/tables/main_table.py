@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from detailscribe.files.atomic import write_text
 from detailscribe.files.rows import write_frame
 from detailscribe.scores.metric_facts import score_ranges
+from detailscribe.study.methods import best_of
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from detailscribe.tables.score_table import ScoreTable
 
 STAGE = "tabulate"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -38,6 +39,7 @@ def table_settings(study: Study) -> dict:
         "metrics": study.metrics,
         "bootstrap": config["bootstrap"],
         "statistics": config["statistics"],
+        "best_of": best_of(study),
         "ranges": score_ranges(study),
         "ties_win": config["quirks"]["ties_win"],
         "notice": study.image_model["notice"],
@@ -49,9 +51,10 @@ MAIN_COLUMNS = [
     *("missing", "missing_reasons", "lowest", "highest"),
     *("baseline", "n_pairs", "difference", "difference_low95", "difference_high95", "p", "p_holm", "family"),
     *("wins", "ties", "losses", "win_rate", "dz", "detectable", "best_alone", "best_shared", "best_rate"),
+    *("win_rate_low95", "win_rate_high95", "best_rate_low95", "best_rate_high95", "note"),
 ]
 INTEGER_COLUMNS = ["n", "missing", "n_pairs", "family", "wins", "ties", "losses", "best_alone", "best_shared"]
-OTHER_COLUMNS = ["method", "selection", "metric", "headline", "missing_reasons", "baseline"]  # text and bool
+OTHER_COLUMNS = ["method", "selection", "metric", "headline", "missing_reasons", "baseline", "note"]  # text and bool
 
 
 def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.DataFrame:
@@ -60,8 +63,8 @@ def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.Data
     Args:
         scores: Of the scenario.
         methods: Rows: name, candidates, headline.
-        settings: `bootstrap` {resamples, seed}; `statistics` {baseline, test, permutations}; `ranges` {metric: [low,
-            high] or null}; `ties_win`, whether a tie counts as a win.
+        settings: `bootstrap` {seed}; `statistics` {baseline, test, permutations}; `ranges` {metric: [low, high] or
+            null}; `best_of`, the methods among which the best is counted; `ties_win`, whether a tie counts as a win.
 
     Returns:
         Rows with MAIN_COLUMNS; NaN where a number cannot be computed.
@@ -84,10 +87,14 @@ def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.Data
     table = pd.DataFrame(keys, columns=["method", "selection", "metric", "headline"])
     known = np.array(columns).reshape(len(keys), len(scores.ids)).T  # also of prompts that another method lacks
     values = np.where(scores.complete[:, None], known, np.nan)
-    row_statistics.add_means(table, values, settings["bootstrap"])
-    row_statistics.add_missingness(table, values, known, scores, candidates, settings["ranges"])
-    row_statistics.add_comparison(table, values, settings)
-    row_statistics.add_best_counts(table, values, settings["ties_win"])
+    ranges = settings["ranges"]
+    limits_of = {metric: scores.limits(metric, ranges) for metric in scores.metrics}
+    limits = np.array([limits_of[metric] for metric in table["metric"]], dtype=float).reshape(-1, 2).T
+    bounded = np.array([bool(ranges.get(metric)) for metric in table["metric"]], dtype=bool)
+    row_statistics.add_means(table, values, limits, bounded)
+    row_statistics.add_missingness(table, values, known, scores, candidates, limits)
+    row_statistics.add_comparison(table, values, limits, bounded, settings)
+    row_statistics.add_best_counts(table, values, limits, settings["best_of"], settings["ties_win"])
     numbers = [name for name in MAIN_COLUMNS if name not in OTHER_COLUMNS]
     return table[MAIN_COLUMNS].astype({name: "Int64" if name in INTEGER_COLUMNS else float for name in numbers})
 
@@ -117,11 +124,11 @@ def write_companion_files(
     """
     from detailscribe.tables.judge_agreement import judge_agreement
     from detailscribe.tables.markdown_latex import to_latex, to_markdown
-    from detailscribe.tables.selection_bias import selection_bias
+    from detailscribe.tables.selection import selection_bias
 
     judges = [metric for metric in settings["metrics"] if metric.startswith("judge-")]
-    bootstrap, notice = settings["bootstrap"], settings["notice"]
-    write_frame(Path(outputs["optimism"]), selection_bias(scores, settings["methods"], bootstrap))
-    write_frame(Path(outputs["judges"]), judge_agreement(scores, judges, table, bootstrap))
+    bootstrap, ranges, notice = settings["bootstrap"], settings["ranges"], settings["notice"]
+    write_frame(Path(outputs["optimism"]), selection_bias(scores, settings["methods"], ranges, bootstrap))
+    write_frame(Path(outputs["judges"]), judge_agreement(scores, judges, table, ranges))
     write_text(Path(outputs["markdown"]), to_markdown(table, title, notice, settings))
     write_text(Path(outputs["latex"]), to_latex(table, title, notice, settings))

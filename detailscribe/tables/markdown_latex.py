@@ -3,6 +3,11 @@
 import pandas as pd
 
 SIGNIFICANT = 0.05
+PHRASE_SOURCES = {
+    "rules": "rules found, which are those of the released code for 48 % of the InterActing prompts",
+    "spacy": "spaCy found, as in the released code",
+    "user": "the user gave",
+}
 
 
 def to_markdown(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
@@ -54,11 +59,24 @@ def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
     family = int(families.max()) if len(families) else 0
     others = table[~table["headline"]]["family"].dropna()
     return [
-        f"Means over prompts with every image (n = {n}; up to {missing} missing) and 95 % bootstrap intervals.",
+        f"Means over prompts with every image (n = {n}; up to {missing} missing) and 95 % intervals.",
         f"* differs from {chosen['baseline']} at 5 % ({test} test of paired differences, Holm over the {family} "
         f"comparisons of the headline rows; over {int(others.max()) if len(others) else 0} for the rows in brackets).",
         "oracle: the best of the candidates under the metric of the column; by: the pick of another metric. "
         "Rows in brackets are other choices among the same images.",
+        *phrase_notes(table),
+    ]
+
+
+def phrase_notes(table: pd.DataFrame) -> list[str]:
+    """A sentence per metric that reads noun phrases: where they come from (column `phrases`)."""
+    if "phrases" not in table:
+        return []
+    known = table[["metric", "phrases"]].dropna().drop_duplicates()
+    named = [(metric, sources.split(", ")) for metric, sources in known.itertuples(index=False) if sources]
+    return [
+        f"{metric} asks about the noun phrases that {' and '.join(PHRASE_SOURCES.get(each, each) for each in sources)}."
+        for metric, sources in named
     ]
 
 

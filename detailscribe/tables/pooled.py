@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "pool"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -26,6 +26,12 @@ def joined_tables(files: list[Path]) -> pd.DataFrame:
 
     tables = {file.parent.parent.name: pd.read_csv(file, dtype=str) for file in files}
     return pd.concat(tables, names=["scenario"]).reset_index("scenario")
+
+
+def phrase_sources_of(joined: pd.DataFrame) -> dict[str, str]:
+    """Sources of the noun phrases behind each metric that reads them, over all scenarios."""
+    texts = joined.dropna(subset="phrases").groupby("metric")["phrases"] if "phrases" in joined else ()
+    return {str(metric): ", ".join(sorted({each for text in of for each in text.split(", ")})) for metric, of in texts}
 
 
 def pooled_scores(files: list[Path]) -> pd.DataFrame:

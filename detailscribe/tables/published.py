@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "compare"
-ALGORITHM = 2
+ALGORITHM = 3
 PUBLISHED = "config/published.tsv"
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
@@ -148,11 +148,14 @@ def compare_with_published(
 
 
 def _expected_interval(our: dict, n_published: int | None) -> tuple[float, float]:
-    """Our 95 % interval, or the 95 % prediction interval of the mean of `n_published` prompts drawn as ours were."""
+    """Our 95 % interval, or the 95 % prediction interval of the mean of `n_published` prompts drawn as ours were.
+
+    Its variance is that of our mean times 1 + n / n_published: both arms of our interval grow by the square root.
+    """
     if n_published is None:
         return our["low95"], our["high95"]
-    half = 1.96 * our["sd"] * math.sqrt(1 / n_published + 1 / our["n"]) if our["n"] else math.nan
-    return our["mean"] - half, our["mean"] + half
+    growth = math.sqrt(1 + our["n"] / n_published)
+    return our["mean"] - growth * (our["mean"] - our["low95"]), our["mean"] + growth * (our["high95"] - our["mean"])
 
 
 def bare_model(name: str) -> str:

@@ -1,7 +1,8 @@
 """Statistics of the main table's rows: means, missingness, comparison with the baseline, and best-of-all counts.
 
 Each function adds columns to the table. `values` is (prompts, rows): one selected score per prompt and table row, NaN
-if it is missing or if the prompt is not a complete case.
+if it is missing or if the prompt is not a complete case. `limits` is (2, rows): lowest and highest possible score, of a
+metric without a declared range the observed ones; `bounded` (rows,) says which are declared.
 """
 
 from collections import Counter
@@ -10,14 +11,19 @@ import numpy as np
 import pandas as pd
 
 from detailscribe.tables import significance
+from detailscribe.tables.intervals import EQUAL, mean_intervals
 from detailscribe.tables.score_table import ScoreTable
 
+BEST_COLUMNS = ["best_alone", "best_shared", "best_rate", "best_rate_low95", "best_rate_high95"]
+CONSTANT = "all differences are equal: dz and detectable are undefined"
 
-def add_means(table: pd.DataFrame, values: np.ndarray, bootstrap: dict) -> None:
+
+def add_means(table: pd.DataFrame, values: np.ndarray, limits: np.ndarray, bounded: np.ndarray) -> None:
     """Number of values, mean with its interval, standard deviation and standard error."""
     table["n"] = (~np.isnan(values)).sum(axis=0)
     table["mean"] = significance.means(values)
-    table["low95"], table["high95"] = significance.bootstrap_intervals(values, **bootstrap)
+    bounds = np.where(bounded, limits, [[-np.inf], [np.inf]])
+    table["low95"], table["high95"] = mean_intervals(values, bounds, limits)
     table["sd"] = significance.std(values)
     table["se"] = table["sd"] / np.sqrt(table["n"].where(table["n"] > 0))
 
@@ -28,14 +34,13 @@ def add_missingness(
     known: np.ndarray,
     scores: ScoreTable,
     candidates: list[list[str]],
-    ranges: dict[str, list[float] | None],
+    limits: np.ndarray,
 ) -> None:
     """Missing values per row: count, reasons, and worst-case and best-case bounds on the mean.
 
     Args:
         known: As `values`, with the scores of incomplete prompts.
         candidates: Image sets by table row.
-        ranges: Lowest and highest possible score by metric, None for unbounded: the observed range is used.
     """
     table["missing"] = len(scores.ids) - table["n"]
     texts: list[str] = []
@@ -50,27 +55,34 @@ def add_missingness(
         )
         texts.append("; ".join(f"{reason}: {count}" for reason, count in reasons.most_common()))
         column = known[:, index]
-        worst, best = ranges.get(metric) or scores.observed_range(metric)
-        for bounds, filler in ((lowest, worst), (highest, best)):
+        for bounds, filler in zip((lowest, highest), limits[:, index], strict=True):
             bounds.append(np.where(np.isnan(column), filler, column).mean() if len(column) else np.nan)
     table["missing_reasons"], table["lowest"], table["highest"] = texts, lowest, highest
 
 
-def add_comparison(table: pd.DataFrame, values: np.ndarray, settings: dict) -> None:
-    """Paired differences from the baseline's headline row of the same metric: interval, test, effect size, wins."""
-    chosen, bootstrap = settings["statistics"], settings["bootstrap"]
+def add_comparison(
+    table: pd.DataFrame, values: np.ndarray, limits: np.ndarray, bounded: np.ndarray, settings: dict
+) -> None:
+    """Paired differences from the baseline's headline row of the same metric: interval, test, effect size, wins.
+
+    A difference within EQUAL of the metric's scale is a tie, and counts as 0 everywhere.
+    """
+    chosen = settings["statistics"]
     table["baseline"] = chosen["baseline"]
+    width = limits[1] - limits[0]
     differences = _differences(table, values, chosen["baseline"])
+    differences[np.abs(differences) <= EQUAL * np.nan_to_num(width)] = 0
     n = (~np.isnan(differences)).sum(axis=0)
     compared = n > 0
     table["n_pairs"] = n
     table["difference"] = significance.means(differences)
-    low, high = significance.bootstrap_intervals(differences, **bootstrap)
+    reach = np.where(bounded, width, np.inf)
+    low, high = mean_intervals(differences, np.stack([-reach, reach]), np.stack([-width, width]), paired=True)
     table["difference_low95"], table["difference_high95"] = low, high
     if chosen["test"] == "wilcoxon":
         p = significance.wilcoxon_p(differences)
     else:
-        p = significance.sign_flip_p(differences, chosen["permutations"], bootstrap["seed"])
+        p = significance.sign_flip_p(differences, chosen["permutations"], settings["bootstrap"]["seed"])
     headline = table["headline"].to_numpy(bool)
     adjusted, family = np.full(len(p), np.nan), np.full(len(p), np.nan)
     for rows in (headline, ~headline):
@@ -78,12 +90,16 @@ def add_comparison(table: pd.DataFrame, values: np.ndarray, settings: dict) -> N
         family[rows & compared] = (rows & compared).sum()
     table["p"], table["p_holm"], table["family"] = p, adjusted, family
     std = significance.std(differences)
-    table["dz"] = np.divide(table["difference"], std, out=np.full(len(table), np.nan), where=std > 0)
+    constant = std <= EQUAL * np.maximum(np.nan_to_num(width), np.abs(np.nan_to_num(table["difference"])))
+    std = np.where(constant, np.nan, std)
+    table["dz"] = table["difference"] / std
     table["detectable"] = [significance.detectable_effect(int(count)) for count in n] * std
+    table["note"] = np.where(constant, CONSTANT, "")
     for column, outcome in (("wins", differences > 0), ("ties", differences == 0), ("losses", differences < 0)):
         table[column] = np.where(compared, outcome.sum(axis=0), np.nan)
-    won = (differences > 0) | (settings["ties_win"] & (differences == 0))
-    table["win_rate"] = np.divide(won.sum(axis=0), n, out=np.full(len(table), np.nan), where=compared)
+    won = np.where(np.isnan(differences), np.nan, (differences > 0) | (settings["ties_win"] & (differences == 0)))
+    table["win_rate"] = significance.means(won)
+    table["win_rate_low95"], table["win_rate_high95"] = mean_intervals(won, (0, 1))
 
 
 def _differences(table: pd.DataFrame, values: np.ndarray, baseline: str) -> np.ndarray:
@@ -98,16 +114,34 @@ def _differences(table: pd.DataFrame, values: np.ndarray, baseline: str) -> np.n
     return differences
 
 
-def add_best_counts(table: pd.DataFrame, values: np.ndarray, ties_win: bool) -> None:
-    """How often each headline row is the best of all headline rows, over the prompts where all have a value."""
-    counts = np.full((3, len(table)), np.nan)
+def add_best_counts(
+    table: pd.DataFrame, values: np.ndarray, limits: np.ndarray, family: list[str], ties_win: bool
+) -> None:
+    """BEST_COLUMNS of the headline rows of `family`: how often each is the best of these, for each metric."""
+    counts = np.full((len(BEST_COLUMNS), len(table)), np.nan)
     for metric in dict.fromkeys(table["metric"]):
-        rows = np.flatnonzero((table["metric"] == metric) & table["headline"])
-        compared = values[:, rows]
-        compared = compared[~np.isnan(compared).any(axis=1)]
-        if len(compared):
-            best = compared == compared.max(axis=1, keepdims=True)
-            alone = best & (best.sum(axis=1, keepdims=True) == 1)
-            rate = (best if ties_win else alone).mean(axis=0)
-            counts[:, rows] = alone.sum(axis=0), (best & ~alone).sum(axis=0), rate
-    table["best_alone"], table["best_shared"], table["best_rate"] = counts
+        member = (table["metric"] == metric) & table["headline"] & table["method"].isin(family)
+        rows = np.flatnonzero(member)
+        if len(rows):
+            width = np.nan_to_num(limits[1, rows[0]] - limits[0, rows[0]])
+            alone, shared, won = best_of_each(values[:, rows], width, ties_win)
+            if not np.isnan(won).all():
+                sums = np.nansum(alone, axis=0), np.nansum(shared, axis=0), significance.means(won)
+                counts[:, rows] = *sums, *mean_intervals(won, (0, 1))
+    table[BEST_COLUMNS] = counts.T
+
+
+def best_of_each(values: np.ndarray, width: float, ties_win: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which columns are the highest of their row: alone, with others, and as a win; NaN in rows that lack a value.
+
+    Args:
+        values: (prompts or ratings, columns).
+        width: Of the scale; values within EQUAL of it are tied.
+        ties_win: Whether a shared best is a win.
+    """
+    complete = ~np.isnan(values).any(axis=1, keepdims=True)
+    best = values >= values.max(axis=1, keepdims=True) - EQUAL * width
+    alone = best & (best.sum(axis=1, keepdims=True) == 1)
+    won = best if ties_win else alone
+    one, several, win = (np.where(complete, each, np.nan) for each in (alone, best & ~alone, won))
+    return one, several, win

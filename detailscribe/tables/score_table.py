@@ -56,6 +56,11 @@ class ScoreTable:
         values = values[~np.isnan(values)]
         return (float(values.min()), float(values.max())) if len(values) else (np.nan, np.nan)
 
+    def limits(self, metric: str, ranges: dict[str, list[float] | None]) -> tuple[float, float]:
+        """Lowest and highest possible score by `ranges`, or the observed ones of an unbounded metric."""
+        low, high = ranges.get(metric) or self.observed_range(metric)
+        return float(low), float(high)
+
     def repeats(self, metric: str, image_sets: list[str]) -> np.ndarray | None:
         """(prompts, image sets, repeats) of a judge that answered several times per image; otherwise None.
 

@@ -1,8 +1,8 @@
-"""Bootstrap intervals, paired tests, Holm correction and effect sizes over prompts.
+"""Paired tests, Holm correction, effect sizes and standard deviations over prompts; intervals are in `intervals`.
 
 Every array is (prompts,) or (prompts, columns); NaN = no value. A prompt is the unit throughout: whatever belongs to
-one prompt is resampled, or changes its sign, together. What is undefined (a standard deviation of one value, a test of
-none) is NaN, never 0.
+one prompt changes its sign together. What is undefined (a standard deviation of one value, a test of none) is NaN,
+never 0.
 """
 
 from functools import cache
@@ -10,57 +10,14 @@ from functools import cache
 import numpy as np
 from scipy import optimize, stats
 
-LEVEL = 0.95
 ALPHA, POWER = 0.05, 0.8  # of `detectable_effect`
 POINTS = 2000  # at which `detectable_effect` evaluates the distribution of a standard deviation
-CHUNK = 1000  # resamples held in memory at once
+CHUNK = 1000  # sign patterns held in memory at once
 EXACT_UP_TO = 12  # prompts; up to here all 2^n sign patterns are enumerated
 
 
-def bootstrap_intervals(
-    sums: np.ndarray, resamples: int, seed: int, counts: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """95 % bootstrap intervals of the means of columns; the same resampled prompts for all columns.
-
-    Expanded percentile intervals: the percentiles are moved outwards so that the interval of normal data is as wide
-    as Student's. Plain percentiles are too narrow for few prompts, by a tenth at ten.
-
-    Args:
-        sums: (prompts, columns). What a prompt contributes; NaN leaves it out of that column.
-        resamples: Number of resamples.
-        seed: Of the resampling.
-        counts: (prompts, columns). How many values a contribution is the sum of; None for one each. The mean is then
-            sum of sums by sum of counts: the cluster bootstrap of a ratio.
-
-    Returns:
-        Low and high, (columns,); NaN where fewer than two prompts count.
-
-    Source: Hesterberg 2015, What Teachers Should Know About the Bootstrap, The American Statistician 69, 371-386.
-    """
-    counts = np.where(np.isnan(sums), 0.0, 1.0 if counts is None else counts)
-    sums = np.nan_to_num(sums)
-    prompts, columns = sums.shape
-    low, high = np.full(columns, np.nan), np.full(columns, np.nan)
-    sizes = (counts > 0).sum(axis=0)
-    if prompts == 0 or not (sizes > 1).any():
-        return low, high
-    generator = np.random.default_rng(seed)
-    chunks = []
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        weights = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=size).astype(float)
-        totals = weights @ counts
-        chunks.append(np.divide(weights @ sums, totals, out=np.full_like(totals, np.nan), where=totals > 0))
-    resampled = np.concatenate(chunks)
-    for n in np.unique(sizes[sizes > 1]):
-        of_size = sizes == n
-        tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - LEVEL) / 2, n - 1))
-        low[of_size], high[of_size] = np.nanquantile(resampled[:, of_size], [tail, 1 - tail], axis=0, method="weibull")
-    return low, high
-
-
 def sign_flip_p(differences: np.ndarray, permutations: int, seed: int) -> np.ndarray:
-    """Two-sided paired permutation test of a mean of zero: under the null each difference has either sign.
+    """Two-sided paired permutation test by the mean: under the null each difference has either sign, equally likely.
 
     All sign patterns up to EXACT_UP_TO prompts, random ones beyond, counting the observed one (Phipson and Smyth
     2010), so that p is never 0 and never too small.
@@ -95,7 +52,10 @@ def sign_flip_p(differences: np.ndarray, permutations: int, seed: int) -> np.nda
 
 
 def wilcoxon_p(differences: np.ndarray) -> np.ndarray:
-    """Two-sided Wilcoxon signed-rank test by column, zeros left out; 1 where every difference is zero."""
+    """Two-sided Wilcoxon signed-rank test by column, zeros left out; 1 where every difference is zero.
+
+    Tests whether the differences are symmetric about zero. It rejects skewed ones of mean zero, too.
+    """
     p = []
     for column in differences.T:
         column = column[~np.isnan(column)]

@@ -14,6 +14,7 @@ SETTINGS = {
     "bootstrap": {"resamples": 200, "seed": 0},
     "statistics": {"baseline": "sd", "test": "permutation", "permutations": 1000},
     "ranges": {"clip": None, "judge": [1, 5]},
+    "best_of": ["sd", "multi_seed", "ours", "other"],
     "ties_win": False,
 }
 # Worked by hand: prompts a, b; clip prefers o2 for a, o1 for b; judge is missing for (b, k1).

@@ -1,11 +1,15 @@
 """Figures: they show all headline rows and nothing else, and their bytes depend on the table only."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from detailscribe.tables.figures import plot_agreement, plot_bars, plot_compute, plot_means, plot_wins, save_figure
+from tests.paths import REPOSITORY
 
 ROWS = [
     ("sd", "single", "clip_score", 0.8),
@@ -108,6 +112,21 @@ def test_agreement_shows_each_metric_beside_the_chance_level(tmp_path):
     save_figure(tmp_path / "agreement.svg", plot_agreement, table, "demo", "")
     labels = texts((tmp_path / "agreement.svg").read_text(encoding="utf-8"))
     assert {"clip_score", "judge-main", "chance level", "no score", "share of pairs (n = 0 to 40)"} <= set(labels)
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "tkagg"])
+def test_a_notebooks_backend_and_the_users_style_change_nothing(table, tmp_path, backend):
+    table.to_pickle(tmp_path / "table.pickle")
+    (tmp_path / "matplotlibrc").write_text("axes.grid: True\nfont.size: 30\nbackend: nonsense\n")
+    code = (
+        "from pathlib import Path; import pandas as pd; "
+        "from detailscribe.tables.figures import plot_means, save_figure; "
+        "save_figure(Path('own.svg'), plot_means, pd.read_pickle('table.pickle'), 'demo', '')"
+    )
+    env = os.environ | {"MPLBACKEND": backend, "PYTHONPATH": str(REPOSITORY)}
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-800:]
+    assert (tmp_path / "own.svg").read_text(encoding="utf-8") == rendered(table, tmp_path)
 
 
 def test_a_png_is_the_same_bytes_every_time(table, tmp_path):

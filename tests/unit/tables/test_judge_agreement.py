@@ -6,6 +6,8 @@ import pandas as pd
 from detailscribe.tables.judge_agreement import judge_agreement
 from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
 
+RANGES: dict = {"judge-x": [1, 5], "judge-y": [1, 5]}
+
 
 def test_two_judges_are_compared_and_one_alone_is_not():
     generator = np.random.default_rng(3)
@@ -23,7 +25,7 @@ def test_two_judges_are_compared_and_one_alone_is_not():
         ],
         columns=["method", "metric", "mean", "headline"],
     )
-    found = judge_agreement(scores, ["judge-x", "judge-y"], table, {"resamples": 100, "seed": 0})
+    found = judge_agreement(scores, ["judge-x", "judge-y"], table, RANGES)
     value = {(row.statistic, row.level): row.value for row in found.itertuples()}
     assert value["method_kendall", ""] == -1 and value["same_winner", ""] == 0
     assert (value["method_rank", "a"], value["method_rank", "b"]) == (1, -1)
@@ -31,4 +33,4 @@ def test_two_judges_are_compared_and_one_alone_is_not():
     assert 0.5 < value["mean_difference", ""] < 1 and value["spearman", ""] > 0.95
     kappa = found[found["statistic"] == "weighted_kappa"].iloc[0]
     assert kappa["low95"] <= kappa["value"] <= kappa["high95"] < 1
-    assert len(judge_agreement(scores, ["judge-x"], table, {"resamples": 100, "seed": 0})) == 0
+    assert len(judge_agreement(scores, ["judge-x"], table, RANGES)) == 0

@@ -9,7 +9,7 @@ import pytest
 from detailscribe.tables import markdown_latex
 from detailscribe.tables.main_table import MAIN_COLUMNS, tabulate, tabulate_strata
 from detailscribe.tables.score_table import ScoreTable, score_frame
-from detailscribe.tables.selection_bias import selection_bias
+from detailscribe.tables.selection import selection_bias
 from tests.unit.tables.sample_scores import (
     CLIP,
     JUDGE,
@@ -158,7 +158,7 @@ def test_few_prompts_give_a_table_without_a_warning(n, test):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = tabulate(found, METHODS, settings)
-        selection_bias(found, METHODS, settings["bootstrap"])
+        selection_bias(found, METHODS, settings["ranges"], settings["bootstrap"])
         assert "demo" in markdown_latex.to_markdown(table, "demo", "", settings)
         assert "booktabs" in markdown_latex.to_latex(table, "demo", "", settings)
     assert list(table.columns) == MAIN_COLUMNS
@@ -173,3 +173,48 @@ def test_each_stratum_has_a_table():
     row = table[(table["stratum"] == "y") & (table["method"] == "sd") & (table["metric"] == "clip")]
     assert row[["n", "mean"]].to_numpy().tolist() == [[1, 0.5]]
     assert len(tabulate_strata(random_scores(3), METHODS, SETTINGS)) == 0
+
+
+def shifted(shift, count: int = 10) -> dict:
+    """Scores of one metric: `o1` random, every other image higher by `shift(prompt)`."""
+    generator = np.random.default_rng(7)
+    values = {}
+    for number in range(count):
+        base = float(generator.random())
+        values |= {(f"p{number}", name): base + (shift(number) if name != "o1" else 0.0) for name in NAMES}
+    return values
+
+
+def table_of(values: dict, **settings) -> dict:
+    ids = list(dict.fromkeys(id for id, _ in values))
+    found = ScoreTable(score_frame([{"id": id} for id in ids], set(ids), [], {"clip": score_rows(values)}), ["clip"])
+    return cells(tabulate(found, METHODS, SETTINGS | settings))
+
+
+def test_differences_by_rounding_are_ties_everywhere():
+    row = table_of(shifted(lambda number: 1e-17 + 1e-16 * (number % 2)))["ours", "oracle", "clip"]
+    assert [row[name] for name in ("wins", "ties", "losses", "difference", "p")] == [0, 10, 0, 0, 1]
+    assert (row["best_alone"], row["best_shared"], row["win_rate"]) == (0, 10, 0)
+    row = table_of(shifted(lambda number: 1e-6))["ours", "oracle", "clip"]
+    assert (row["wins"], row["ties"]) == (10, 0)
+
+
+def test_a_constant_shift_has_no_standardised_effect_and_the_reason_is_given():
+    row = table_of(shifted(lambda number: 0.1))["ours", "oracle", "clip"]
+    assert np.isnan(row["dz"]) and np.isnan(row["detectable"])
+    assert row["note"] == "all differences are equal: dz and detectable are undefined"
+    assert row["p"] < 0.01 and row["difference_low95"] < 0.1 < row["difference_high95"]
+    row = table_of(shifted(lambda number: 0.1 * number))["ours", "oracle", "clip"]
+    assert row["dz"] > 0 and row["note"] == ""
+
+
+def test_the_best_is_counted_among_the_family_only():
+    values = shifted(lambda number: 0.1)
+    values |= {(id, "o2"): value + 0.1 for (id, name), value in values.items() if name == "k0"}
+    assert table_of(values)["ours", "oracle", "clip"]["best_rate"] == 0
+    by_cell = table_of(values, best_of=["sd", "ours"])
+    row = by_cell["ours", "oracle", "clip"]
+    assert (row["best_alone"], row["best_rate"], row["best_rate_high95"]) == (10, 1, 1)
+    assert 0.6 < row["best_rate_low95"] < 0.8 and 0.6 < row["win_rate_low95"] < 0.8
+    assert pd.isna(by_cell["multi_seed", "by:clip", "clip"]["best_rate"])
+    assert pd.isna(by_cell["ours", "mean", "clip"]["best_rate"])

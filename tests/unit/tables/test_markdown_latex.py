@@ -20,4 +20,10 @@ def test_the_paper_table_marks_what_survives_holm_and_escapes():
     assert "| sd | single | 0.095 [" in text
     latex = markdown_latex.to_latex(table, "a_b & c", "100 % real", SETTINGS)
     assert r"multi\_seed & by:clip" in latex and r"a\_b \& c" in latex and r"100 \% real" in latex
+    assert "noun phrases" not in text + latex
+    table["phrases"] = "rules, user"
+    note = "clip asks about the noun phrases that rules found, which are those of the released code for 48 %"
+    text = markdown_latex.to_markdown(table, "t", "", SETTINGS)
+    assert note in text and "prompts and the user gave." in text and text.count("noun phrases") == 1
+    assert markdown_latex.phrase_notes(table.assign(phrases=None)) == []
     assert latex.count("\\toprule") == latex.count("\\bottomrule") == 1

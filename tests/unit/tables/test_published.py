@@ -19,9 +19,8 @@ def ours(**changes) -> pd.DataFrame:
         "mean": 0.9,
         "low95": 0.8,
         "high95": 1.0,
-        "sd": 0.1 / 1.96 / (1 / 25 + 1 / 50) ** 0.5,  # prediction interval of the mean of 25 more prompts: 0.8 to 1.0
     }
-    other = row | {"metric": "judge-main", "mean": 4.0, "low95": 3.5, "high95": 4.5, "sd": 1.0}
+    other = row | {"metric": "judge-main", "mean": 4.0, "low95": 3.5, "high95": 4.5}
     return pd.DataFrame([row | {"headline": True} | changes, other | {"headline": True}])
 
 
@@ -84,7 +83,8 @@ def test_the_one_suspected_value_is_marked_and_never_tested():
     ],
 )
 def test_a_value_of_few_prompts_is_compared_with_a_prediction_interval(value, expected):
-    assert verdict(theirs(value=value), ours(low95=0.89, high95=0.91)) == (expected, "")
+    arm = 0.1 / (1 + 50 / 25) ** 0.5  # the prediction interval of the mean of 25 more prompts is 0.8 to 1.0
+    assert verdict(theirs(value=value), ours(low95=0.9 - arm, high95=0.9 + arm)) == (expected, "")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_did_not_run_is_not_testable(published, reason):
 
 
 def test_no_interval_the_miniature_and_another_hosted_model_are_not_testable():
-    assert verdict(theirs(), ours(sd=None)) == ("not testable", "no interval")
+    assert verdict(theirs(), ours(low95=None)) == ("not testable", "no interval")
     assert verdict(theirs(), ours(), miniature=True) == ("not testable", "made by the demo models")
     hosted = ours(method="hosted"), {}, {"hosted": "gpt-image-2"}
     assert verdict(theirs(method="hosted"), *hosted) == ("not testable", "model retired; ours is gpt-image-2")

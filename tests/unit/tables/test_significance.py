@@ -1,4 +1,4 @@
-"""Intervals, tests and effect sizes against scipy, against second implementations, and at their edges."""
+"""Tests and effect sizes against scipy, against second implementations, and at their edges."""
 
 import itertools
 import warnings
@@ -19,50 +19,6 @@ def no_warnings():
 
 def skewed(n: int, columns: int = 3) -> np.ndarray:
     return np.random.default_rng(4).gamma(1.5, 1, (n, columns))
-
-
-def test_the_interval_equals_scipys_percentile_interval_at_the_expanded_percentiles():
-    values = skewed(40)
-    low, high = significance.bootstrap_intervals(values, 20_000, 0)
-    tail = stats.norm.cdf(np.sqrt(40 / 39) * stats.t.ppf(0.025, 39))
-    for column in range(3):
-        theirs = stats.bootstrap(
-            (values[:, column],), np.mean, n_resamples=20_000, confidence_level=1 - 2 * tail, method="percentile", rng=1
-        ).confidence_interval
-        assert (low[column], high[column]) == pytest.approx((theirs.low, theirs.high), abs=0.02)
-
-
-def test_the_interval_of_normal_data_is_students():
-    values = np.random.default_rng(0).normal(size=(10, 400))
-    low, high = significance.bootstrap_intervals(values, 2000, 0)
-    student = 2 * stats.t.ppf(0.975, 9) * values.std(axis=0, ddof=1) / np.sqrt(10)
-    assert np.mean((high - low) / student) == pytest.approx(1, abs=0.05)
-
-
-def test_intervals_are_seeded_and_a_column_does_not_depend_on_the_others():
-    values = skewed(20)
-    first = significance.bootstrap_intervals(values, 500, 7)
-    assert np.array_equal(first, significance.bootstrap_intervals(values, 500, 7))
-    # Up to rounding: a CPU may sum a matrix product in another order if there are more columns.
-    alone = significance.bootstrap_intervals(values[:, :1], 500, 7)
-    assert np.allclose(np.array(first)[:, :1], alone, rtol=1e-12, atol=0)
-    assert not np.array_equal(first, significance.bootstrap_intervals(values, 500, 8))
-
-
-def test_missing_values_are_left_out_and_counts_make_a_ratio():
-    values = skewed(30, 1)
-    with_gaps = np.concatenate([values, np.full((10, 1), np.nan)])
-    ours, theirs = (significance.bootstrap_intervals(each, 4000, 0) for each in (with_gaps, values))
-    assert np.allclose(ours, theirs, atol=0.06)
-    # Each value doubled, as a sum with a count of two, has the same mean and interval.
-    doubled = significance.bootstrap_intervals(2 * values, 500, 0, counts=np.full((30, 1), 2.0))
-    assert np.allclose(doubled, significance.bootstrap_intervals(values, 500, 0))
-
-
-@pytest.mark.parametrize("values", [np.empty((0, 2)), np.ones((1, 2)), np.full((5, 2), np.nan)])
-def test_fewer_than_two_values_have_no_interval(values):
-    assert np.isnan(significance.bootstrap_intervals(values, 100, 0)).all()
-    assert np.isnan(significance.std(values)).all()
 
 
 def test_sign_flips_are_exact_for_few_prompts():
