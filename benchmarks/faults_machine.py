@@ -12,11 +12,12 @@ DAY_S = 86_400
 
 
 def full_disk(campaign: Campaign) -> None:
-    """A disk with room for only part of the run, twice."""
+    """A disk with room for only part of the run, twice; without ballast it holds the finished study two times."""
+    size = 2 * disk_usage(campaign.reference.folder)
     for number, room in enumerate(campaign.random.sample(range(100_000, 700_000), 2)):
         folder = campaign.folder / f"full-{number}"
         folder.mkdir()
-        with mounted("-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder), at=folder):
+        with mounted("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder), at=folder):
             study = campaign.fresh(folder.name)
             ballast = folder / "ballast"
             free = os.statvfs(folder)
@@ -25,6 +26,11 @@ def full_disk(campaign: Campaign) -> None:
             kept = finished_work(study)
             ballast.unlink()
             campaign.check(study, kept)
+
+
+def disk_usage(folder: Path) -> int:
+    """Bytes that the files and folders below a folder take on disk."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 def read_only_results(campaign: Campaign) -> None:

@@ -49,14 +49,13 @@ from detailscribe.miniature.world.scenes import Scene, held_out_scenes, random_s
 from detailscribe.miniature.world.sprites import load_sprites
 from detailscribe.prompts.noun_phrase_rules import phrases_by_rules
 from detailscribe.scores import blip_vqa, clip_score, image_reward
-from detailscribe.tables import significance
+from detailscribe.tables.intervals import mean_intervals
 
 HERE = Path(__file__).parent
 STEPS, GUIDANCE, KS = 28, 4.5, (0, 1, 2, 4)
 SEEDS_OF_FIVE = 5
 BATCH = 32
 MIN_ACCURACY = 0.95
-RESAMPLES = 10_000
 
 
 def main() -> None:
@@ -259,8 +258,8 @@ def prompt_embeds(pipe, prompts: list[str]) -> dict[str, torch.Tensor]:
 
 
 def shares(right: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Share of right images by method, with 95 % bootstrap intervals over prompts."""
-    low, high = significance.bootstrap_intervals(np.stack([rows.mean(1) for rows in right.values()], 1), RESAMPLES, 0)
+    """Share of right images by method, with 95 % intervals over prompts."""
+    low, high = mean_intervals(np.stack([rows.mean(1) for rows in right.values()], 1), (0, 1))
     return {
         method: {"share": float(rows.mean()), "low95": float(low[i]), "high95": float(high[i])}
         for i, (method, rows) in enumerate(right.items())

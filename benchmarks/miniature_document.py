@@ -28,7 +28,7 @@ def document(figures: dict) -> str:
         ),
         "",
         "Share of images that show both entities in the prompted arrangement, as the judge sees it; "
-        f"{figures['prompts']} held-out prompts, {figures['seeds']} seeds; 95 % bootstrap intervals over prompts.",
+        f"{figures['prompts']} held-out prompts, {figures['seeds']} seeds; 95 % intervals over prompts.",
         "",
         "| method | share | 95 % |",
         "|---|---|---|",

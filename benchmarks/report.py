@@ -108,6 +108,7 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
         prompts=base / "prompts.jsonl",
         decompositions=[base / "decompositions" / "a.jsonl"],
         critiques=[base / "critiques" / name / "a.jsonl" for name in CRITICS],
+        rewrites=[],
         manifests=[base / "images" / name / "a.jsonl" for name in SETS],
         scores=[base / "scores" / metric / "a.jsonl" for metric in METRICS],
         dropped=[base / "dropped.tsv"],

@@ -7,6 +7,7 @@ rule tabulate_cost:
     """Calls, tokens and dollars of the recorded answers of a scenario, by stage."""
     input:
         outputs=lambda wildcards: FILES.rows_with_exchanges(wildcards.scenario),
+        written=lambda wildcards: FILES.exchanges_of_prompts(wildcards.scenario),
         parameters="results/parameters/cost.json",
     output:
         report("results/{scenario}/tables/cost.csv", caption="captions/tables_cost.rst", category="{scenario}"),

@@ -1,7 +1,7 @@
 # Human: blind rating sheets out, filled sheets in. Targets that run only by name: {scenario}_human_sheets, _human_scores,
 # _human_agreement; human_released for the ratings of the released study.
-# Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx or .csv;
-#         results/{scenario}/tables/scores.csv; the released study's workbooks and dictionaries
+# Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx, .xlsm, .csv;
+#         results/{scenario}/tables/scores.csv and manifests; the released study's workbooks and dictionaries
 # Writes  results/{scenario}/human/sheets/{rater}.xlsx, {rater}.html and key.jsonl; human/{ratings,main,raters,reliability,
 #         agreement}.csv, agreement.svg and .png; results/tables/released/;
 #         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, which filled sheets depend on
@@ -31,6 +31,7 @@ rule human_scores:
     """Read the filled sheets, assign each rating to its image, average, and measure the agreement of the raters."""
     input:
         filled=FILES.filled_sheets,
+        folder=FILES.ratings_folder,
         parameters="results/parameters/human_scores.json",
     output:
         ratings="results/{scenario}/human/ratings.csv",
@@ -54,6 +55,7 @@ rule human_agreement:
         ratings="results/{scenario}/human/ratings.csv",
         scores="results/{scenario}/tables/scores.csv",
         dictionary="results/{scenario}/dictionary.jsonl",
+        manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
         parameters="results/parameters/human_agreement.json",
     output:
         table="results/{scenario}/human/agreement.csv",

@@ -15,6 +15,7 @@ rule write_report:
         figures=[f"results/{{scenario}}/figures/{name}.svg" for name in FIGURES],
         decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
         critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),
+        rewrites=lambda wildcards: FILES.rewrites(wildcards.scenario),
         manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
         scores=lambda wildcards: FILES.of_stage(wildcards.scenario, "score"),
         ratings=FILES.ratings,

@@ -19,7 +19,7 @@ rule find_noun_phrases:
         "logs/find_noun_phrases/{scenario}/{shard}.log",
     localrule: True
     conda:
-        "../envs/scores.yaml"
+        "../envs/phrases.yaml"
     message:
         "Finding the noun phrases of {wildcards.scenario} {wildcards.shard}"
     script:

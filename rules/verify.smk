@@ -1,11 +1,12 @@
 # Verify, retry and gc: check what is on disk. The next run makes again what verify and retry removed.
 # Reads   every manifest, image and exchange on disk
-# Writes  nothing; verify moves changed images to results/{scenario}/changed/; verify and retry remove outputs that are
-#         to be made again; gc_delete removes unreferenced files
+# Writes  nothing; verify moves changed images to results/{scenario}/changed/, changed rows, tables and exchanges to
+#         results/changed/; verify and retry remove outputs that are to be made again; gc_delete removes unreferenced
+#         files
 
 
 rule verify:
-    """Check images, exchanges and weights against their digests, and that files of rows are complete."""
+    """Check images, exchanges, rows, tables and weights against their digests, and that files of rows are complete."""
     log:
         "logs/verify.log",
     localrule: True

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
-
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH
+from detailscribe.images.image_reader import UnreadableImage, read_image
 
 SIDE_PX = 256
 QUALITY = 80  # of JPEG
@@ -75,9 +74,8 @@ def _same_size_and_mtime(source: Path, target: Path) -> bool:
 
 
 def _write_thumbnail(source: Path, target: Path) -> None:
-    with contextlib.suppress(OSError, ValueError, Image.DecompressionBombError), Image.open(source) as image:
-        image.draft("RGB", (2 * SIDE_PX, 2 * SIDE_PX))
-        small = image.convert("RGB")
+    with contextlib.suppress(OSError, UnreadableImage):
+        small = read_image(source, draft_px=2 * SIDE_PX).image
         small.thumbnail((SIDE_PX, SIDE_PX))
         with atomic_write(target) as temporary:
             small.save(temporary, format="JPEG", quality=QUALITY)

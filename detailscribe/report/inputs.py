@@ -7,7 +7,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from detailscribe.files.rows import read_rows, rows_by_id
+from detailscribe.files.rows import read_rows, read_score_rows, rows_by_id
+from detailscribe.images.manifest import read_manifest
 from detailscribe.llm.exchange_store import recorded_reply
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
@@ -20,6 +21,7 @@ class ScenarioFiles(Protocol):
     prompts: str
     decompositions: Sequence[str]
     critiques: Sequence[str]
+    rewrites: Sequence[str]
     manifests: Sequence[str]
     scores: Sequence[str]
     dropped: Sequence[str]
@@ -48,12 +50,15 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     critiques: dict[str, dict[str, dict]] = {}
     for path in map(Path, files.critiques):
         critiques.setdefault(path.parent.name, {}).update(rows_by_id(path))
+    rewrites: dict[str, dict[str, dict]] = {}
+    for path in map(Path, files.rewrites):
+        rewrites.setdefault(path.parent.name, {}).update(rows_by_id(path))
     images: dict[str, dict[str, dict]] = {}
     for path in map(Path, files.manifests):
-        images.setdefault(path.parent.name, {}).update(rows_by_id(path))
+        images.setdefault(path.parent.name, {}).update(read_manifest(path))
     scores: dict[str, dict[tuple[str, str], dict]] = {}
     for path in map(Path, files.scores):
-        rows = {(row["id"], row["image_set"]): row for row in read_rows(path)}
+        rows = {(row["id"], row["image_set"]): row for row in read_score_rows(path)}
         scores.setdefault(path.parent.name, {}).update(rows)
     return ScenarioResults(
         name=name,
@@ -63,6 +68,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         images=images,
         scores=scores,
         judge_replies=read_judge_replies(scores, store),
+        unread_replies=read_unread_replies({"decompose": decompositions, **rewrites}, store),
         ratings=[row for path in files.ratings for row in pd.read_csv(path).to_dict("records")],
         dropped=[row for path in files.dropped for row in _read_tsv(path)],
         methods=parameters["methods"],
@@ -84,6 +90,23 @@ def read_judge_replies(
                 if texts[digest]:
                     replies.setdefault(metric, {}).setdefault(image, []).append(texts[digest])
     return replies
+
+
+def read_unread_replies(rows: dict[str, dict[str, dict]], store: Path) -> dict[str, dict[str, str]]:
+    """Whole replies by step, by id, of the rows that are not ok, as far as the store has them.
+
+    Args:
+        rows: Rows by id, by the name of their step.
+    """
+    replies = {
+        name: {
+            id: text
+            for id, row in by_id.items()
+            if row["status"] != "ok" and row.get("exchange") and (text := _reply_text(store, row["exchange"]))
+        }
+        for name, by_id in rows.items()
+    }
+    return {name: texts for name, texts in replies.items() if texts}
 
 
 def read_overview(

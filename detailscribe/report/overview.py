@@ -1,5 +1,6 @@
 """Overview page of a report site: results, prompts to explore, missing results, tables, and facts of the run."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,11 @@ import pandas as pd
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report import assets, explorer_data
 from detailscribe.report.templates import PAGES, page_template
+from detailscribe.tables.markdown_latex import phrase_notes
 
 COPIED = ("site.css", "overview.js", "prompt.js")
+# A reason's quote: results that are missing for one reason are counted together.
+QUOTED_REPLY = re.compile(r"(of the reply|in the reply|its example): .*")
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,17 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
     explorer_data.write_explorer_data(site, data)
     own = {*COPIED, "index.html", explorer_data.FILE_NAME, *(name for _, name in figures)}
     assets.remove_other_files(site, keep | own)
-    reasons = Counter((row["stage"], row["image_set"], row["status"], row["reason"]) for row in overview.dropped)
+    reasons = Counter(
+        (row["stage"], row["image_set"], row["status"], QUOTED_REPLY.sub(r"\1", row["reason"]))
+        for row in overview.dropped
+    )
     page = page_template("overview.html.j2").render(
         root="",
         notice=overview.notice,
         overview=overview,
         figures=figures,
         headlines=_headline_tables(overview.main),
+        phrase_notes=phrase_notes(overview.main),
         reasons=reasons.most_common(),
         data=data,
     )

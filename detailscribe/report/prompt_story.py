@@ -21,6 +21,7 @@ class ScenarioResults:
         images: Manifest rows by image set, by id.
         scores: Score rows by metric, by (id, image set).
         judge_replies: Texts by judge, by (id, image set): one per repeat.
+        unread_replies: Whole replies by `decompose` or rewriter, by id, of rows that are not ok.
         ratings: Rows rater, id, image_set, rating; empty where nothing was rated.
         dropped: Rows id, stage, image_set, status, reason.
         methods: Rows of the tables: name, candidates, headline.
@@ -39,6 +40,7 @@ class ScenarioResults:
     dropped: list[dict]
     methods: list[dict]
     critics: dict[str, list[str]]
+    unread_replies: dict[str, dict[str, str]] = field(default_factory=dict)
     ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -147,6 +149,7 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "critics": critics,
         "baselines": [name for name in images if name not in refined and name != initial],
         "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
+        "unread_replies": {name: texts[id] for name, texts in results.unread_replies.items() if id in texts},
         "ratings": {
             name: results.ratings_by_image[id, name] for name in images if (id, name) in results.ratings_by_image
         },

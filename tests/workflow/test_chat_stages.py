@@ -3,7 +3,9 @@
 import csv
 
 from detailscribe.files.rows import read_rows
+from tests.chat_replies import chat_body
 from tests.chat_server import ChatServer
+from tests.sample_images import smooth_image
 from tests.workflow.small_study import PROMPTS, TABLE, merged
 
 VICTIM = PROMPTS[0][1]
@@ -93,7 +95,7 @@ def test_replay_names_a_missing_exchange_and_what_to_do(study):
 
 
 def test_an_endpoint_that_fails_stops_the_run_and_keeps_what_was_answered(fresh):
-    with ChatServer(fault=lambda role, prompt: 500 if VICTIM in prompt else None) as server:
+    with ChatServer(fault=lambda role, prompt: 503 if VICTIM in prompt else None) as server:
         output = fresh.snakemake("small_decompose", expect=1, **on(server))
         assert "server" in next(line for line in output.splitlines() if line.startswith("decompose_prompts:"))
         answered = len(server.prompts_of("decompose"))
@@ -117,6 +119,23 @@ def test_a_failed_call_is_tried_again_when_asked_for_and_not_before(study):
     assert {row["status"] for row in study.rows("images/gpt_rewrite/*.jsonl")} == {"ok"}
 
 
+def test_replies_that_could_not_be_read_are_counted_and_asked_for_again_on_request(fresh):
+    with ChatServer(fault=lambda role, prompt: chat_body("No brackets.") if VICTIM in prompt else None) as server:
+        config = on(server)
+        output = fresh.snakemake("small_decompose", **config)
+        assert (
+            f"decompose_prompts: {len(PROMPTS)} rows asked: {len(PROMPTS) - 1} ok, 1 unparsed; the reasons are in"
+            in output
+        )
+        server.fault, asked = None, len(server.calls)
+        fresh.snakemake("retry", **config)
+        assert "rows asked" not in fresh.snakemake("small_decompose", **config) and len(server.calls) == asked
+        fresh.snakemake("retry", retry_statuses=["unparsed"], **config)
+        fresh.snakemake("small_decompose", **config)
+        assert len(server.calls) == asked + 1
+    assert {row["status"] for row in fresh.rows("decompositions/*.jsonl")} == {"ok"}
+
+
 def test_unreadable_replies_are_rows_without_an_invented_score(study):
     with ChatServer(answer=lambda body: "I would rather not say.") as server:
         study.snakemake(**on(server))
@@ -137,14 +156,27 @@ def test_prompts_are_written_from_topics_and_become_a_scenario(fresh):
     assert len(read_rows(fresh.results / "mine" / "decompositions" / "000-of-001.jsonl")) == 2
 
 
-def test_imported_images_are_an_image_set_and_a_gap_is_named(study, tmp_path):
-    from PIL import Image
+def test_the_writing_of_prompts_is_in_the_cost_of_their_scenario(fresh):
+    (fresh.folder / "topics.txt").write_text("peel apple\nrow boat\n")
+    config = {
+        "topics": {"mine": {"file": "topics.txt", "kind": "functional"}},
+        "scenarios": {"mine": "resources/written/mine.jsonl"},
+    }
+    fresh.snakemake("results/mine/tables/cost.csv", **config)
+    rows = list(csv.DictReader((fresh.results / "mine" / "tables" / "cost.csv").read_text().splitlines()))
+    [written] = [row for row in rows if row["stage"] == "write"]
+    assert written["name"] == "mine" and int(written["calls"]) >= 2
+    (fresh.folder / "resources" / "written" / "mine.exchanges.txt").unlink()  # of prompts that came without it
+    fresh.snakemake("results/mine/tables/cost.csv", "--force", **config)
+    assert "write,mine" not in (fresh.results / "mine" / "tables" / "cost.csv").read_text()
 
+
+def test_imported_images_are_an_image_set_and_a_gap_is_named(study, tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     ids = [row["id"] for row in study.rows("prompts.jsonl")]
     for number, id in enumerate(ids[1:]):
-        Image.new("RGB", (40, 30), (number * 40, 90, 0)).save(folder / f"{id}.png")
+        smooth_image(40, 30, seed=number).save(folder / f"{id}.png")
     config = {"external": {"elsewhere": {"folder": str(folder)}}}
     study.snakemake(**config)
     assert [(row["id"], row["stage"], row["image_set"]) for row in dropped(study)][0] == (
@@ -152,12 +184,12 @@ def test_imported_images_are_an_image_set_and_a_gap_is_named(study, tmp_path):
         "external",
         "elsewhere",
     )
-    Image.new("RGB", (40, 30)).save(folder / f"{ids[0]}.png")
+    smooth_image(40, 30, seed=98).save(folder / f"{ids[0]}.png")
     study.snakemake(**config)
     assert dropped(study) == []
     assert len(study.rows("dictionary.jsonl")) == len(PROMPTS)
     before = {row["id"]: row["sha256"] for row in study.rows("images/elsewhere/*.jsonl")}
-    Image.new("RGB", (40, 30), (1, 2, 3)).save(folder / f"{ids[0]}.png")  # in place
+    smooth_image(40, 30, seed=99).save(folder / f"{ids[0]}.png")  # in place
     study.snakemake("small_external", **config)
     after = {row["id"]: row["sha256"] for row in study.rows("images/elsewhere/*.jsonl")}
     assert [id for id in ids if before[id] != after[id]] == [ids[0]]

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from detailscribe.llm.spend_log import read_spending
+from detailscribe.llm.spending.spend_log import read_spending
 from detailscribe.operations.archive.pack import pack_study
 from detailscribe.operations.archive.unpack import unpack_study
 from tests.chat_server import ChatServer

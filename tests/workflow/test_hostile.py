@@ -8,9 +8,9 @@ import jsonschema
 import openpyxl
 import pytest
 import yaml
-from PIL import Image
 
 from detailscribe.prompts.prompt_file import prompt_id
+from tests.sample_images import smooth_image
 from tests.workflow.small_study import PROMPTS, REPOSITORY
 
 FORMULAS = ['=HYPERLINK("http://example.org","x")', "+1+1", "-2+3", "@SUM(A1)", "\t=1+1"]
@@ -61,7 +61,7 @@ def test_hostile_texts_and_file_names_stay_texts(fresh):
     (fresh.folder / FOLDER).mkdir()
     for topic, prompt in prompts:
         if topic not in FORMULAS:  # these are dropped, so that their topics stand in dropped.tsv
-            Image.new("RGB", (8, 8)).save(fresh.folder / FOLDER / f"{prompt_id(topic, prompt)}.png")
+            smooth_image(8, 8).save(fresh.folder / FOLDER / f"{prompt_id(topic, prompt)}.png")
     changes = {
         "scenarios": {"small": {"file": FILE}},
         "seeds": [11],

@@ -57,6 +57,12 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
         assert len({row["score"] for row in rows}) > 1 and len({row["fingerprint"] for row in rows}) == 1, name
     assert {row["score"] for row in study.rows("scores/judge-sure/*.jsonl")} == {0.0, 1.0}
     assert {row["metric"] for row in table(study, "main")} == {*names}
+    assert {(row["metric"], row["phrases"]) for row in table(study, "main") if row["phrases"]} == {
+        ("blip_vqa", "spacy")
+    }
+    note = "blip_vqa asks about the noun phrases that spaCy found"
+    for file in ("small/tables/main.md", "small/tables/main.tex", "small/report/index.html"):
+        assert note in (study.results / file).read_text().replace("\\_", "_"), file
     repeats = {row["judge"]: row for row in table(study, "judge_repeats") if row["image_set"] == "all"}
     images = SETS * len(SEEN)
     spread = mean(stdev(row["draws"]) for row in study.rows("scores/judge-twice/*.jsonl"))
@@ -75,14 +81,15 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
 
     before = {(row["id"], row["image_set"]): row for row in study.rows("scores/blip_vqa/*.jsonl")}
     [found] = [row for row in study.rows("noun_phrases/*.jsonl") if row["id"].startswith("carry-log")]
-    assert (found["phrases"], found["source"]) == (["Two beavers", "a log", "each end"], "rules")
+    assert (found["phrases"], found["source"]) == (["Two beavers", "a log", "each end"], "spacy")
     (study.folder / "noun_phrases").mkdir()
     correction = {"id": found["id"], "phrases": ["two beavers", "a log"]}
     (study.folder / "noun_phrases" / "small.jsonl").write_text(json.dumps(correction) + "\n")
     study.snakemake("small_score", **changes)
     after = {(row["id"], row["image_set"]): row for row in study.rows("scores/blip_vqa/*.jsonl")}
     assert {id for id, image_set in before if before[id, image_set] != after[id, image_set]} == {found["id"]}
-    assert {row["source"] for row in study.rows("noun_phrases/*.jsonl")} == {"rules", "user"}
+    assert {row["source"] for row in study.rows("noun_phrases/*.jsonl")} == {"spacy", "user"}
+    assert {row["phrases"] for row in after.values()} == {"spacy", "user"}
 
     [scores] = (study.results / "small" / "scores" / "image_reward").glob("*.jsonl")
     lines = scores.read_text().splitlines()

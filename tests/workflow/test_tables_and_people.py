@@ -81,6 +81,10 @@ def test_filled_rating_sheets_become_means_and_agreement(study):
     ]
     assert agreement.loc["clip_score", "pairs"] == len(hits) > 0
     assert float(agreement.loc["clip_score", "agreement"]) == round(sum(hits) / len(hits), 6)
+    # Another program's file beside them would be passed over, with older ratings in its place.
+    (filled / "rater_2.ods").touch()
+    assert "rater_2.ods: a .ods file is not read" in study.snakemake("small_human_scores", expect=1)
+    (filled / "rater_2.ods").unlink()
     broken = load_workbook(filled / "rater_2.xlsx")
     broken.worksheets[1]["E2"] = 9
     broken.save(filled / "rater_2.xlsx")

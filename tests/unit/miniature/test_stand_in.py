@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from detailscribe.errors import SetupError
+from detailscribe.images.image_reader import UnreadableImage
 from detailscribe.llm.request import Request, image_format
 from detailscribe.methods import reply_parsing
 from detailscribe.miniature import stand_in
@@ -123,7 +124,7 @@ def test_the_judge_grades_other_prompts_by_the_entities_they_name(sprites):
 
 def test_unreadable_image_is_not_judged(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
-    with pytest.raises(OSError):
+    with pytest.raises(UnreadableImage):
         stand_in.answer_text(make_request("judge", tmp_path / "a.png", prompt="a"))
 
 

@@ -1,6 +1,8 @@
 """Inputs of the report."""
 
-from detailscribe.report.inputs import read_judge_replies
+from detailscribe.llm.exchange_store import record_answer
+from detailscribe.llm.request import Answer, Request
+from detailscribe.report.inputs import read_judge_replies, read_unread_replies
 from detailscribe.report.provenance import git_commit, public_config, recorded_versions, run_times
 
 
@@ -16,6 +18,15 @@ def test_run_times_add_up_the_jobs_of_a_rule(tmp_path):
 def test_a_judge_reply_that_the_store_lacks_is_left_out(tmp_path):
     rows = {("a", "o1"): {"exchange": ["0" * 64]}, ("b", "o1"): {"exchange": [None]}}
     assert read_judge_replies({"judge-main": rows}, tmp_path) == {}
+
+
+def test_whole_replies_are_read_of_rows_that_are_not_ok(tmp_path):
+    text = "A long answer without brackets. " * 99
+    request = Request("decompose", "mine", "m", [{"role": "user", "content": "x"}])
+    digest = record_answer(tmp_path, request, Answer("ok", "", text), {}).digest
+    unread = {"a": {"status": "unparsed", "exchange": digest}, "b": {"status": "failed", "exchange": None}}
+    rows = {"decompose": unread | {"c": {"status": "ok", "exchange": digest}}, "gpt_rewrite": {}}
+    assert read_unread_replies(rows, tmp_path) == {"decompose": {"a": text}}
 
 
 def test_the_configuration_is_shown_without_credentials():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 from PIL import Image
 
@@ -17,6 +18,22 @@ def test_what_people_and_models_wrote_is_shown_as_text(site):
         text = page.read_text()
         assert "<script>" not in text and "49" not in re.sub(r"[0-9a-f]{12,}", "", text)
     assert "&lt;script&gt;" in (site / "index.html").read_text()
+
+
+def test_a_reply_that_could_not_be_used_is_on_the_page_of_its_prompt(site, results, scenario):
+    first, second = (prompt["id"] for prompt in PROMPTS[:2])
+    scenario = replace(scenario, unread_replies={"decompose": {first: "I see <b>two</b> badgers."}})
+    write_scenario(site, scenario, small_overview(), results, 1)
+    assert "I see &lt;b&gt;two&lt;/b&gt; badgers." in (site / "prompts" / f"{first}.html").read_text()
+    assert "could not be used" not in (site / "prompts" / f"{second}.html").read_text()
+
+
+def test_missing_results_are_counted_without_the_replies_that_they_quote(site, results, scenario):
+    row = {"scenario": "mine", "stage": "decompose", "image_set": "", "status": "unparsed"}
+    dropped = [row | {"reason": f"no <...> in the reply: text {n}"} for n in range(3)]
+    write_scenario(site, scenario, small_overview(dropped=dropped), results, 1)
+    text = (site / "index.html").read_text()
+    assert "no &lt;...&gt; in the reply" in text and "text 1" not in text
 
 
 def test_every_link_of_every_page_leads_to_a_file_of_the_folder(site):

@@ -1,0 +1,32 @@
+"""All kinds of seeded cases."""
+
+from tests.fault_cases import (
+    archives,
+    batches,
+    budgets,
+    images,
+    model_replies,
+    prompt_files,
+    rating_tables,
+    replies,
+    results,
+    tables,
+    workbooks,
+)
+
+KINDS = [
+    module.KIND
+    for module in (
+        replies,
+        model_replies,
+        batches,
+        budgets,
+        images,
+        archives,
+        workbooks,
+        rating_tables,
+        tables,
+        prompt_files,
+        results,
+    )
+]
