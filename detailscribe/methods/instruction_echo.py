@@ -4,7 +4,8 @@ What counts as the instruction is read from the request's messages, so that a st
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from detailscribe.llm.request import Request
 
@@ -48,11 +49,11 @@ def without_label(request: Request, prompt: str) -> str:
 def _is_example(request: Request, groups: list[str], value: tuple) -> bool:
     """Whether the components are an example's; a prompt that is about the example's very concept may have them."""
     answer = _words(" ".join(value[1]))
-    own = {word[:4] for text in _values(request) for word in _words(text)}
     for group in groups:
         words = _words(group)
         if "=" in group and answer and words[-len(answer) :] == answer:
             concept = [word for word in words[: -len(answer)] if word != "concept"]
+            own = {word[:4] for text in _values(request) for word in _words(text)}
             return not all(word[:4] in own for word in concept)
     return False
 
@@ -79,7 +80,13 @@ def _groups(request: Request) -> Iterator[str]:
         content = message["content"]
         for text in own:
             content = content.replace(text, " ")
-        yield from _GROUP.findall(content)
+        if "<" in content:
+            yield from _bracketed(content)
+
+
+@lru_cache(maxsize=64)
+def _bracketed(text: str) -> list[str]:
+    return _GROUP.findall(text)
 
 
 def _values(request: Request) -> Iterator[str]:
@@ -88,10 +95,11 @@ def _values(request: Request) -> Iterator[str]:
         yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
 
 
-def _spaced(words: list[str]) -> str:
+def _spaced(words: Sequence[str]) -> str:
     """Words between blanks, so that a part of a word is not found as one."""
     return f" {' '.join(words)} "
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+@lru_cache(maxsize=256)  # an instruction is the same for every record
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text.casefold()))
