@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from detailscribe.files.digests import digest, file_sha256
+from detailscribe.files.digests import KEY_LENGTH, digest, file_sha256
 from detailscribe.files.rows import read_rows, write_rows
 from detailscribe.report.inputs import read_scenario
 from detailscribe.report.overview import Overview
@@ -45,6 +45,7 @@ METHODS = [
     {"name": "ablation", "candidates": CRITICS["ablation"], "headline": "oracle"},
 ]
 TEXT = "an otter and a heron share one red umbrella while two badgers carry the ladder through a narrow door"
+SHARD = "000-of-001"
 MASTERS = 40  # different images; each file appends its own name to the bytes of one
 
 
@@ -67,7 +68,7 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
         {"id": row["id"], **ok, "concept": "sharing", "components": ["otter holds pole", "heron leans"]}
         for row in prompts
     ]
-    write_rows(base / "decompositions" / "a.jsonl", parts)
+    write_rows(base / "decompositions" / f"{SHARD}.jsonl", parts)
     for critic in CRITICS:
         rows = [
             {
@@ -78,18 +79,19 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
             }
             for row in prompts
         ]
-        write_rows(base / "critiques" / critic / "a.jsonl", rows)
+        write_rows(base / "critiques" / critic / f"{SHARD}.jsonl", rows)
     for name in SETS:
         rows = []
         for row in prompts:
-            path = base / "images" / name / "a" / f"{row['id']}.jpg"
+            key = digest([name, row["id"]])
+            path = base / "images" / name / SHARD / f"{row['id']}-{key[:KEY_LENGTH]}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(generator.choice(masters) + f"{name}/{row['id']}".encode())
             rows.append(
                 {"id": row["id"], **ok, "file": str(path.relative_to(folder / "results")), "sha256": file_sha256(path)}
             )
-            rows[-1] |= {"key": digest([name, row["id"]]), "prompt": row["prompt"], "seed": 1, "k": None}
-        write_rows(base / "images" / name / "a.jsonl", rows)
+            rows[-1] |= {"key": key, "prompt": row["prompt"], "seed": 1, "k": None}
+        write_rows(base / "images" / name / f"{SHARD}.jsonl", rows)
     for metric in METRICS:
         rows = [
             {"id": row["id"], "image_set": name, **ok, "score": generator.random()}
@@ -97,7 +99,7 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
             for name in SETS
             for row in prompts
         ]
-        write_rows(base / "scores" / metric / "a.jsonl", rows)
+        write_rows(base / "scores" / metric / f"{SHARD}.jsonl", rows)
     (base / "dropped.tsv").write_text(
         "id\ttopic\tstage\timage_set\tstatus\treason\n"
         + "".join(
@@ -106,11 +108,11 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
     )
     return SimpleNamespace(
         prompts=base / "prompts.jsonl",
-        decompositions=[base / "decompositions" / "a.jsonl"],
-        critiques=[base / "critiques" / name / "a.jsonl" for name in CRITICS],
+        decompositions=[base / "decompositions" / f"{SHARD}.jsonl"],
+        critiques=[base / "critiques" / name / f"{SHARD}.jsonl" for name in CRITICS],
         rewrites=[],
-        manifests=[base / "images" / name / "a.jsonl" for name in SETS],
-        scores=[base / "scores" / metric / "a.jsonl" for metric in METRICS],
+        manifests=[base / "images" / name / f"{SHARD}.jsonl" for name in SETS],
+        scores=[base / "scores" / metric / f"{SHARD}.jsonl" for metric in METRICS],
         dropped=[base / "dropped.tsv"],
         ratings=[],
     )
@@ -130,7 +132,7 @@ def _jpeg(number: int, side_px: int) -> bytes:
 
 def _exchange(folder: Path, id: str, image_set: str) -> str:
     """Record a judgement; return its digest."""
-    request = {"kind": "chat", "messages": [{"role": "user", "content": f"Grade {image_set} of {id}"}]}
+    request = {"kind": "chat", "model": "m", "messages": [{"role": "user", "content": f"Grade {image_set} of {id}"}]}
     reply = {"status": "ok", "reason": "", "text": "Both hold the pole. <4>", "image": None, "image_sha256": None}
     name = digest(request)
     path = folder / "exchanges" / name[:2] / f"{name}.json"
@@ -171,9 +173,10 @@ def change_one(folder: Path, files: SimpleNamespace) -> None:
     for manifest in files.manifests:
         rows = read_rows(manifest)
         path = folder / "results" / rows[7]["file"]
-        path = path.with_name(f"changed-{path.name}")
+        key = digest(["changed", path.name])
+        path = path.with_name(f"{rows[7]['id']}-{key[:KEY_LENGTH]}.jpg")
         side.save(path)
-        rows[7] |= {"file": str(path.relative_to(folder / "results")), "sha256": file_sha256(path)}
+        rows[7] |= {"key": key, "file": str(path.relative_to(folder / "results")), "sha256": file_sha256(path)}
         write_rows(manifest, rows)
     rows = read_rows(files.prompts)
     rows[7]["prompt"] = "A changed prompt."

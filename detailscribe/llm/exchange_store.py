@@ -27,6 +27,7 @@ ANSWERED = ("ok", "refused")  # a failure is kept only for replay; live mode ask
 DIGEST = re.compile(r"[0-9a-f]{64}")
 CHECK = "check"
 CHECK_LINE = re.compile(rb'(\n  "check": )"[0-9a-f]*"')
+SHOWN = 80  # characters of a wrong value in a message
 REPLACED = "replaced"  # folder of a store: exchanges whose requests were made again on the user's wish
 # What a reader of an exchange relies on; `body` and `prices` have readers of their own.
 EXCHANGE_TEXTS, REPLY_TEXTS = ("served_model", "date"), ("status", "reason", "text")
@@ -40,7 +41,7 @@ def exchange_path(store: Path, digest: str) -> Path:
         ValueError: not a digest, so that no row can name a file outside the store.
     """
     if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
-        raise ValueError(f"{digest!r} is not the digest of an exchange")
+        raise ValueError(f"{str(digest)[:SHOWN]!r} is not the digest of an exchange")
     return store.joinpath(digest[:2], f"{digest}.json")
 
 
@@ -68,14 +69,14 @@ def load_exchange(path: Path) -> dict:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a complete exchange ({type(error).__name__}: {error})") from None
     if not complete or reply["status"] not in (*ANSWERED, "failed"):
-        raise ValueError(f"{path} holds no answer (status {reply['status']!r})")
+        raise ValueError(f"{path} holds no answer (status {str(reply['status'])[:SHOWN]!r})")
     if digest != path.stem or path.parent.name != digest[:2]:
         raise ValueError(f"{path} holds the exchange {digest}: it was edited or renamed")
     if CHECK in exchange and exchange[CHECK] != _digest_without_check(data):
         raise ValueError(f"{path} was edited: its answer does not match its digest")
     if image := reply["image"]:
         if image not in {f"{digest}.{suffix}" for suffix in IMAGE_SIGNATURES}:
-            raise ValueError(f"{path} names {image!r}, which is not an image of this exchange")
+            raise ValueError(f"{path} names {image[:SHOWN]!r}, which is not an image of this exchange")
         if not ((path.parent / image).is_file() and file_sha256(path.parent / image) == reply["image_sha256"]):
             raise ValueError(f"{path} names the image {image}, which is missing or changed")
     body_file(path, body)

@@ -79,7 +79,7 @@ def body_file(exchange: Path, entry: dict | None) -> Path | None:
         return None
     path = exchange.with_suffix(SUFFIX)
     if entry["file"] != path.name or not path.is_file() or file_sha256(path) != entry["sha256"]:
-        raise ValueError(f"{exchange} names the response body {entry['file']}, which is missing or changed")
+        raise ValueError(f"{exchange} names the response body {str(entry['file'])[:80]!r}, which is missing or changed")
     return path
 
 
