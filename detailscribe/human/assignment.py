@@ -117,7 +117,7 @@ def save_key(folder: Path, key: list[dict]) -> str:
 def find_key(folder: Path, code: str) -> list[dict]:
     """The stored key of a code; empty for an unknown code."""
     path = folder / f"{code}.jsonl"
-    return read_rows(path) if re.fullmatch("[0-9a-f]+", code) and path.is_file() else []
+    return read_rows(path) if re.fullmatch(f"[0-9a-f]{{{CODE_LENGTH}}}", code) and path.is_file() else []
 
 
 def cell_text(text: str | None) -> str:

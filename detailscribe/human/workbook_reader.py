@@ -92,11 +92,30 @@ class WorkbookCells:
         return InputError(f"{self.path}: cannot be read as a workbook ({type(error).__name__}: {reason}); {AS_XLSX}")
 
 
+class _ReadParts(zipfile.ZipFile):
+    """Archive that refuses the parts whose sizes are not counted: a list in the file decides where each part lies."""
+
+    def open(self, name: Any, *args: Any, **options: Any) -> Any:
+        """Open a part for reading."""
+        if _is_unread(part := name if isinstance(name, str) else name.filename):
+            raise zipfile.BadZipFile(f"cells or texts in {part}, where pictures and the like are kept")
+        return super().open(name, *args, **options)
+
+
 class _CellReader(ExcelReader):
     """openpyxl's reader without sheets of charts, which hold no cells and can fail."""
 
+    def __init__(self, path: Path, **options: bool):
+        super().__init__(path, **options)
+        self.archive.close()
+        self.archive = _ReadParts(path)
+
     def read_chartsheet(self, sheet: object, rel: object) -> None:
         pass
+
+
+def _is_unread(part: str) -> bool:
+    return part.lstrip("/").startswith(UNREAD_PARTS)
 
 
 def _check_sizes(path: Path) -> None:
@@ -108,7 +127,7 @@ def _check_sizes(path: Path) -> None:
         parts = archive.infolist()
     if len(parts) > MAX_PARTS:
         raise InputError(f"{path}: a workbook of {len(parts)} parts, at most {MAX_PARTS} are read; {AS_XLSX}")
-    read = [part for part in parts if not part.filename.lstrip("/").startswith(UNREAD_PARTS)]
+    read = [part for part in parts if not _is_unread(part.filename)]
     sheets = [part for part in read if part.filename.lstrip("/").startswith(SHEETS)]
     others = [part for part in read if part not in sheets]
     for kind, most in ((sheets, MAX_SHEET_BYTES), (others, MAX_OTHER_BYTES)):

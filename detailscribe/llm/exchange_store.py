@@ -31,7 +31,7 @@ SHOWN = 80  # characters of a wrong value in a message
 REPLACED = "replaced"  # folder of a store: exchanges whose requests were made again on the user's wish
 # What a reader of an exchange relies on; `body` and `prices` have readers of their own.
 EXCHANGE_TEXTS, REPLY_TEXTS = ("served_model", "date"), ("status", "reason", "text")
-NUMBERS = {int, float, bool, NoneType}
+MOST = 10**9  # tokens or dollars of a call; more is no number of either
 
 
 def exchange_path(store: Path, digest: str) -> Path:
@@ -56,20 +56,22 @@ def load_exchange(path: Path) -> dict:
         data = path.read_bytes()
         exchange: Any = load_json(data, allow_nonfinite=True)
         digest, reply, body = digest_of(exchange["request"]), exchange["reply"], exchange.get("body")
-        paid = [exchange, *exchange.get("tries", [])]
         complete = (
             {str} == {type(reply[key]) for key in REPLY_TEXTS} | {type(exchange[key]) for key in EXCHANGE_TEXTS}
             and isinstance(exchange["request"]["model"], str)
             and isinstance(reply["image"], str | None)
             and isinstance(body, dict | None)
-            and {type(each["usage"]) for each in paid} <= {dict, NoneType}
-            and {type(each.get("cost_usd")) for each in paid} <= NUMBERS
-            and {type(count) for count in (exchange["usage"] or {}).values()} <= NUMBERS
+            and isinstance(exchange.get("batch", False), bool)
+        )
+        counted = _is_counted(exchange, CHECK in exchange) and all(
+            "cost_usd" in each and _is_counted(each, CHECK in exchange) for each in exchange.get("tries", [])
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a complete exchange ({type(error).__name__}: {error})") from None
     if not complete or reply["status"] not in (*ANSWERED, "failed"):
         raise ValueError(f"{path} holds no answer (status {str(reply['status'])[:SHOWN]!r})")
+    if not counted:
+        raise ValueError(f"{path} holds tokens or a cost that no call has")
     if digest != path.stem or path.parent.name != digest[:2]:
         raise ValueError(f"{path} holds the exchange {digest}: it was edited or renamed")
     if CHECK in exchange and exchange[CHECK] != _digest_without_check(data):
@@ -112,7 +114,7 @@ def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -
             first = load_exchange(path)
             if first["reply"]["status"] in ANSWERED:
                 return _reply(path, first)
-            tries = [*first.get("tries", []), {key: first[key] for key in ("usage", "cost_usd")}, *tries]
+            tries = [*first.get("tries", []), {key: first.get(key) for key in ("usage", "cost_usd")}, *tries]
     except ValueError:
         pass  # damaged: replace it
     tries = [*_replaced_tries(store, request.digest), *tries]
@@ -142,6 +144,7 @@ def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -
         "batch": bool(prices.get("batch")),
         "cost_usd": cost_usd(answer.usage, paid) if answer.billed else None,
     }
+    tries = [each for each in tries if _is_counted(each, checked=True)]  # not what earlier versions let pass
     if tries := [each for each in tries if each["usage"] is not None or each["cost_usd"] is not None]:
         exchange["tries"] = tries
     if answer.body is not None:
@@ -182,7 +185,7 @@ def recorded_body(store: Path, digest: str) -> object:
 
 def exchange_files(store: Path) -> list[Path]:
     """Exchange files of a store, sorted; without temporary files of a write in progress or of a killed process."""
-    return [path for path in sorted(store.glob("*/*.json")) if not path.name.startswith(".")]
+    return [path for path in sorted(store.glob("*/*.json")) if not path.name.startswith(".") and path.is_file()]
 
 
 def damaged_exchanges(store: Path) -> list[tuple[Path, str]]:
@@ -201,6 +204,20 @@ def exchange_text(exchange: dict) -> str:
     text = json.dumps(exchange | {CHECK: ""}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     check = hashlib.sha256(text.encode()).hexdigest()
     return text.replace(f'\n  "{CHECK}": ""', f'\n  "{CHECK}": "{check}"', 1)  # texts inside hold no line break
+
+
+def _is_counted(call: dict, checked: bool) -> bool:
+    """Whether a call's tokens are whole numbers and its cost a number, both of 0 to MOST, or unknown.
+
+    Exchanges without a `check` are of versions that recorded whatever number a server sent, negative ones too.
+    """
+    usage, cost = call["usage"], call.get("cost_usd")
+    least, kinds = (0, (int,)) if checked else (-MOST, (int, float, NoneType))
+    return (
+        (cost is None or (type(cost) in (int, float) and least <= cost < MOST))
+        and isinstance(usage, dict | None)
+        and all(type(count) in kinds and (count is None or least <= count < MOST) for count in (usage or {}).values())
+    )
 
 
 def _digest_without_check(data: bytes) -> str:

@@ -7,8 +7,10 @@ small body is part of the exchange file; a larger one is a compressed file besid
 import gzip
 import hashlib
 import math
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
@@ -41,8 +43,6 @@ def redacted_body(body: object, redact: Callable[[str], str], depth: int = 0) ->
             else redacted_body(value, redact, depth + 1)
             for key, value in body.items()
         }
-    if isinstance(body, float) and not math.isfinite(body):
-        return str(body)  # JSON has no such number; a server's log-probabilities may
     return body
 
 
@@ -57,7 +57,11 @@ def write_body(exchange: Path, body: object) -> dict:
         The exchange's entry `body`: `{"json": ...}`, or `{"file", "sha256", "bytes"}` of the compressed file beside it,
         or `{"omitted": reason}` for a body of more than MAX_BYTES.
     """
-    data = canonical_json(body).encode("utf-8", "replace")
+    text = canonical_json(body)
+    if "NaN" in text or "Infinity" in text:
+        body = _finite(body)
+        text = canonical_json(body)
+    data = text.encode("utf-8", "replace")
     if len(data) <= MAX_INLINE_BYTES:
         return {"json": body}
     if len(data) > MAX_BYTES:
@@ -67,6 +71,15 @@ def write_body(exchange: Path, body: object) -> dict:
     with atomic_write(path) as temporary:
         temporary.write_bytes(gzip.compress(data, mtime=0))
     return {"file": path.name, "sha256": file_sha256(path), "bytes": len(data)}
+
+
+def _finite(value: Any) -> Any:
+    """A JSON value whose NaN and infinities are texts: JSON has no such numbers, a server's log-probabilities may."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return {key: _finite(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def body_file(exchange: Path, entry: dict | None) -> Path | None:
@@ -91,6 +104,21 @@ def read_body(exchange: Path, entry: dict | None) -> object:
     """
     path = body_file(exchange, entry)
     if path is not None:
-        with gzip.open(path) as file:
-            return load_json(file.read(MAX_BYTES + 1), allow_nonfinite=True)
+        return load_json(unpacked_body(path), allow_nonfinite=True)
     return (entry or {}).get("json")
+
+
+def unpacked_body(path: Path) -> bytes:
+    """The bytes of a body's compressed file.
+
+    Raises:
+        ValueError: the file is not what gzip writes, or holds more than MAX_BYTES; the message does not name it.
+    """
+    try:
+        with gzip.open(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"a response body that cannot be unpacked: {error}") from None
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"a response body of more than {MAX_BYTES} bytes")
+    return data

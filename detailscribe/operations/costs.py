@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from detailscribe.files.rows import read_rows
+from detailscribe.errors import SetupError
+from detailscribe.files.rows import REMEDY, read_rows
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
 from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
 from detailscribe.study.study import Study
@@ -47,7 +48,7 @@ def cost_rows(outputs: list[Path], store: Path, written: Sequence[Path] = ()) ->
         folder, name = path.parent.name, ""
         if folder not in LLM_STAGE_OF_FOLDER:
             folder, name = path.parent.parent.name, folder
-        for digest in exchanges_of(read_rows(path)):
+        for digest in exchanges_of(read_rows(path), path):
             digests[LLM_STAGE_OF_FOLDER[folder], name][digest] = None
     rows: dict[tuple, dict] = {}
     for (stage, name), exchanges in digests.items():
@@ -61,18 +62,36 @@ def cost_rows(outputs: list[Path], store: Path, written: Sequence[Path] = ()) ->
             for call in (*exchange.get("tries", []), exchange):
                 row["calls"] += 1
                 for side in ("input_tokens", "output_tokens"):
-                    row[side] += (call["usage"] or {}).get(side, 0)
-                row["cost_usd"] += call["cost_usd"] or 0.0
-                row["unpriced"] += call["cost_usd"] is None
+                    row[side] += (call["usage"] or {}).get(side) or 0
+                row["cost_usd"] += call.get("cost_usd") or 0.0
+                row["unpriced"] += call.get("cost_usd") is None
     for row in rows.values():
         row["cost_usd"] = round(row["cost_usd"], 6)
     return list(rows.values())
 
 
-def exchanges_of(rows: list[dict]) -> list[str]:
-    """Digests of the exchanges that rows name."""
-    named = [row.get("exchange") or [] for row in rows]
-    return [digest for each in named for digest in ([each] if isinstance(each, str) else each) if digest]
+def exchanges_of(rows: list[dict], path: Path | None = None) -> list[str]:
+    """Digests of the exchanges that rows name.
+
+    Args:
+        rows: Rows of results.
+        path: Their file, for the message.
+
+    Raises:
+        SetupError: a row names something else.
+    """
+    digests: list[str] = []
+    for row in rows:
+        named = row.get("exchange") or []
+        listed = named if isinstance(named, list) else [named]
+        if wrong := [each for each in listed if not isinstance(each, str | None)]:
+            place = path or "a file of results"
+            raise SetupError(
+                f"{place}: the row {str(row.get('id'))[:80]!r} names {str(wrong[0])[:80]!r}, which is not the digest "
+                f"of an exchange; {REMEDY}"
+            )
+        digests += [each for each in listed if each]
+    return digests
 
 
 def cost_csv(rows: list[dict]) -> str:

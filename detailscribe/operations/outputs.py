@@ -1,19 +1,23 @@
 """Outputs of shards that must be made again: damaged ones, and those with failed or unwanted rows, are removed."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.files.rows import SCORE_KEY, read_rows
 from detailscribe.operations.costs import exchanges_of
+from detailscribe.operations.verify_outputs import set_aside
 from detailscribe.study.stages import ROW_FOLDERS
+
+OUTPUT = re.compile(r"\d{3,}-of-\d{3,}\.jsonl")  # other files in these folders are the user's
 
 
 def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
-    """Check that every output of a shard can be read and covers the prompts of its shard; remove it otherwise.
+    """Check that every output of a shard can be read and covers the prompts of its shard; set it aside otherwise.
 
     Returns:
-        A message per removed file.
+        A message per file that was set aside.
     """
     problems = []
     for path in outputs_of(results / scenario):
@@ -21,14 +25,15 @@ def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
         try:
             rows = read_rows(path, SCORE_KEY if path.parent.parent.name == "scores" else ("id",))
             ids = Counter(row["id"] for row in rows)
+            if path.parent.parent.name == "images":
+                [(row["status"], row["file"]) for row in rows]  # a KeyError otherwise
             expected = {row["id"] for row in read_rows(shard)} if shard.is_file() else set(ids)
             complete = set(ids) == expected and len(set(ids.values())) <= 1
             problem = "" if complete else "its rows are not those of its shard's prompts"
         except (ValueError, KeyError, TypeError) as error:
             problem = f"cannot be read ({error})"
         if problem:
-            path.unlink()
-            problems.append(f"{path}: {problem}; removed")
+            problems.append(f"{path}: {problem}; removed to {set_aside(results, path)}")
     return problems
 
 
@@ -49,4 +54,5 @@ def made_from_exchange(exchanges: set[str]) -> Callable[[dict], bool]:
 
 def outputs_of(folder: Path) -> list[Path]:
     """Outputs of the shards in a scenario's folder, sorted."""
-    return sorted(path for each in ROW_FOLDERS for path in (folder / each.folder).rglob("*.jsonl"))
+    found = (path for each in ROW_FOLDERS for path in (folder / each.folder).rglob("*.jsonl"))
+    return sorted(path for path in found if OUTPUT.fullmatch(path.name) and path.is_file())

@@ -64,7 +64,7 @@ def _answers(results: Path, scenarios: list[str], statuses: Collection[str]) -> 
     for path in (path for scenario in scenarios for path in outputs_of(results / scenario)) if statuses else ():
         for row in read_rows(path):
             if row["status"] == "ok":
-                kept.update(exchanges_of([row]))
+                kept.update(exchanges_of([row], path))
             elif row["status"] in statuses:
-                wanted.update(exchanges_of([row]))
+                wanted.update(exchanges_of([row], path))
     return kept, wanted

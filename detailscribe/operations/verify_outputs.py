@@ -13,7 +13,10 @@ SHEETS = (".xlsx", ".html")  # raters may fill in a sheet where it was written
 
 
 def set_aside(results: Path, path: Path) -> Path:
-    """Move a changed file below `results/changed/`, and return where to. Nothing that somebody wrote is deleted."""
+    """Move a changed file below `results/changed/`, and return where to. Nothing that somebody wrote is deleted.
+
+    Its record stays until a job writes the file again, so that another file in its place is changed, too.
+    """
     try:
         place = path.relative_to(results)
     except ValueError:
@@ -21,7 +24,6 @@ def set_aside(results: Path, path: Path) -> Path:
     moved = results / CHANGED / place
     moved.parent.mkdir(parents=True, exist_ok=True)
     path.replace(moved)
-    forget_outputs(results, [path])
     return moved
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ def check_study(study: Study) -> None:
     Raises:
         InputError, SetupError: names the key, the value and the remedy.
     """
+    _check_numbers(study.config)
     _check_names(study.config)
     for name, endpoint in study.config["endpoints"].items():
         if not is_offline(endpoint):
@@ -55,6 +57,15 @@ def check_study(study: Study) -> None:
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
         raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
+
+
+def _check_numbers(value: object, key: str = "") -> None:
+    """Refuse NaN and infinity, which pass every limit of the schema."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{key.removeprefix(': ')}: {value} is not a number that can be used here; correct it")
+    if isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_numbers(inner, f"{key}: {name}")
 
 
 def _check_names(config: dict) -> None:

@@ -69,8 +69,8 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
     async def _whole(self, response: httpx2.Response) -> httpx2.Response:
         path = response.request.url.path
         limit = CHAT_BYTES if path.endswith("/chat/completions") else FILE_BYTES if "/files/" in path else OTHER_BYTES
-        length = response.headers.get("content-length", "")
-        if length.isdecimal() and int(length) <= limit and "content-encoding" not in response.headers:
+        length, coded = response.headers.get("content-length", ""), ("content-encoding", "transfer-encoding")
+        if length.isdecimal() and int(length) <= limit and not any(name in response.headers for name in coded):
             await response.aread()  # no more than it announces, and faster
             return response
         data = await read_bounded(response, limit)

@@ -11,13 +11,19 @@ from detailscribe.llm.request import image_format
 
 MAX_ENCODED = 96 * 2**20  # characters of an image in base64
 MAX_PIXELS = 2**26
+IMAGE_FIELDS = ("b64_json", "url", "image", "b64")
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 SAFETY_FLAGS = ("nsfw_content_detected", "has_nsfw_concepts", "nsfw", "flagged", "filtered")
 SAFETY_REASONS = ("raiFilteredReason", "rai_filtered_reason", "block_reason", "blockReason")
 
 
+def image_place(entries: list[dict]) -> int:
+    """Index of the first entry that holds an image; 0 if none does."""
+    return next((at for at, entry in enumerate(entries) if any(map(entry.get, IMAGE_FIELDS))), 0)
+
+
 def image_bytes(first: dict, download: Callable[[str], bytes]) -> bytes:
-    """The image of a response's first entry: in base64, as a data URL, or behind an address.
+    """The image of an entry of a response: in base64, as a data URL, or behind an address.
 
     Base64 is read with line breaks, without padding and in its URL-safe form.
 
@@ -29,7 +35,7 @@ def image_bytes(first: dict, download: Callable[[str], bytes]) -> bytes:
         OSError: the download failed.
         ValueError: it holds no image; the message says why.
     """
-    encoded = next((first[name] for name in ("b64_json", "url", "image", "b64") if first.get(name)), None)
+    encoded = next((first[name] for name in IMAGE_FIELDS if first.get(name)), None)
     if not isinstance(encoded, str):
         raise ValueError("it holds neither data nor a URL")
     text = encoded.strip()

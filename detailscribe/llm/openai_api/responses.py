@@ -13,7 +13,7 @@ from detailscribe.llm.openai_api import images
 from detailscribe.llm.openai_api.error_words import error_words
 from detailscribe.llm.openai_api.http_errors import classify_http_error
 from detailscribe.llm.openai_api.message_text import read_content, thinking_field
-from detailscribe.llm.openai_api.vocabulary import BREAKS, CUTS, is_filter, spelled
+from detailscribe.llm.openai_api.vocabulary import BREAKS, CUTS, ENDS, is_filter, spelled
 from detailscribe.llm.prices import output_limit
 from detailscribe.llm.request import Answer, Request
 from detailscribe.llm.response_body import redacted_body
@@ -49,15 +49,28 @@ class ServerReader:
             EndpointError: it holds none. Its `fallback` is the failed answer, with the tokens that it cost.
         """
         body = redacted_body(value, self._redactor.redact)
-        reply = _object(body[0] if isinstance(body, list) and body else body)
+        reply = _reply_object(body)
         usage = read_usage(reply.get("usage"))
-        name = "choices" if request.kind == "chat" else "data"
-        choice = _first_object(reply.get(name))
-        if (error := _error_in(reply, choice)) is not None:
+        entries = _entries(reply, "choices" if request.kind == "chat" else "data")
+        sent = _entries(_reply_object(value), "data") if request.kind == "image" else []
+        place = images.image_place(sent)
+        choice = entries[place] if entries else {}
+        error = _error_in(reply, choice)
+        if error is not None and not self._is_remark(reply, choice):
             return self._error_in_200(error, request, usage)
         if request.kind == "chat":
             return self._chat(body, reply, choice, usage, request)
-        return self._image(value, body, reply, choice, usage, request)
+        return self._image(sent[place] if sent else {}, body, reply, choice, usage, request)
+
+    def _is_remark(self, reply: dict, choice: dict) -> bool:
+        """Whether an error without status and code stands beside a reply that is whole."""
+        message = choice.get("message")
+        if not isinstance(message, dict) or spelled(choice.get("finish_reason")) not in ENDS:
+            return False
+        words = error_words([choice.get("error"), reply.get("error")], self._redactor)
+        if words.is_moderation or not words.codes <= {*SUCCESS} or error_words(reply, self._redactor).status:
+            return False
+        return bool(read_content(message, self._redactor.redact)[0].strip())
 
     def _error_in_200(self, error: object, request: Request, usage: dict | None) -> Answer:
         status = error_words(error, self._redactor).status or 500
@@ -76,7 +89,9 @@ class ServerReader:
                 message = {}
             else:
                 raise self._no_answer("the server's reply holds no message", body, usage)
-        text, refusal = read_content(message)
+        text, refusal = read_content(message, self._redactor.redact)
+        if text.strip() and usage and not usage["output_tokens"]:
+            usage = None  # no text is made of no tokens
         given = "length" if finish in CUTS else self._excerpt(choice.get("finish_reason"))
         shown = f"finish reason {given or 'not given'}"
 
@@ -110,7 +125,7 @@ class ServerReader:
         raise _retry(f"the reply is empty ({shown})", made("failed", f"the reply is empty ({shown})"))
 
     def _image(
-        self, value: object, body: object, reply: dict, first: dict, usage: dict | None, request: Request
+        self, sent: dict, body: object, reply: dict, first: dict, usage: dict | None, request: Request
     ) -> Answer:
         model = self._excerpt(reply.get("model")) or request.model
 
@@ -124,7 +139,7 @@ class ServerReader:
         if reason or is_filter(finish):
             return made("refused", reason or "the provider's content filter withheld the image")
         try:
-            data = images.image_bytes(_first_object(_object(value).get("data")), self._download)
+            data = images.image_bytes(sent, self._download)
         except (OSError, ValueError) as error:
             failed = made("failed", f"the image could not be read from the reply ({self._excerpt(str(error))})")
             raise _retry(failed.reason, failed) from None
@@ -187,5 +202,12 @@ def _object(value: object) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def _first_object(value: object) -> dict:
-    return value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else {}
+def _reply_object(body: object) -> dict:
+    """A response as an object; some servers put it into a list."""
+    return _object(body[0] if isinstance(body, list) and body else body)
+
+
+def _entries(reply: dict, name: str) -> list[dict]:
+    """Entries of a response's list, which may be one entry without its list."""
+    value = reply.get(name)
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]

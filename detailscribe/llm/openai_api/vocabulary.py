@@ -14,6 +14,7 @@ FILTERS = {  # finish reasons and error codes of a reply or a prompt that a filt
 }
 FILTER_PARTS = ("contentfilter", "sensitivecontent", "sensitiveword", "datainspectionfailed", "safetycheck")
 CUTS = {"length", "maxtokens", "maxoutputtokens", "maxlength", "modellength", "modelcontextwindowexceeded"}
+ENDS = {"stop", "stopsequence", "endturn", "eos", "eostoken", "completed", "complete"}  # of a reply that is whole
 BREAKS = {  # finish reasons of a reply that is not complete for a reason of the server
     *("error", "abort", "aborted", "cancelled", "canceled", "networkerror", "insufficientsystemresource", "timeout"),
     *("other", "imageother", "noimage", "malformedfunctioncall", "malformedresponse", "unexpectedtoolcall"),

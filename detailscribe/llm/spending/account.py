@@ -1,6 +1,5 @@
 """Account of a study's spending: what the rows of the spend log add up to, and what calls of each role have cost."""
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,8 @@ from detailscribe.llm.spending.spend_log import SpendLog
 
 MARGIN = 1.25  # of what calls have cost so far, where that is the best known estimate of the next one
 MOST_HALVINGS = 10
+SMALLEST_USD, LARGEST_USD = 1e-12, 1e9  # amounts of a call that a row may give
+MAX_OWNER = 2**62  # slots of a lock file
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ def _kind(row: dict) -> tuple[str, str]:
 
 def _owner(row: dict) -> int:
     owner = row.get("owner")
-    return owner if isinstance(owner, int) and owner > 0 else 0
+    return owner if isinstance(owner, int) and 0 < owner < MAX_OWNER else 0
 
 
 def _dollars(value: object) -> float:
     """A row's amount; 0 for anything but a positive number, such as the negative costs of earlier versions."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and math.isfinite(value) and value > 0 else 0.0  # type: ignore[arg-type, operator]
+    if isinstance(value, int | float) and not isinstance(value, bool) and SMALLEST_USD <= value < LARGEST_USD:
+        return float(value)
+    return 0.0

@@ -11,6 +11,8 @@ from typing import Any
 from detailscribe.files.rows import decode_line
 from detailscribe.images.image_file import IMAGE_FILE, names_own_image
 from detailscribe.llm.exchange_store import DIGEST, load_exchange
+from detailscribe.llm.response_body import SUFFIX as BODY_SUFFIX
+from detailscribe.llm.response_body import unpacked_body
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -37,6 +39,8 @@ def check_content(name: str, path: Path) -> None:
     """
     if name.startswith(f"{STORE}/") and name.endswith(".json"):
         load_exchange(path)
+    elif name.endswith(BODY_SUFFIX):
+        unpacked_body(path)
     elif name.endswith(".exchanges.txt"):
         for digest in path.read_text(encoding="utf-8").split():
             if not DIGEST.fullmatch(digest):

@@ -30,7 +30,7 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
 
     Raises:
         InputError: the results in the folder name no exchange.
-        SetupError: an exchange is missing or damaged, or a file holds a key or an account name.
+        SetupError: an exchange or a row of results is missing or damaged, or a file holds a key or an account name.
     """
     digests = exchanges_of_study(folder)
     if not digests:
@@ -73,7 +73,7 @@ def exchanges_of_study(folder: Path) -> set[str]:
     digests: set[str] = set()
     for rows_folder in LLM_STAGE_OF_FOLDER:
         for path in (folder / "results").glob(f"*/{rows_folder}/**/*.jsonl"):
-            digests.update(exchanges_of(read_rows(path)))
+            digests.update(exchanges_of(read_rows(path), path))
     for path in (folder / "resources" / "written").glob("*.exchanges.txt"):
         digests.update(path.read_text(encoding="utf-8").split())
     return digests

@@ -1,6 +1,5 @@
 """Secret scan of a file before it is shared: values of secret environment variables, and account names."""
 
-import gzip
 import json
 import os
 import re
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from detailscribe.llm.endpoints import ACCOUNT_NAMES
 from detailscribe.llm.response_body import SUFFIX as BODY_SUFFIX
+from detailscribe.llm.response_body import unpacked_body
 from detailscribe.operations.archive.members import STORE
 
 SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|ORG_ID|PROJECT_ID")
@@ -15,8 +15,12 @@ SHORTEST_SECRET = 8  # characters; a shorter value occurs by chance
 
 
 def find_secret(path: Path) -> str:
-    """Description of a secret in a file; empty if there is none."""
-    data = gzip.decompress(path.read_bytes()) if path.name.endswith(BODY_SUFFIX) else path.read_bytes()
+    """Description of a secret in a file; empty if there is none.
+
+    Raises:
+        ValueError: a response body that cannot be unpacked.
+    """
+    data = unpacked_body(path) if path.name.endswith(BODY_SUFFIX) else path.read_bytes()
     for name, value in os.environ.items():
         if SECRET_VARIABLE.search(name) and len(value) >= SHORTEST_SECRET and value.encode() in data:
             return f"the value of the environment variable {name}"

@@ -64,3 +64,5 @@ def test_a_key_is_found_by_its_code_and_by_nothing_else(keys, tmp_path):
     assert assignment.find_key(tmp_path, "0" * 16) == []
     (tmp_path.parent / "outside.jsonl").write_text("{}\n")
     assert assignment.find_key(tmp_path, "../outside") == []
+    for other in ("a" * 300, code[:-1], f"{code}0", f"{code}\n", code.upper() + "A", ""):
+        assert assignment.find_key(tmp_path, other) == []

@@ -84,6 +84,28 @@ def test_a_broken_workbook_is_one_sentence_with_the_file(keys, filled_workbook, 
     assert len(ratings) < 20
 
 
+TEXTS = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+
+
+@pytest.mark.parametrize("texts", [False, True])
+@pytest.mark.parametrize("place", ["xl/media/s.xml", "xl/media/s.png", "customXml/s.xml"])
+def test_a_part_that_lies_where_nothing_is_counted_is_not_read(keys, filled_workbook, texts, place):
+    def moved(data: bytes) -> bytes:
+        return data.replace(SHEET.encode(), place.encode())
+
+    def listed(data: bytes) -> bytes:
+        entry = b'<Override PartName="/%s" ContentType="%s"/></Types>' % (place.encode(), TEXTS)
+        return re.sub(rb"<Override [^>]*sharedStrings[^>]*>", b"", data).replace(b"</Types>", entry)
+
+    if texts:
+        rewritten(filled_workbook, {"[Content_Types].xml": listed, place: b"<sst/>"})
+    else:
+        lists = {"[Content_Types].xml": moved, "xl/_rels/workbook.xml.rels": moved}
+        rewritten(filled_workbook, {**lists, place: parts(filled_workbook)[SHEET], SHEET: None})
+    ratings, _, defects = read(keys, filled_workbook)
+    assert f"cells or texts in {place}, where pictures" in defects[0] and len(ratings) == 0
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-300])
 

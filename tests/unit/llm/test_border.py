@@ -90,6 +90,24 @@ def test_a_small_archive_of_a_huge_body_costs_no_memory(monkeypatch, status):
     assert "larger than 4 MiB" in failed_in_time(result) and peak < 40_000_000
 
 
+def test_a_length_beside_chunks_is_not_believed(monkeypatch):
+    monkeypatch.setattr(connection, "CHAT_BYTES", connection.MIB)
+    sent = list[int]()
+
+    def respond(*_):
+        head = {"Content-Length": "10", "Transfer-Encoding": "chunked"}
+        return 200, head, chunks()
+
+    def chunks():
+        for number in range(4000):
+            sent.append(number)
+            yield b"10000\r\n" + b"x" * 2**16 + b"\r\n"
+
+    with PlantedServer(respond) as server:
+        result = call_once(server.endpoint(), chat_request())
+    assert "larger than 1 MiB" in failed_in_time(result) and len(sent) < 1000
+
+
 def test_a_compressed_reply_is_read():
     with planted(gzip.compress(FINE), Content_Encoding="gzip") as server:
         result = call_once(server.endpoint(), chat_request())
@@ -170,6 +188,7 @@ def test_a_wait_without_end_is_more_than_a_day(tmp_path, wait):
 PLACES = {
     "text": lambda body: body["choices"][0]["message"].update(content=f"<{KEY}>"),
     "parts": lambda body: body["choices"][0]["message"].update(content=[{"type": "text", "text": KEY}]),
+    "two parts": lambda body: body["choices"][0]["message"].update(content=[KEY[:9], {"text": KEY[9:]}]),
     "refusal": lambda body: body["choices"][0]["message"].update(refusal=KEY),
     "finish reason": lambda body: body["choices"][0].update(finish_reason=KEY),
     "finish reason without text": lambda body: body["choices"][0].update(finish_reason=KEY, message={"content": ""}),

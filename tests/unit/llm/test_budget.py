@@ -329,3 +329,13 @@ def test_a_failure_that_is_asked_again_leaves_its_cost_in_the_exchange(tmp_path,
         [reply] = budgeted(server, tmp_path, None).ask([question(1)])
     exchange = json.loads(exchange_store.exchange_path(tmp_path, reply.digest).read_text())
     assert reply.status == "ok" and len(exchange["tries"]) == 2 and total_usd(tmp_path) == pytest.approx(3 * CALL_USD)
+
+
+def test_odd_rows_of_a_spend_log_count_nothing(tmp_path):
+    rows = ['{"cost_usd": 1' + "0" * 399 + "}", '{"cost_usd": NaN}', '{"cost_usd": 1.5, "bound_usd": 1e-300}']
+    rows += ['{"cost_usd": 0.5, "reservation": "a", "reserved_usd": 1, "owner": 1' + "0" * 30 + "}"]
+    (tmp_path / "spend.jsonl").write_text("\n".join(rows) + "\n")
+    account = read_account(tmp_path)
+    assert account.cost_usd == 2.0
+    assert all(each.owner == 0 for each in account.open.values())
+    assert account.history(("None", "None")).ratio == 1.0

@@ -165,3 +165,37 @@ def test_an_exchange_that_names_another_file_as_its_image_is_damaged(tmp_path, i
 def test_what_is_no_digest_names_no_file(tmp_path, digest):
     with pytest.raises(ValueError, match="is not the digest of an exchange"):
         exchange_store.exchange_path(tmp_path, digest)
+
+
+NO_CALLS = [
+    {"tries": [{"usage": None}]},
+    {"tries": [{"usage": "abc", "cost_usd": None}]},
+    {"tries": [{"usage": {"input_tokens": -1}, "cost_usd": None}]},
+    *({"usage": {"input_tokens": count, "output_tokens": 1}} for count in (None, True, 1.5, "1", -1, 10**9, 10**399)),
+    {"usage": "abc"},
+    *({"batch": value} for value in ([1], 1, None)),
+    *({"cost_usd": cost} for cost in (float("nan"), float("inf"), -1e9, -0.1, 1e9, 10**399, True, "1")),
+]
+
+
+@pytest.mark.parametrize("change", NO_CALLS, ids=lambda change: str(change)[:40])
+def test_tokens_and_costs_that_no_call_has_are_damage_whatever_the_check_says(tmp_path, change):
+    kept = exchange_store.record_answer(tmp_path, question(), answer(), PRICES)
+    path = exchange_store.exchange_path(tmp_path, kept.digest)
+    exchange = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(exchange_store.exchange_text(exchange | change), encoding="utf-8")
+    with pytest.raises(ValueError, match="that no call has|holds no answer"):
+        exchange_store.load_exchange(path)
+
+
+def test_what_earlier_versions_recorded_is_read_and_their_failures_can_be_asked_for_again(tmp_path):
+    failed = Answer("failed", "no text", usage={"input_tokens": 1, "output_tokens": 2}, served_model="m-1")
+    kept = exchange_store.record_answer(tmp_path, question(), failed, PRICES)
+    path = exchange_store.exchange_path(tmp_path, kept.digest)
+    exchange = json.loads(path.read_text(encoding="utf-8"))
+    del exchange["check"], exchange["batch"]
+    exchange |= {"usage": {"input_tokens": -7, "output_tokens": None}, "cost_usd": -0.5}
+    path.write_text(json.dumps(exchange), encoding="utf-8")
+    assert exchange_store.load_exchange(path) == exchange
+    assert exchange_store.record_answer(tmp_path, question(), answer(), PRICES).status == "ok"
+    assert "tries" not in exchange_store.load_exchange(path)

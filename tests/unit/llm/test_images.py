@@ -65,6 +65,21 @@ def test_an_image_is_read_in_each_form(entry):
     assert TEXT[:200] not in json.dumps(result.body), "the data is kept once"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"b64_json": TEXT}},
+        [{"data": [{"b64_json": TEXT}]}],
+        {"data": [{"revised_prompt": "x"}, {"b64_json": TEXT}]},
+        {"data": [None, {"b64_json": ""}, {"b64_json": TEXT}]},
+    ],
+    ids=["an entry without its list", "a list around it", "a later entry", "behind empty entries"],
+)
+def test_a_paid_image_is_read_wherever_it_stands(body):
+    result = asked(body)
+    assert isinstance(result, Answer) and (result.status, result.image) == ("ok", PNG)
+
+
 def test_an_image_behind_an_address_is_fetched_and_its_redirects_are_followed():
     def respond(method, path):
         if method == "POST":

@@ -9,6 +9,7 @@ from detailscribe.llm import exchange_store, response_body
 from detailscribe.llm.client import Chat
 from detailscribe.llm.endpoints import Redactor
 from detailscribe.llm.request import Request
+from detailscribe.llm.response_body import MAX_BYTES, SUFFIX, unpacked_body
 from tests.chat_replies import chat_body
 from tests.chat_server import ChatServer
 from tests.unit.llm.helpers import chat_request, echo, live
@@ -135,3 +136,19 @@ def test_a_deep_body_is_cut():
         body = [body]
     kept = response_body.redacted_body(body, Redactor("").redact)
     assert "nested deeper than 64 levels" in json.dumps(kept)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"no gzip", "cannot be unpacked"),
+        (gzip.compress(b"{}")[:-4], "cannot be unpacked"),
+        (gzip.compress(b"{}")[:10] + b"\xff" * 20, "cannot be unpacked"),
+        (gzip.compress(bytes(MAX_BYTES + 1)), "of more than"),
+    ],
+)
+def test_a_body_that_gzip_did_not_write_is_a_value_error(tmp_path, data, message):
+    path = tmp_path / f"x{SUFFIX}"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message):
+        unpacked_body(path)

@@ -1,5 +1,6 @@
 """Archive of a study: complete, verified, safe to unpack, without secrets."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -161,3 +162,20 @@ def test_a_large_response_body_travels_with_its_exchange_and_is_searched_for_key
     monkeypatch.setenv("SOME_API_KEY", SECRET)
     with pytest.raises(SetupError, match="body.json.gz holds the value of the environment variable SOME_API_KEY"):
         pack_study(tmp_path / "t.tar.gz", folder, False)
+
+
+def test_a_body_that_is_no_gzip_and_a_row_that_names_no_exchange_are_named(tmp_path):
+    folder, rows = tmp_path / "study", tmp_path / "study/results/mine/decompositions/000-of-001.jsonl"
+    digest = record(folder, "long", body={"logprobs": ["token"] * 5000})
+    path = exchange_store.exchange_path(folder / STORE, digest)
+    exchange = json.loads(path.read_text())
+    path.with_name(exchange["body"]["file"]).write_bytes(b"no gzip")
+    exchange["body"]["sha256"] = hashlib.sha256(b"no gzip").hexdigest()
+    path.write_text(exchange_store.exchange_text(exchange))
+    write_rows(rows, [{"id": "a", "exchange": digest}])
+    with pytest.raises(SetupError, match=r"body.json.gz cannot be packed \(a response body that cannot be unpacked"):
+        pack_study(tmp_path / "s.tar.gz", folder, False)
+    for wrong in (5, [digest, 5], {"a": 1}, True):
+        write_rows(rows, [{"id": "a", "exchange": wrong}])
+        with pytest.raises(SetupError, match=f"{rows.name}: the row 'a' names .*, which is not the digest"):
+            pack_study(tmp_path / "s.tar.gz", folder, False)

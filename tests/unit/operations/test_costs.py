@@ -60,3 +60,17 @@ def test_exchanges_of_earlier_versions_have_no_tries(tmp_path):
         path.write_text(json.dumps({**exchange, "tries": tries, "check": None} | {"check": "0"}))
         with pytest.raises(ValueError):
             exchange_store.load_exchange(path)
+
+
+def test_a_stranger_s_exchange_of_impossible_costs_counts_as_unknown_and_an_old_one_by_what_it_has(tmp_path):
+    store = tmp_path / "store"
+    digests = [recorded(store, text, Answer("ok", text="<a>", usage=USAGE, served_model="m-1")) for text in "ab"]
+    first, second = (exchange_store.exchange_path(store, digest) for digest in digests)
+    odd = json.loads(first.read_text()) | {"tries": [{"usage": None}], "cost_usd": 10**399}
+    first.write_text(exchange_store.exchange_text(odd))
+    old = json.loads(second.read_text()) | {"usage": {"input_tokens": None}}
+    del old["check"], old["cost_usd"], old["batch"]
+    second.write_text(json.dumps(old))
+    rows = tmp_path / "results" / "demo" / "decompositions" / "000-of-001.jsonl"
+    write_rows(rows, [{"id": digest[:4], "exchange": digest} for digest in digests])
+    assert [(row["calls"], row["input_tokens"], row["unpriced"]) for row in cost_rows([rows], store)] == [(1, 0, 1)] * 2

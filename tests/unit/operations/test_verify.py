@@ -130,3 +130,16 @@ def test_a_damaged_exchange_is_removed_with_the_rows_made_from_it(results, tmp_p
     assert counts == "4 files and every exchange checked, 4 problems; run again to remake them"
     *problems, counts = verify_study(results, tmp_path / "resources", [])
     assert (problems, counts) == ([], "1 files and every exchange checked, 0 problems")
+
+
+def test_files_of_the_user_and_what_cannot_be_read_are_never_deleted(results, tmp_path):
+    notes = results / "s" / "scores" / "judge-main" / "remarks.jsonl"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("notes")
+    output = notes.with_name("000-of-001.jsonl")
+    output.write_text("{cut")
+    (tmp_path / "resources" / "exchanges" / "ab" / "x.json").mkdir(parents=True)
+    messages = verify_study(results, tmp_path / "resources", ["s"])
+    assert notes.read_text() == "notes"
+    assert (results / "changed" / output.relative_to(results)).read_text() == "{cut"
+    assert any(f"{output}: cannot be read" in message and "removed to" in message for message in messages)

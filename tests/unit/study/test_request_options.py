@@ -1,8 +1,13 @@
 """Options of requests that no study can use are refused at the start; what changes nothing is not."""
 
+import copy
+import datetime
+import re
+
 import pytest
 
 from detailscribe.errors import InputError
+from detailscribe.study.request_options import check_options
 from tests.unit.study.configured import CONFIG, configured_study
 
 FUNCTION = {"type": "function", "function": {"name": "f"}}
@@ -69,3 +74,27 @@ def test_draws_with_one_seed_are_one_draw(draws, options, refused):
         return
     with pytest.raises(InputError, match=r"judges: main: options: seed: \d makes its \d draws one draw"):
         configured_study(**judge)
+
+
+LOOP: list = []
+LOOP.append(LOOP)
+NO_JSON = [
+    ("since", datetime.date(2026, 1, 2), "since: datetime.date(2026, 1, 2) is a date"),
+    ("raw", b"x", "raw: b'x' is a bytes"),
+    ("stop", {"a"}, "stop: {'a'} is a set"),
+    ("top_p", float("nan"), "top_p: nan is a float"),
+    ("logit_bias", {50256: -100, "7": 1}, "logit_bias: the key 50256 is no text; write it in quotes"),
+    ("deep", {"in": [{"since": datetime.date(2026, 1, 2)}]}, "deep: in: since: datetime.date(2026, 1, 2) is a date"),
+    ("loop", LOOP, "loop: nested deeper than 32 levels"),
+    (1, 2, "the key 1 is no text"),
+]
+
+
+@pytest.mark.parametrize("place", ["roles: critique: options", "judges: main: options", "image_models: sd3: call"])
+@pytest.mark.parametrize(("key", "value", "message"), NO_JSON, ids=[str(key) for key, _, _ in NO_JSON])
+def test_an_option_that_json_does_not_hold_is_refused_by_its_key(place, key, value, message):
+    group, name, entry = place.split(": ")
+    config = copy.deepcopy(CONFIG)
+    config[group].setdefault(name, dict(config[group][next(iter(config[group]))]))[entry] = {key: value}
+    with pytest.raises(InputError, match=f"^{re.escape(f'{place}: {message}')}"):
+        check_options(config)

@@ -214,3 +214,15 @@ def test_environments_pin_what_the_requirements_pin():
             continue
         packages = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]
         assert packages and all(pins[package.split("==")[0]] == package.split("==")[1] for package in packages), path
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"budget_usd": float("nan")}, "budget_usd"),
+        ({"generation": {"guidance": float("inf")}}, "generation: guidance"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused_by_its_key(changes, place):
+    with pytest.raises(InputError, match=f"^{place}: (nan|inf) is not a number"):
+        configured_study(**changes)
