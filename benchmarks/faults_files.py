@@ -29,7 +29,7 @@ def truncated_manifest(campaign: Campaign) -> None:
             os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
             study.snakemake()
             same(tables(study), tables(campaign.reference))
-            assert "removed" in study.snakemake("verify")
+            assert "moved to" in study.snakemake("verify")
         else:
             message = stops(study, "delete the file", "delete that file")
             assert str(path.relative_to(study.folder)) in message, message
