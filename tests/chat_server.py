@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python tests/chat_server.py`
@@ -28,9 +28,10 @@ from tests.chat_replies import (
     reply_by_rule,
     template_name,
 )
+from tests.local_server import LocalServer
 
 
-class ChatServer:
+class ChatServer(LocalServer):
     """The server, started by `with`.
 
     Args:
@@ -76,17 +77,7 @@ class ChatServer:
         self.calls: list[dict] = []
         self.max_concurrent = self._open = 0
         self._lock, self._seen = threading.Lock(), Counter()
-        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"owner": self}))
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> "ChatServer":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler, port)
 
     def endpoint(self, **changes) -> dict:
         """A config entry for this server."""
@@ -189,10 +180,6 @@ class ChatServer:
         elif kind == "files":
             found = self.files.get(rest[0], b"")
         return (200, found) if found is not None else (404, {"error": {"message": "not found", "code": "not_found"}})
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # connections at once that the system holds; with 5, others are reset
 
 
 class _Handler(BaseHTTPRequestHandler):

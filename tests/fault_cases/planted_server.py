@@ -1,11 +1,12 @@
 """A planted HTTP server: status, headers and bytes of every response are given by a function."""
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.local_server import LocalServer
 
 
 @dataclass
@@ -18,25 +19,16 @@ class Response:
     drip_s: float = 0.0
 
 
-class PlantedServer:
+class PlantedServer(LocalServer):
     """The server, started by `with`. `respond` gets method, path and parsed body of a request."""
 
     def __init__(self, respond: Callable[[str, str, dict], Response]):
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"respond": [respond]}))
-        self._server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> "PlantedServer":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.respond = respond
+        super().__init__(_Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    respond: list[Callable[[str, str, dict], Response]]
+    owner: PlantedServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -51,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send("POST", body)
 
     def _send(self, method: str, body: dict) -> None:
-        response = self.respond[0](method, self.path, body)
+        response = self.owner.respond(method, self.path, body)
         try:
             self.send_response(response.status)
             headers = {"Content-Type": "application/json", "Content-Length": str(len(response.body))}

@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable, Iterable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from detailscribe.llm.endpoint_error import EndpointError
 from detailscribe.llm.openai_api.provider import OpenAIProvider
 from detailscribe.llm.request import Answer, Request
+from tests.local_server import LocalServer
 
 
-class PlantedServer:
+class PlantedServer(LocalServer):
     """The server, started by `with`.
 
     Args:
@@ -24,21 +24,11 @@ class PlantedServer:
 
     def __init__(self, respond: Callable[[str, str], tuple[int, dict, Iterable[bytes]]]):
         self.respond, self.calls = respond, list[dict]()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
-        self._server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> "PlantedServer":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
 
     def endpoint(self, **changes) -> dict:
         """A config entry for this server."""
-        entry = {"kind": "openai", "base_url": f"{self.address}/v1", "key_env": "", "in_flight": 4, "timeout_s": 10}
+        entry = {"kind": "openai", "base_url": self.base_url, "key_env": "", "in_flight": 4, "timeout_s": 10}
         return entry | {"max_retries": 0, "input_usd_per_million": 2.0, "output_usd_per_million": 8.0} | changes
 
 
