@@ -4,7 +4,8 @@
     python benchmarks/graph.py --prompts FOLDER    real ones from the *.jsonl files of a folder, filled up to 1000
 
 The methods, seeds and candidates are the default study's, with three metrics; engine, metrics and hosted models are
-stubs (`tests.stub_models`, the offline endpoint). Prints a table, then one line of JSON. `scheduler_mb` is the peak of
+stubs (`tests.stub_models`, the offline endpoint). `model_loads` counts the processes of the full run that load the
+image model. Prints a table, then one line of JSON. `scheduler_mb` is the peak of
 Snakemake's own process, the largest of all runs.
 """
 
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from tests.stub_models import LOADS
 
 REPOSITORY = Path(__file__).parents[1]
 SHARDS = 20
@@ -69,7 +72,7 @@ def measure(folder: Path, records: list[dict]) -> None:
     print(f"{len(records)} prompts, {sum('number' not in record for record in records)} of them real; {SHARDS} shards")
 
     costs = {"dry run": snakemake(folder, "-n"), "full run": snakemake(folder)}
-    images = files(folder)
+    images, loads = files(folder), len((folder / "loads.txt").read_text().splitlines())
     costs["nothing to do"] = snakemake(folder)
     assert "Nothing to be done" in costs["nothing to do"].output, costs["nothing to do"].output[-2000:]
 
@@ -88,7 +91,8 @@ def measure(folder: Path, records: list[dict]) -> None:
     redrawn = {image for image in files(folder) if before.get(image) != image.stat().st_mtime_ns}
     assert redrawn == {victim}, f"{len(redrawn)} images were drawn for one deleted"
 
-    print(f"{len(images)} images\n\n{'':24}{'wall s':>9}{'CPU s':>9}{'jobs':>7}{'scheduler MB':>14}")
+    print(f"{len(images)} images, {loads} loads of the image model")
+    print(f"\n{'':24}{'wall s':>9}{'CPU s':>9}{'jobs':>7}{'scheduler MB':>14}")
     for name, cost in costs.items():
         print(f"{name:24}{cost.wall_s:9.1f}{cost.cpu_s:9.1f}{cost.jobs:7}{cost.scheduler_mb:14.0f}")
     figures = {
@@ -97,6 +101,7 @@ def measure(folder: Path, records: list[dict]) -> None:
         "full_s": costs["full run"].wall_s,
         "scheduler_mb": max(cost.scheduler_mb for cost in costs.values()),
         "jobs": costs["full run"].jobs,
+        "model_loads": loads,
         "dry_run_s": costs["dry run"].wall_s,
         "full_cpu_s": costs["full run"].cpu_s,
         "edit_one_run_s": costs["one prompt edited: run"].wall_s,
@@ -113,7 +118,7 @@ def snakemake(folder: Path, *arguments: str) -> Cost:
     command = [sys.executable, "-m", "snakemake", "graph", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
     command += ["--cores", "2", "--resources", "gpu=2", "api_calls=2", "--configfile", "graph.yaml"]
     path = os.pathsep.join([str(folder / "site"), str(REPOSITORY)])
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", LOADS: str(folder / "loads.txt")}
     with open(folder / "run.log", "w+") as log:
         start = time.monotonic()
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)

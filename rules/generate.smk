@@ -1,8 +1,12 @@
 # Generate: images from text alone, one image set per seed, and one per rewriter at the first seed.
+# One job generates them all, with one load of the model; those that are there are kept.
 # Reads   results/{scenario}/shards/{shard}.jsonl, rewrites/{rewriter}/{shard}.jsonl
 # Writes  results/{scenario}/rewrites/{rewriter}/{shard}.jsonl
 #         results/{scenario}/images/{image_set}/{shard}.jsonl and the images in {shard}/ beside it
 #         resources/miniature/: the demo models, if a config entry names them
+from detailscribe.methods.generate import parameters_name
+
+FROM_TEXT = STUDY.sets_by_stage()["generate"]
 
 
 rule build_miniature:
@@ -26,6 +30,7 @@ rule rewrite_prompts:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         parameters="results/parameters/rewrite-{rewriter}.json",
+        weights=lambda wildcards: FILES.served_weights("rewrite", wildcards.rewriter),
     output:
         "results/{scenario}/rewrites/{rewriter}/{shard}.jsonl",
     log:
@@ -34,8 +39,10 @@ rule rewrite_prompts:
         "benchmarks/rewrite_prompts/{scenario}/{rewriter}/{shard}.tsv"
     conda:
         "../envs/chat.yaml"
+    threads: lambda wildcards: FILES.server_threads("rewrite", wildcards.rewriter)
     resources:
-        api_calls=1,
+        gpu=lambda wildcards: FILES.gpus("rewrite", wildcards.rewriter),
+        api_calls=lambda wildcards: FILES.api_calls("rewrite", wildcards.rewriter),
     params:
         endpoint=lambda wildcards: STUDY.endpoint_of("rewrite", wildcards.rewriter),
     message:
@@ -45,28 +52,27 @@ rule rewrite_prompts:
 
 
 rule generate_images:
-    """Generate the images of one shard from the prompts, or from the rewritten prompts."""
+    """Generate the images of one shard that need text alone: every seed, and every rewritten prompt."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
-        texts=FILES.text_of_image_set,
-        parameters=FILES.generation_parameters,
-        images=FILES.image_folder("{image_set}"),
+        rewrites=expand("results/{{scenario}}/rewrites/{rewriter}/{{shard}}.jsonl", rewriter=config["rewriters"]),
+        parameters=expand("results/parameters/{name}.json", name=map(parameters_name, FROM_TEXT)),
+        images=FILES.image_folder(*FROM_TEXT),
         weights=FILES.weights("model"),
     output:
-        "results/{scenario}/images/{image_set}/{shard}.jsonl",
+        expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=FROM_TEXT),
     log:
-        "logs/generate_images/{scenario}/{image_set}/{shard}.log",
+        "logs/generate_images/{scenario}/{shard}.log",
     benchmark:
-        "benchmarks/generate_images/{scenario}/{image_set}/{shard}.tsv"
-    wildcard_constraints:
-        image_set="|".join([*STUDY.originals(), *config["rewriters"]]),
+        "benchmarks/generate_images/{scenario}/{shard}.tsv"
     conda:
         "../envs/diffusion.yaml"
+    threads: FILES.gpu_threads("model")
     resources:
         gpu=1,
     params:
-        offload=STUDY.image_model["offload"],
+        machine=STUDY.machine,
     message:
-        "Generating {wildcards.image_set} of {wildcards.scenario} {wildcards.shard}"
+        "Generating from text {wildcards.scenario} {wildcards.shard}"
     script:
         "../scripts/generate_images.py"

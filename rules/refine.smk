@@ -2,31 +2,32 @@
 # Reads   results/{scenario}/shards/{shard}.jsonl, critiques/{critic}/{shard}.jsonl
 # Writes  results/{scenario}/images/{critic}-k{k}/{shard}.jsonl, one per k (or images/{critic}/ for a critic that
 #         starts from noise), and the images in {shard}/ beside each
-# One job generates all candidates of a critic, which share the model, the encoded texts and the first steps.
+# One job generates the candidates of all critics, with one load of the model. The candidates of a critic share the
+# first steps.
 
-for critic in config["critics"]:
+if config["critics"]:
 
-    rule:
-        name:
-            f"refine_{critic}"
+    rule refine_images:
+        """Generate the candidates of every critic for one shard."""
         input:
             prompts="results/{scenario}/shards/{shard}.jsonl",
-            critiques=f"results/{{scenario}}/critiques/{critic}/{{shard}}.jsonl",
-            parameters=f"results/parameters/refine-{critic}.json",
-            images=FILES.image_folder(*STUDY.candidates(critic)),
+            critiques=expand("results/{{scenario}}/critiques/{critic}/{{shard}}.jsonl", critic=config["critics"]),
+            parameters=expand("results/parameters/refine-{critic}.json", critic=config["critics"]),
+            images=FILES.image_folder(*STUDY.sets_by_stage()["refine"]),
             weights=FILES.weights("model"),
         output:
-            expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=STUDY.candidates(critic)),
+            expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=STUDY.sets_by_stage()["refine"]),
         log:
-            f"logs/refine_images/{{scenario}}/{critic}/{{shard}}.log",
+            "logs/refine_images/{scenario}/{shard}.log",
         benchmark:
-            f"benchmarks/refine_images/{{scenario}}/{critic}/{{shard}}.tsv"
+            "benchmarks/refine_images/{scenario}/{shard}.tsv"
         conda:
             "../envs/diffusion.yaml"
+        threads: FILES.gpu_threads("model")
         resources:
             gpu=1,
         params:
-            offload=STUDY.image_model["offload"],
+            machine=STUDY.machine,
         message:
             "Refining {wildcards.scenario} {wildcards.shard}"
         script:

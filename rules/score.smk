@@ -45,6 +45,7 @@ rule score_images:
         metric=FILES.metrics_of_environment("scores"),
     conda:
         "../envs/scores.yaml"
+    threads: lambda wildcards: FILES.gpu_threads(f"score-{wildcards.metric}")
     resources:
         gpu=1,
     message:
@@ -72,6 +73,7 @@ rule score_images_by_package:
         metric=FILES.metrics_of_environment("image_reward"),
     conda:
         "../envs/image_reward.yaml"
+    threads: lambda wildcards: FILES.gpu_threads(f"score-{wildcards.metric}")
     resources:
         gpu=1,
     message:
@@ -87,6 +89,7 @@ rule judge_images:
         manifests=MANIFESTS,
         sets="results/parameters/sets.json",
         parameters="results/parameters/judge-{judge}.json",
+        weights=lambda wildcards: FILES.served_weights("judge", wildcards.judge),
     output:
         "results/{scenario}/scores/judge-{judge}/{shard}.jsonl",
     log:
@@ -95,8 +98,10 @@ rule judge_images:
         "benchmarks/judge_images/{scenario}/{judge}/{shard}.tsv"
     conda:
         "../envs/chat.yaml"
+    threads: lambda wildcards: FILES.server_threads("judge", wildcards.judge)
     resources:
-        api_calls=1,
+        gpu=lambda wildcards: FILES.gpus("judge", wildcards.judge),
+        api_calls=lambda wildcards: FILES.api_calls("judge", wildcards.judge),
     params:
         endpoint=lambda wildcards: STUDY.endpoint_of("judge", wildcards.judge),
     message:

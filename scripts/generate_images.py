@@ -1,20 +1,26 @@
-"""results/{scenario}/images/{image_set}/{shard}.jsonl (manifest) and the images in {shard}/ beside it."""
+"""Manifest and images of every image set made from text alone: results/{scenario}/images/{image_set}/{shard}."""
 
 from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.images.generate import ImageGenerator
-from detailscribe.methods.generate import requests_from_text
-from detailscribe.workflow.inputs import parameters_of
+from detailscribe.images.recipes import ImageRecipes
+from detailscribe.methods.generate import parameters_name, requests_from_text
+from detailscribe.workflow.inputs import name_of, parameters_by_name
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
-    image_generator = ImageGenerator(parameters_of(snakemake), snakemake.params.offload)
-    records = read_rows(snakemake.input.prompts)
-    texts = rows_by_id(snakemake.input.texts) if snakemake.input.texts else None
-    requests = requests_from_text(records, texts, snakemake.wildcards.image_set, image_generator)
-    image_generator.generate_shard(
+    records, parameters = read_rows(snakemake.input.prompts), parameters_by_name(snakemake)
+    rewrites = {name_of(path): rows_by_id(path) for path in snakemake.input.rewrites}
+    requests = [
+        request
+        for image_set in map(name_of, snakemake.output)
+        for request in requests_from_text(
+            records, rewrites.get(image_set), image_set, ImageRecipes(parameters[parameters_name(image_set)])
+        )
+    ]
+    ImageGenerator(list(parameters.values()), snakemake.params.machine).generate_shard(
         snakemake.wildcards.scenario,
         snakemake.wildcards.shard,
-        [snakemake.wildcards.image_set],
+        [name_of(path) for path in snakemake.output],
         requests,
         running.progress(len(requests), "image"),
     )

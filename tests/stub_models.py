@@ -17,6 +17,8 @@ ALGORITHM = 1
 LIBRARIES = ("pillow",)
 SIDE_PX = 16
 DELAY = "STUB_S"  # environment variable: seconds per image and per score, for tests that interrupt a run
+FAULT = "STUB_FAULT"  # environment variable: words of a prompt at whose image the device breaks
+LOADS = "STUB_LOADS"  # environment variable: a file that gets a line when an engine is loaded
 CLIP_TOKENS = 77
 
 
@@ -25,6 +27,9 @@ class Engine:
 
     def __init__(self, *settings):
         self._settings = settings
+        if path := os.environ.get(LOADS):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()}\n")
 
     def prepare(self, texts: list[str]) -> None:
         """Nothing to encode."""
@@ -34,6 +39,8 @@ class Engine:
         from PIL import Image
 
         _delay()
+        if (words := os.environ.get(FAULT)) and words in prompt:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return Image.new("RGB", (SIDE_PX, SIDE_PX), tuple(_digest(prompt, seed, *self._settings)[:3]))
 
     def refine(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict:
@@ -101,6 +108,11 @@ def _digest(*what) -> bytes:
 PART = "part"
 STUBS: dict[str, dict] = {
     "detailscribe.engines.load": {"load_engine": lambda model, generation: Engine(model["size_px"], generation)},
+    "detailscribe.engines.machine.hardware": {
+        PART: True,
+        "image_software": lambda model: {"torch": "stub"},
+        "processor_name": lambda: "stub",
+    },
     "detailscribe.miniature.assembly": {"build_miniature": build_miniature},
     "detailscribe.miniature.critic": {"are_true": are_true},
     "detailscribe.tables.figures": {PART: True, "save_figure": save_figure},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from detailscribe.engines.gpu.device_errors import friendly_device_errors
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import KEY_LENGTH, digest, file_sha256
 from detailscribe.files.ledger import Ledger
@@ -51,6 +52,11 @@ class ImageRequest:
         """Digest of the recipe, 64 hex characters."""
         return digest(self.recipe)
 
+    @property
+    def group(self) -> str:
+        """Digest of the recipe without k: images of one prompt with one group share denoising steps, or are equal."""
+        return digest({name: value for name, value in self.recipe.items() if name != "k"})
+
 
 def make_images(
     results: Path,
@@ -60,7 +66,7 @@ def make_images(
     requests: list[ImageRequest],
     saving: dict,
     render: Callable[[list[ImageRequest]], list[Image.Image]],
-    software: dict,
+    software: Callable[[], dict[str, str]],
     on_done: Callable[[], object] = lambda: None,
     prepare: Callable[[list[ImageRequest]], object] = lambda requests: None,
 ) -> None:
@@ -73,60 +79,73 @@ def make_images(
         image_sets: The image sets of the job; each gets a manifest, even for an empty shard.
         requests: Image requests of the shard, any order.
         saving: `format` (jpeg or png) and `quality`.
-        render: Returns the images of some requests of one prompt, in their order; raises RefusedImage for a refusal.
-            A black image counts as one, since safety checkers return it.
-        software: Versions to record in the rows of new images.
+        render: Returns the images of some requests of one prompt and one group (`ImageRequest.group`), in their
+            order; raises RefusedImage for a refusal. A black image counts as one, since safety checkers return it.
+        software: Returns the versions and facts of the machine to record in the rows of new images; called for new
+            images alone.
         on_done: Called once per request.
         prepare: Called with the missing images of the next prompts, before `render` for the first of them.
 
     Raises:
         InputError, SetupError, OSError: raised by `render` or on saving; images made before are kept.
-        SetupError: several prompts failed and the shard has no image at all.
+        DeviceError: the GPU or the memory failed, so that later prompts would fail, too; images made before are kept.
+        SetupError: several images of an image set failed and it has none at all.
     """
     folder = results / scenario
     ledgers = {name: Ledger(folder / "ledgers" / "images" / name / f"{shard}.jsonl") for name in image_sets}
     rows: dict[str, list[dict]] = {name: [] for name in image_sets}
     # 1. Keep intact images.
-    missing: dict[str, list[ImageRequest]] = {}
+    missing: dict[str, dict[str, list[ImageRequest]]] = {}  # by id and group
     for request in sorted(requests, key=lambda request: (request.id, request.image_set)):
         kept = ledgers[request.image_set].get(request.id, request.key) if request.status == "ok" else _row(request)
         if kept and (request.status != "ok" or is_intact(results, kept)):
             rows[request.image_set].append(kept)
             on_done()
         else:
-            missing.setdefault(request.id, []).append(request)
+            missing.setdefault(request.id, {}).setdefault(request.group, []).append(request)
     # 2. Make the others, prompt by prompt.
-    errors, ids = [], list(missing)
+    ids = list(missing)
     for number, id in enumerate(ids):
         if number % PREPARE_PROMPTS == 0:
-            prepare([request for near in ids[number : number + PREPARE_PROMPTS] for request in missing[near]])
-        try:
-            made = [
-                _save(image, request, folder / "images" / request.image_set / shard, results, saving, software)
-                for request, image in zip(missing[id], render(missing[id]), strict=True)
-            ]
-        except (InputError, SetupError, OSError):
-            raise
-        except RefusedImage as error:
-            made = [_row(request, "refused", str(error)) for request in missing[id]]
-        except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
-            errors.append(error)
-            made = [_row(request, "failed", f"{type(error).__name__}: {error}") for request in missing[id]]
-        for request, row in zip(missing[id], made, strict=True):
-            if row["status"] == "ok":
-                ledgers[request.image_set].add(row)
-            rows[request.image_set].append(row)
-            on_done()
+            near = [missing[other] for other in ids[number : number + PREPARE_PROMPTS]]
+            with friendly_device_errors():
+                prepare([request for groups in near for group in groups.values() for request in group])
+        for group in missing[id].values():
+            try:
+                with friendly_device_errors(f"the prompt {id}"):
+                    made = [
+                        _save(image, request, folder / "images" / request.image_set / shard, results, saving, software)
+                        for request, image in zip(group, render(group), strict=True)
+                    ]
+            except (InputError, SetupError, OSError):
+                raise
+            except RefusedImage as error:
+                made = [_row(request, "refused", str(error)) for request in group]
+            except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
+                made = [_row(request, "failed", f"{type(error).__name__}: {error}") for request in group]
+            for request, row in zip(group, made, strict=True):
+                if row["status"] == "ok":
+                    ledgers[request.image_set].add(row)
+                rows[request.image_set].append(row)
+                on_done()
     # 3. Write the manifests.
-    if len(errors) > 1 and not any(row["status"] == "ok" for name in image_sets for row in rows[name]):
-        first = f"{type(errors[0]).__name__}: {errors[0]}"
-        raise SetupError(f"not one image of the shard could be made; the first error was {first}")
+    for name in image_sets:
+        errors = [row["reason"] for row in rows[name] if row["status"] == "failed"]
+        if len(errors) > 1 and not any(row["status"] == "ok" for row in rows[name]):
+            raise SetupError(f"not one image of {name} could be made in this shard; the first error was {errors[0]}")
     for name in image_sets:
         (folder / "images" / name / shard).mkdir(parents=True, exist_ok=True)
         write_rows(folder / "images" / name / f"{shard}.jsonl", sorted(rows[name], key=lambda row: row["id"]))
 
 
-def _save(image: Image.Image, request: ImageRequest, folder: Path, results: Path, saving: dict, software: dict) -> dict:
+def _save(
+    image: Image.Image,
+    request: ImageRequest,
+    folder: Path,
+    results: Path,
+    saving: dict,
+    software: Callable[[], dict[str, str]],
+) -> dict:
     if is_black(image):
         return _row(request, "refused", UNIFORM)
     path = folder / f"{request.id}-{request.key[:KEY_LENGTH]}{FORMAT_SUFFIXES[saving['format']]}"
@@ -143,7 +162,7 @@ def _save(image: Image.Image, request: ImageRequest, folder: Path, results: Path
         reason=str(image.info.get(NOTE, "")),
         file=str(path.relative_to(results)),
         sha256=file_sha256(path),
-        software=software,
+        software=software(),
     )
 
 

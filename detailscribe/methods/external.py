@@ -1,4 +1,7 @@
-"""External images: requested from an image model at an endpoint, or imported from a folder or by a table."""
+"""External images: requested from an image model at an endpoint, or imported from a folder or by a table.
+
+Those that another image model draws here are requests of `methods.generate`.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,7 @@ def parameters(study: Study) -> dict[str, dict]:
             **({} if "endpoint" in entry else {"reading": READING}),
         }
         for name, entry in study.config["external"].items()
+        if name not in study.drawn  # which are images of the generate stage
     }
 
 
@@ -158,6 +162,5 @@ def save_external_images(
         return made
 
     software = {"source": parameters.get("model") or "imported"}
-    make_images(
-        Path("results"), scenario, shard, [image_set], requests, parameters["generation"], images, software, on_done
-    )
+    saving = parameters["generation"]
+    make_images(Path("results"), scenario, shard, [image_set], requests, saving, images, lambda: software, on_done)

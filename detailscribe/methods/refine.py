@@ -1,7 +1,7 @@
 """Image requests of the refine stage."""
 
-from detailscribe.images.generate import ImageGenerator, skipped_request
 from detailscribe.images.image_set import ImageRequest
+from detailscribe.images.recipes import ImageRecipes, skipped_request
 from detailscribe.study.generation import generation_parameters
 from detailscribe.study.study import Study
 
@@ -16,12 +16,15 @@ def parameters(study: Study) -> dict[str, dict]:
         values = generation_parameters(study) | {"seed": study.seeds[0], "candidates": study.candidates(name)}
         if entry["after_step"] != "scratch":
             values["batch"] = study.image_model["batch"]
+            # Alone, the original prompt's steps are the same whether they are reused or not.
+            if study.first_step_ks() and values["batch"] == "candidates":
+                values["reuse_first_steps"] = True
         files[f"refine-{name}"] = values
     return files
 
 
 def requests_from_critiques(
-    records: list[dict], critiques: dict[str, dict], image_generator: ImageGenerator
+    records: list[dict], critiques: dict[str, dict], recipes: ImageRecipes
 ) -> list[ImageRequest]:
     """One image per prompt and candidate.
 
@@ -31,14 +34,12 @@ def requests_from_critiques(
     requests = []
     for record in records:
         id, critique = record["id"], critiques[record["id"]]
-        for image_set, k in image_generator.parameters["candidates"].items():
+        for image_set, k in recipes.parameters["candidates"].items():
             if critique["status"] != "ok":
                 request = skipped_request(id, image_set, "critique", critique)
             elif k is None:
-                request = image_generator.from_noise_request(id, image_set, critique["refined_prompt"])
+                request = recipes.from_noise_request(id, image_set, critique["refined_prompt"])
             else:
-                request = image_generator.prompt_switch_request(
-                    id, image_set, record["prompt"], critique["refined_prompt"], k
-                )
+                request = recipes.prompt_switch_request(id, image_set, record["prompt"], critique["refined_prompt"], k)
             requests.append(request)
     return requests

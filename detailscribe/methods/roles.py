@@ -1,8 +1,8 @@
 """Roles of language models: messages from templates, requests, and result rows from replies.
 
-A role is a dict: `endpoint`, `model`, `template` (`system`, `user`), `options`, `reply` (brackets or whole), and
-`refresh` if the config re-queries it. Every result row has all its keys, null where there is no value; its `exchange`
-is the digest of the recorded exchange.
+A role is a dict: `endpoint`, `model`, `template` (`system`, `user`), `options`, `reply` (brackets or whole),
+`refresh` if the config re-queries it, and `served` if the job serves its model. Every result row has all its keys, null
+where there is no value; its `exchange` is the digest of the recorded exchange.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def request_for(
         draw=draw,
         fields={"id": record.get("id"), **values},
         refresh=role.get("refresh", 0),
+        served=role.get("served", {}),
     )
 
 

@@ -14,9 +14,14 @@ def parameters_of(snakemake) -> dict:
     return json.loads(Path(snakemake.input.parameters).read_text(encoding="utf-8"))
 
 
-def image_set_of(manifest: str | Path) -> str:
-    """Name of the image set whose manifest this is."""
-    return Path(manifest).parent.name
+def parameters_by_name(snakemake) -> dict[str, dict]:
+    """The parameters of each part of a job that does several, by the name of their file."""
+    return {Path(file).stem: json.loads(Path(file).read_text(encoding="utf-8")) for file in snakemake.input.parameters}
+
+
+def name_of(output: str | Path) -> str:
+    """What a shard's file of rows is of, by its folder: an image set, a critic, a rewriter, a metric."""
+    return Path(output).parent.name
 
 
 def collect_stage_outputs(

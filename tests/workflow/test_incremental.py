@@ -132,6 +132,14 @@ def test_another_k_generates_only_its_own_images(study):
     assert written(before, study.times()) == Counter({"detailscribe-k2": len(PROMPTS)})
 
 
+def test_another_seed_draws_its_own_images_and_nothing_is_asked_again(study):
+    before, exchanges = study.times(), study.exchanges()
+    study.snakemake(seeds=[11, 12, 13])
+    assert written(before, study.times()) == Counter({"original-13": len(PROMPTS)})
+    assert study.exchanges() == exchanges + len(PROMPTS)  # the judge looks at the new images
+    assert study.nothing_to_do(seeds=[11, 12, 13])
+
+
 def test_reordered_prompts_and_touched_files_redo_nothing(study):
     study.prompts(PROMPTS[::-1])
     assert study.nothing_to_do()

@@ -51,7 +51,7 @@ def test_a_misspelt_key_is_refused(fresh):
 
 def test_an_unknown_name_is_refused_with_the_names_there_are(fresh):
     assert (
-        "image_model: 'sd4' is not one of image_models: flux_dev, miniature, qwen_image, sd35_large_exact"
+        "image_model: 'sd4' is not one of image_models: flux_dev, miniature, qwen_image, sd35_large_24gb"
         in fresh.snakemake("-n", expect=1, image_model="sd4")
     )
 
@@ -63,7 +63,7 @@ def test_the_published_study_dry_runs_without_gpu_key_or_weights(tmp_path):
     run = subprocess.run(command, cwd=tmp_path, env=study.env(), capture_output=True, text=True)
     output = run.stdout + run.stderr
     assert run.returncode == 0, output[-3000:]
-    for rule in ("fetch_interacting", "decompose_prompts", "generate_images", "refine_detailscribe", "score_images"):
+    for rule in ("fetch_interacting", "decompose_prompts", "generate_images", "refine_images", "score_images"):
         assert rule in output
     assert "build_miniature" not in output
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from detailscribe.files.rows import read_rows
 from detailscribe.images.generate import ImageGenerator
+from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.refine import requests_from_critiques
 from tests.small_sd3 import share_pipelines
 
@@ -33,47 +34,52 @@ class RecordingEngine:
         return {k: Image.new("RGB", (8, 8), (k, 0, 0)) for k in ks}
 
 
-def stage_generator(folder, batch, ks=KS, **model) -> ImageGenerator:
+def stage_recipes(folder, batch, ks=KS, **model) -> ImageRecipes:
     (folder / "model").mkdir(exist_ok=True)
     entry = {"path": str(folder / "model"), "revision": "", "precision": "fp32", "compile": "none"} | model
     generation = {"steps": 28, "swap_pooled": False}
     stage = {"algorithm": 1, "model": entry, "generation": generation, "seed": 7, "batch": batch}
-    generator = ImageGenerator(stage | {"candidates": {f"mine-k{k}": k for k in ks}}, "none")
+    return ImageRecipes(stage | {"candidates": {f"mine-k{k}": k for k in ks}})
+
+
+def keys(recipes: ImageRecipes) -> dict[int, str]:
+    return {request.k: request.key for request in requests_from_critiques(RECORDS, CRITIQUE, recipes)}
+
+
+def recording_generator(recipes: ImageRecipes) -> ImageGenerator:
+    generator = ImageGenerator([recipes.parameters], {"offload": "none", "batch": recipes.parameters["batch"]})
     generator.engine = RecordingEngine()
     return generator
 
 
-def keys(generator: ImageGenerator) -> dict[int, str]:
-    return {request.k: request.key for request in requests_from_critiques(RECORDS, CRITIQUE, generator)}
-
-
 def test_a_new_k_changes_the_keys_of_its_batch_and_no_others(tmp_path):
-    alone, more = keys(stage_generator(tmp_path, "image")), keys(stage_generator(tmp_path, "image", [0, 1, 2, 4]))
+    alone, more = keys(stage_recipes(tmp_path, "image")), keys(stage_recipes(tmp_path, "image", [0, 1, 2, 4]))
     assert alone == {k: key for k, key in more.items() if k != 2}
     together, more = (
-        keys(stage_generator(tmp_path, "candidates")),
-        keys(stage_generator(tmp_path, "candidates", [0, 1, 2, 4])),
+        keys(stage_recipes(tmp_path, "candidates")),
+        keys(stage_recipes(tmp_path, "candidates", [0, 1, 2, 4])),
     )
     assert not set(together.values()) & set(more.values())
     assert not set(together.values()) & set(alone.values())
-    assert keys(stage_generator(tmp_path, "candidates", [4, 0, 1])) == together
+    assert keys(stage_recipes(tmp_path, "candidates", [4, 0, 1])) == together
 
 
 def test_only_an_unbatched_candidate_has_the_key_of_a_plain_run(tmp_path):
     for batch, same in [("image", True), ("candidates", False)]:
-        generator = stage_generator(tmp_path, batch)
-        assert (generator.from_noise_request("a", "x", "p1").key == keys(generator)[0]) is same
+        recipes = stage_recipes(tmp_path, batch)
+        assert (recipes.from_noise_request("a", "x", "p1").key == keys(recipes)[0]) is same
 
 
 @pytest.mark.parametrize("change", [{"compile": "regions"}, {"precision": "bf16"}])
 def test_precision_and_compilation_are_in_the_key(tmp_path, change):
-    before, after = keys(stage_generator(tmp_path, "image")), keys(stage_generator(tmp_path, "image", **change))
+    before, after = keys(stage_recipes(tmp_path, "image")), keys(stage_recipes(tmp_path, "image", **change))
     assert not set(before.values()) & set(after.values())
 
 
 def test_a_batch_runs_in_full_when_one_image_is_missing(tmp_path):
-    generator = stage_generator(tmp_path, "candidates")
-    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, generator) if request.k == 1]
+    recipes = stage_recipes(tmp_path, "candidates")
+    generator = recording_generator(recipes)
+    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, recipes) if request.k == 1]
     generator.prepare(requests)
     [image] = generator.render(requests)
     assert image.getpixel((0, 0)) == (1, 0, 0)
@@ -81,10 +87,23 @@ def test_a_batch_runs_in_full_when_one_image_is_missing(tmp_path):
 
 
 def test_unbatched_images_run_alone(tmp_path):
-    generator = stage_generator(tmp_path, "image")
-    requests = [request for request in requests_from_critiques(RECORDS, CRITIQUE, generator) if request.k in (0, 4)]
-    generator.render(requests)
+    recipes = stage_recipes(tmp_path, "image")
+    generator = recording_generator(recipes)
+    first, _, last = requests_from_critiques(RECORDS, CRITIQUE, recipes)
+    assert len({first.group, last.group}) == 2
+    generator.render([last])
+    generator.render([first])
     assert generator.engine.calls == [("refine", "p0", "p1", [4]), ("generate", "p1")]
+
+
+def test_equal_images_of_two_image_sets_are_drawn_once(tmp_path):
+    recipes = stage_recipes(tmp_path, "image")
+    generator = recording_generator(recipes)
+    requests = [recipes.from_noise_request("a", image_set, "p1") for image_set in ("mine-k0", "other")]
+    assert len({request.group for request in requests}) == 1
+    assert len(generator.render(requests)) == 2
+    assert generator.engine.calls == [("generate", "p1")]
+    assert generator.speeds.count("step") == 28
 
 
 def shard(folder, miniature, batch, ids) -> tuple[ImageGenerator, dict[tuple[str, int], bytes]]:
@@ -98,13 +117,14 @@ def shard(folder, miniature, batch, ids) -> tuple[ImageGenerator, dict[tuple[str
     model |= {"compile": "none", "size_px": 32, "max_sequence_length": 32, "call": {}}
     generation = {"steps": 6, "guidance": 4.5, "swap_pooled": False, "format": "png"}
     stage = {"algorithm": 1, "model": model, "generation": generation, "seed": 7, "batch": batch}
-    generator = ImageGenerator(stage | {"candidates": {f"mine-k{k}": k for k in KS}}, "none")
+    recipes = ImageRecipes(stage | {"candidates": {f"mine-k{k}": k for k in KS}})
+    generator = ImageGenerator([stage], {"offload": "none", "batch": batch})
     records = [{"id": id, "prompt": f"{id} fox on a branch"} for id in ids]
     refined = {id: {"status": "ok", "reason": "", "refined_prompt": "A fox and a parrot, whole."} for id in ids}
     sets = [f"mine-k{k}" for k in KS]
     folder.mkdir(exist_ok=True)
     with contextlib.chdir(folder):
-        requests = requests_from_critiques(records, refined, generator)
+        requests = requests_from_critiques(records, refined, recipes)
         generator.generate_shard("s", "000-of-001", sets, requests, lambda: None)
     rows = [row for path in sorted(folder.glob("results/s/images/*/*.jsonl")) for row in read_rows(path)]
     return generator, {(row["id"], row["k"]): (folder / "results" / row["file"]).read_bytes() for row in rows}

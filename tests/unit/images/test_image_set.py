@@ -5,12 +5,14 @@ import json
 import pytest
 from PIL import Image
 
+from detailscribe.engines.gpu.device_errors import BROKEN, DeviceError
 from detailscribe.errors import SetupError
 from detailscribe.files.rows import read_rows
 from detailscribe.images import image_set
 from detailscribe.images.image_file import save_image
 from detailscribe.images.image_reader import UNIFORM, RefusedImage
 from detailscribe.images.image_set import ImageRequest, make_images
+from tests.device_faults import FAULTS, OF_DEVICES, OF_PROMPTS, fault
 
 SAVING = {"format": "jpeg", "quality": 75}
 
@@ -35,7 +37,7 @@ class Painter:
 
 def make(folder, requests, painter, saving=SAVING, **more):
     sets = sorted({request.image_set for request in requests})
-    make_images(folder, "s", "000-of-001", sets, requests, saving, painter, {"torch": "0"}, **more)
+    make_images(folder, "s", "000-of-001", sets, requests, saving, painter, lambda: {"torch": "0"}, **more)
     return {path.parent.name: read_rows(path) for path in folder.glob("s/images/*/*.jsonl")}
 
 
@@ -79,6 +81,27 @@ def test_one_failure_is_a_row_and_the_others_are_made(tmp_path):
     assert "cannot render this" in rows[0]["reason"]
 
 
+def test_a_failure_of_one_image_set_leaves_the_other_images_of_its_prompt(tmp_path):
+    def render(requests):
+        return Painter(fail=["a"] if requests[0].image_set == "x" else [])(requests)
+
+    rows = make(tmp_path, [request("a", "x"), request("a", "y"), request("bb", "x")], render)
+    assert [row["status"] for row in rows["x"]] == ["failed", "ok"]
+    assert [row["status"] for row in rows["y"]] == ["ok"]
+
+
+def test_candidates_that_share_steps_are_drawn_together(tmp_path):
+    together = [ImageRequest("a", f"x-k{k}", prompt="p1", k=k, recipe={"prompt": "p0", "k": k}) for k in (1, 2)]
+    calls = []
+
+    def render(requests):
+        calls.append([request.image_set for request in requests])
+        return Painter()(requests)
+
+    make(tmp_path, [*together, request("a", "y")], render)
+    assert calls == [["x-k1", "x-k2"], ["y"]]
+
+
 def test_a_skipped_request_is_a_row_with_its_reason(tmp_path):
     skipped = ImageRequest("a", "original-1", "skipped", "critique refused: no")
     rows = make(tmp_path, [skipped, request("bb")], Painter())["original-1"]
@@ -98,8 +121,48 @@ def test_a_setup_error_stops_the_job_and_keeps_earlier_images(tmp_path):
     assert painter.asked == [("bb", "original-1")]
 
 
+@pytest.mark.parametrize("name", OF_DEVICES)
+def test_a_broken_device_ends_the_job_and_the_next_run_goes_on(tmp_path, name):
+    requests = [request(id) for id in ("a", "bb", "ccc", "dddd")]
+
+    def render(requests):
+        if requests[0].id == "ccc":
+            raise fault(name)
+        return Painter()(requests)
+
+    with pytest.raises(DeviceError) as caught:
+        make(tmp_path, requests, render)
+    assert caught.value.kind == FAULTS[name][1] and "what was finished is kept" in str(caught.value)
+    assert ("at the prompt ccc; " in str(caught.value)) is (caught.value.kind == BROKEN)
+    assert not list(tmp_path.glob("s/images/*/*.jsonl")), "a manifest would take the later prompts for failed ones"
+    painter = Painter()
+    rows = make(tmp_path, requests, painter)["original-1"]
+    assert painter.asked == [("ccc", "original-1"), ("dddd", "original-1")]
+    assert [row["status"] for row in rows] == ["ok"] * 4
+
+
+@pytest.mark.parametrize("name", OF_PROMPTS)
+def test_what_one_prompt_does_is_one_row(tmp_path, name):
+    def render(requests):
+        if requests[0].id == "bb":
+            raise fault(name)
+        return Painter()(requests)
+
+    rows = make(tmp_path, [request(id) for id in ("a", "bb", "ccc")], render)["original-1"]
+    assert [row["status"] for row in rows] == ["ok", "failed", "ok"]
+
+
+@pytest.mark.parametrize("name", ["illegal address", "memory", "cause", "python"])
+def test_a_device_that_breaks_while_texts_are_prepared_ends_the_job(tmp_path, name):
+    def prepare(requests):
+        raise fault(name)
+
+    with pytest.raises(DeviceError):
+        make(tmp_path, [request("a"), request("bb")], Painter(), prepare=prepare)
+
+
 def test_failing_at_every_prompt_is_an_error_and_not_a_table_of_losses(tmp_path):
-    with pytest.raises(SetupError, match="not one image of the shard could be made.*cannot render this"):
+    with pytest.raises(SetupError, match="not one image of original-1 could be made.*cannot render this"):
         make(tmp_path, [request("a"), request("bb")], Painter(fail=["a", "bb"]))
 
 
@@ -110,7 +173,7 @@ def test_failures_are_rows_where_one_image_exists(tmp_path):
 
 
 def test_an_empty_shard_gets_its_manifests(tmp_path):
-    make_images(tmp_path, "s", "000-of-001", ["x-k0", "x-k1"], [], SAVING, Painter(), {})
+    make_images(tmp_path, "s", "000-of-001", ["x-k0", "x-k1"], [], SAVING, Painter(), dict)
     assert [read_rows(path) for path in tmp_path.glob("s/images/*/*.jsonl")] == [[], []]
 
 
@@ -169,7 +232,8 @@ def test_texts_are_prepared_some_prompts_ahead_and_only_for_missing_images(tmp_p
     assert events == [
         ("prepare", "b", "c", "c"),
         ("render", "b"),
-        ("render", "c", "c"),
+        ("render", "c"),
+        ("render", "c"),
         ("prepare", "d"),
         ("render", "d"),
     ]

@@ -1,8 +1,8 @@
-"""Images for the LLM steps, and an image generator that loads no model."""
+"""Images for the LLM steps, and recipes of images that load no model."""
 
 import pytest
 
-from detailscribe.images.generate import ImageGenerator
+from detailscribe.images.recipes import ImageRecipes
 from detailscribe.miniature.stand_in_content import placeholder_png
 from tests.unit.methods.llm_steps import RECORDS
 
@@ -19,9 +19,9 @@ def images(tmp_path) -> dict[str, dict]:
 
 
 @pytest.fixture
-def image_generator(tmp_path) -> ImageGenerator:
-    """A generator of a model in an empty folder: good for image requests only."""
+def recipes(tmp_path) -> ImageRecipes:
+    """Recipes of a model in an empty folder."""
     (tmp_path / "model").mkdir()
     model = {"path": str(tmp_path / "model"), "revision": "", "precision": "fp32", "compile": "none"}
     parameters = {"algorithm": 1, "model": model, "generation": {"steps": 28, "swap_pooled": False}, "seed": 7}
-    return ImageGenerator(parameters, "none")
+    return ImageRecipes(parameters)
