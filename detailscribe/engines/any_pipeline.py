@@ -14,8 +14,9 @@ import numpy as np
 import PIL.Image
 import torch
 
-from detailscribe.engines.cuda_errors import friendly_cuda_errors
+from detailscribe.engines.acceleration.first_steps import FirstSteps
 from detailscribe.engines.engine import NOT_FINITE, check_ks
+from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
 from detailscribe.errors import InputError, SetupError
 
 # Pipelines that make no mask for a single text, so that there is none to replace.
@@ -73,11 +74,13 @@ class CallbackEngine:
     def prepare(self, texts: Iterable[str]) -> None:
         """Do nothing: the pipeline encodes its texts at every call."""
 
-    def generate(self, prompt: str, seed: int) -> PIL.Image.Image:
+    def generate(self, prompt: str, seed: int, first_steps: FirstSteps | None = None) -> PIL.Image.Image:
         """Generate one image; see `engine.Engine.generate`."""
         return self._to_pil(self._run(prompt, seed, lambda *_: {}, "np"))
 
-    def refine(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict[int, PIL.Image.Image]:
+    def refine(
+        self, prompt: str, refined_prompt: str, seed: int, ks: list[int], first_steps: FirstSteps | None = None
+    ) -> dict[int, PIL.Image.Image]:
         """Generate the candidates of a refined prompt; see `engine.Engine.refine`.
 
         Raises:
@@ -99,7 +102,7 @@ class CallbackEngine:
             try:
                 images[k] = self._to_pil(self._run(prompt, seed, switch, "np"))
             except (RuntimeError, ValueError) as error:
-                if isinstance(error, SetupError | torch.OutOfMemoryError) or len(set(shapes)) < 2:
+                if isinstance(error, SetupError) or device_error(error) or len(set(shapes)) < 2:
                     raise
                 raise SetupError(
                     f"{type(self.pipe).__name__} does not continue with a text of another length ({shapes[0][-2]} "
@@ -121,7 +124,7 @@ class CallbackEngine:
         return taken
 
     def _run(self, prompt: str, seed: int, callback: Callable, output_type: str) -> Any:
-        with friendly_cuda_errors(self.size_px), torch.no_grad():
+        with image_device_errors(self.size_px), torch.no_grad():
             return self.pipe(
                 prompt=prompt,
                 generator=torch.Generator("cpu").manual_seed(seed),

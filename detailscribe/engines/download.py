@@ -3,6 +3,7 @@
 import fnmatch
 import json
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 
 from detailscribe.engines.weight_records import (
@@ -17,15 +18,19 @@ from detailscribe.files.atomic import write_text
 from detailscribe.files.digests import file_sha256
 
 PIPELINE_FILES = ["model_index.json"]  # instead of a list: all that diffusers reads of a pipeline's repository
+# All that a server of a language model reads: the files at the root, and no weights in a second format.
+SERVED_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py", "*.safetensors"]
+SERVED_FILES += ["!*/*", "!consolidated*"]
 
 
-def fetch_repository(repository: str, revision: str, files: list[str]) -> dict:
+def fetch_repository(repository: str, revision: str, files: list[str], required: Sequence[str] = ()) -> dict:
     """Download files of a hub repository, or check those downloaded earlier; the recorded commit stays the same.
 
     Args:
         repository: As OWNER/NAME.
         revision: Of the repository; "" for the newest.
-        files: Names or patterns of the files, or `PIPELINE_FILES`.
+        files: Names or patterns of the files, or `PIPELINE_FILES`. A pattern after `!` leaves files out.
+        required: Those of them that the repository must have.
 
     Returns:
         The record, as `weight_records` describes it.
@@ -44,6 +49,8 @@ def fetch_repository(repository: str, revision: str, files: list[str]) -> dict:
         commit, folder = _download(repository, revision, commit, files)
     names = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
     names = [name for name in sorted(names) if _is_requested(name, files)]
+    if lacking := [pattern for pattern in required if not fnmatch.filter(names, pattern)]:
+        raise SetupError(f"{repository} has no file {lacking[0]} at {commit}: correct the config")
     about = {"repository": repository, "revision": revision, "commit": commit, "asked": sorted({*asked, *files})}
     return _record(repository, revision, about, Path(folder), names)
 
@@ -91,7 +98,10 @@ def _download(repository: str, revision: str, commit: str, files: list[str]) -> 
         wanted = commit or revision or None
         commit = commit or HfApi().model_info(repository, revision=wanted).sha or ""
         if files != PIPELINE_FILES:
-            return commit, snapshot_download(repository, revision=wanted, allow_patterns=files)
+            wanted_files, unwanted = _split(files)
+            return commit, snapshot_download(
+                repository, revision=wanted, allow_patterns=wanted_files, ignore_patterns=unwanted or None
+            )
         fetch_model_file(repository, PIPELINE_FILES[0], commit)  # raises for a gated repository
         from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 
@@ -104,4 +114,14 @@ def _is_requested(name: str, files: list[str]) -> bool:
     """Whether a file of a snapshot, which may hold more, is one of the requested files."""
     if files == PIPELINE_FILES:
         return "/" in name or name.endswith(".json")
-    return any(fnmatch.fnmatch(name, pattern) for pattern in files)
+    wanted, unwanted = _split(files)
+    return _matches(name, wanted) and not _matches(name, unwanted)
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _split(files: list[str]) -> tuple[list[str], list[str]]:
+    """Patterns of the files, and patterns of those left out."""
+    return [each for each in files if each[0] != "!"], [each[1:] for each in files if each[0] == "!"]

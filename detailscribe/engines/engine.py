@@ -5,6 +5,7 @@ from typing import Protocol
 
 import PIL.Image
 
+from detailscribe.engines.acceleration.first_steps import FirstSteps
 from detailscribe.errors import InputError
 
 NOT_FINITE = "the image has values that are not finite; fp16 overflows where bf16 and fp32 do not"
@@ -16,12 +17,13 @@ class Engine(Protocol):
     def prepare(self, texts: Iterable[str]) -> None:
         """Encode the texts of the next images in advance, where the engine can."""
 
-    def generate(self, prompt: str, seed: int) -> PIL.Image.Image:
+    def generate(self, prompt: str, seed: int, first_steps: FirstSteps | None = None) -> PIL.Image.Image:
         """Generate one image: RGB, `size_px` square.
 
         Args:
             prompt: Text of the image.
             seed: Noise seed; noise is sampled on the CPU and therefore identical on every GPU.
+            first_steps: Gets the latents that refinements of this image start from, where the engine can.
 
         Raises:
             SetupError: the GPU has too little memory.
@@ -29,7 +31,9 @@ class Engine(Protocol):
         """
         ...
 
-    def refine(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict[int, PIL.Image.Image]:
+    def refine(
+        self, prompt: str, refined_prompt: str, seed: int, ks: list[int], first_steps: FirstSteps | None = None
+    ) -> dict[int, PIL.Image.Image]:
         """Generate the candidates of a refined prompt, one image per k.
 
         Args:
@@ -38,6 +42,7 @@ class Engine(Protocol):
             seed: Noise seed of the initial image.
             ks: Index of the step after which p1 replaces p0, so that k + 1 steps use p0; but 0 is a full run of p1,
                 as in the released code. Order is irrelevant.
+            first_steps: If given, the steps of p0 are a batch of their own, and those with latents are not repeated.
 
         Returns:
             Images by k.

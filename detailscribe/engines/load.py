@@ -1,5 +1,6 @@
 """Loading an image model: pipeline class, precision, offload and compilation."""
 
+import functools
 import importlib.metadata
 import json
 import sys
@@ -7,14 +8,19 @@ from typing import Any
 
 import torch
 
+from detailscribe.engines.acceleration.first_steps import check_scheduler
+from detailscribe.engines.acceleration.options import check_options, lossy_options
 from detailscribe.engines.any_pipeline import CallbackEngine
-from detailscribe.engines.cuda_errors import friendly_cuda_errors
 from detailscribe.engines.engine import Engine
+from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
+from detailscribe.engines.gpu.usable import refuse_full_size_on_cpu
+from detailscribe.engines.machine.compile_cache import share_compile_cache
 from detailscribe.engines.precision import DTYPES, QUANTIZER, check_precision, quantization_config
 from detailscribe.engines.sd3 import SD3Engine
 from detailscribe.engines.torch_setup import default_device
 from detailscribe.engines.weight_records import resolve_model_path
 from detailscribe.engines.weights import fetch_model_file
+from detailscribe.engines.workload.profile_memory import memory_note, rows_at_once
 from detailscribe.errors import InputError, SetupError
 
 SD3 = "StableDiffusion3Pipeline"
@@ -34,7 +40,8 @@ def load_engine(model: dict, generation: dict) -> Engine:
             `offload`, none, model (each module on the GPU only while it computes) or encoders (the text encoders leave
             before denoising), ignored without a GPU; `compile`, none or regions (the transformer's blocks); `batch`,
             candidates or image; `size_px`, a multiple of 16; `max_sequence_length`, tokens of the text encoder;
-            `call`, further arguments of the pipeline's call.
+            `call`, further arguments of the pipeline's call. For Stable Diffusion 3 optionally `guidance_interval`,
+            `block_cache` and `reuse_first_steps` (`acceleration.options`).
         generation: `steps`; `guidance`, off at 1 and below; `swap_pooled`, whether the refined prompt also replaces
             the pooled embedding.
 
@@ -43,6 +50,8 @@ def load_engine(model: dict, generation: dict) -> Engine:
         SetupError: the model cannot be found, fetched, loaded or put on this machine.
     """
     path, name, device = resolve_model_path(model["path"], model["revision"]), model["pipeline"], default_device()
+    if device.type == "cpu":
+        refuse_full_size_on_cpu(model["path"], model["revision"])
     _check(model, generation)
     index = _read_json(path, "model_index.json", model["revision"])
     if index.get("_class_name") != name:
@@ -50,16 +59,21 @@ def load_engine(model: dict, generation: dict) -> Engine:
         raise SetupError(f"{path} holds a {found}, not a {name}: correct `pipeline` or `path`")
     if name == SD3:
         _check_size(path, model)
-    with friendly_cuda_errors(model["size_px"]):
+    if model.get("reuse_first_steps"):
+        check_scheduler(_read_json(path, "scheduler/scheduler_config.json", model["revision"]))
+    one_image = rows_at_once(model, 1, generation["guidance"])
+    with image_device_errors(model["size_px"], lambda: memory_note(model, one_image)):
         try:
             pipe = _load_pipeline(path, index, model)
-            if device.type == "cuda" and model["offload"] == "model":
-                pipe.enable_model_cpu_offload()
-            elif model["offload"] != "encoders":
+            if model["offload"] == "none":
                 pipe.to(device)
-        except (SetupError, InputError, torch.OutOfMemoryError):
+            elif device.type == "cuda" and name != SD3:
+                pipe.enable_model_cpu_offload()
+        except (SetupError, InputError):
             raise
         except Exception as error:
+            if device_error(error):
+                raise
             reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             raise SetupError(
                 f"the model {path} could not be loaded ({reason}): if files are missing or damaged, "
@@ -72,7 +86,11 @@ def load_engine(model: dict, generation: dict) -> Engine:
     if name != SD3:
         return CallbackEngine(pipe, call=model["call"], **settings)
     batch_candidates = model["batch"] == "candidates"
-    return SD3Engine(pipe, device, offload=model["offload"], batch_candidates=batch_candidates, **settings)
+    engine = SD3Engine(
+        pipe, device, offload=model["offload"], batch_candidates=batch_candidates, **settings, **lossy_options(model)
+    )
+    engine.memory_note = functools.partial(memory_note, model)
+    return engine
 
 
 def _check(model: dict, generation: dict) -> None:
@@ -81,6 +99,7 @@ def _check(model: dict, generation: dict) -> None:
     check_precision(model["precision"])
     if generation["steps"] < 1:
         raise InputError(f"steps must be at least 1, got {generation['steps']}")
+    check_options(model, generation)
     if name == SD3 and not 0 < model["max_sequence_length"] <= MAX_TOKENS:
         raise InputError(f"max_sequence_length must be from 1 to {MAX_TOKENS}, got {model['max_sequence_length']}")
     if name == SD3 and model["call"]:
@@ -102,7 +121,7 @@ def _check_size(path: str, model: dict) -> None:
 
 
 def _load_pipeline(path: str, index: dict, model: dict) -> Any:
-    """The diffusers pipeline on the CPU; in nf4 the transformer is on the GPU at once, as bitsandbytes needs it."""
+    """The diffusers pipeline; quantised on the GPU, and loaded past main memory, where that is where it stays."""
     import diffusers
     from diffusers.utils import logging
 
@@ -115,6 +134,7 @@ def _load_pipeline(path: str, index: dict, model: dict) -> Any:
     # For models published without the T5 encoder the pipeline needs an explicit None.
     optional = ("text_encoder_3", "tokenizer_3") if name == SD3 else ()
     parts = {part: None for part in optional if not any(index.get(part, []))}
+    gpu = loading_device()
     if precision in QUANTIZER:
         if "transformer" not in index:
             raise InputError(f"precision {precision} is for models with a transformer, not {name}: set it to bf16")
@@ -124,10 +144,20 @@ def _load_pipeline(path: str, index: dict, model: dict) -> Any:
             revision=revision,
             quantization_config=quantization_config(precision),
             dtype=torch.bfloat16,
+            device_map=gpu,  # each layer is quantised there; otherwise torchao uses one core of the CPU
         )
-    pipe = pipeline_class.from_pretrained(path, revision=revision, dtype=DTYPES[precision], **parts)
+    resident = gpu if model["offload"] == "none" else None
+    pipe = pipeline_class.from_pretrained(
+        path, revision=revision, dtype=DTYPES[precision], device_map=resident, **parts
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def loading_device() -> str | None:
+    """Where weights are read to directly: the GPU; None for main memory, where there is no GPU."""
+    device = default_device()
+    return None if device.type == "cpu" else device.type
 
 
 def _compile(pipe: Any) -> None:
@@ -143,6 +173,7 @@ def _compile(pipe: Any) -> None:
     if not getattr(transformer, "_repeated_blocks", None):
         raise InputError(f"compile: diffusers names no blocks of a {kind} to compile: set compile to none")
     torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+    share_compile_cache()
     transformer.compile_repeated_blocks(fullgraph=True, dynamic=False, options={"deterministic": True})
 
 

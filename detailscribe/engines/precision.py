@@ -57,3 +57,8 @@ def quantization_config(precision: str) -> Any:
     # By default torchao lets the compiler choose kernels by timing them, and an image's bytes depend on the choice.
     config = Float8DynamicActivationFloat8WeightConfig(granularity=PerRow(), set_inductor_config=False)
     return TorchAoConfig(config, modules_to_not_convert=list(NOT_IN_FP8))
+
+
+def is_quantized(part: torch.nn.Module) -> bool:
+    """Whether diffusers quantised this part of a pipeline while loading it."""
+    return bool(getattr(part, "is_quantized", False))

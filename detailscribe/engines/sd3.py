@@ -10,18 +10,22 @@ Differs: the steps that candidates share are computed once, where the released c
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import PIL.Image
 import torch
 
-from detailscribe.engines.cuda_errors import friendly_cuda_errors
+from detailscribe.engines.acceleration.first_steps import FirstSteps
+from detailscribe.engines.acceleration.guidance_interval import EVERY_STEP, is_guided
 from detailscribe.engines.engine import NOT_FINITE, check_ks
+from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
+from detailscribe.engines.precision import is_quantized
 from detailscribe.engines.sd3_steps import PromptEmbeds, Run, start_run, take_step
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
-DENOISER_AND_DECODER = ("transformer", "vae")
+DENOISER, DECODER = ("transformer",), ("vae",)
+DENOISER_AND_DECODER = DENOISER + DECODER
 
 
 class SD3Engine:
@@ -34,10 +38,13 @@ class SD3Engine:
         batch_candidates: Whether the candidates of a prompt are one batch; otherwise each image is a batch of its
             own. Batch size changes the last bits of an image.
         steps, guidance, swap_pooled: As for `load.load_engine`.
+        guidance_interval, block_cache: As for `load.load_engine`; by default every image is exact.
 
     Attributes:
         counts: Work done so far. `encoder_calls`: texts that went through the text encoders. `transformer_rows`: rows
-            that went through the transformer, over all steps; with guidance an image takes two per step.
+            that went through the whole transformer, over all steps; an image takes two per guided step, one per other
+            step. `first_block_rows`, with a block cache: rows that went through the first block only.
+        memory_note: Says, for rows of the transformer at once, what GPU memory these settings should need.
     """
 
     def __init__(
@@ -52,6 +59,8 @@ class SD3Engine:
         steps: int,
         guidance: float,
         swap_pooled: bool,
+        guidance_interval: tuple[float, float] = EVERY_STEP,
+        block_cache: float = 0.0,
     ):
         self.pipe = pipe
         self.device = device
@@ -62,12 +71,16 @@ class SD3Engine:
         self.steps = steps
         self.guidance = guidance
         self.swap_pooled = swap_pooled
-        self.counts = {"encoder_calls": 0, "transformer_rows": 0}
+        self.guidance_interval = guidance_interval
+        self.block_cache = block_cache
+        self.counts = {"encoder_calls": 0, "transformer_rows": 0} | ({"first_block_rows": 0} if block_cache else {})
         self._embeds: dict[str, PromptEmbeds] = {}
         self._resident: tuple[str, ...] = ()
+        self.memory_note: Callable[[int], str] = lambda rows: ""
+        self._rows = 1
 
     def prepare(self, texts: Iterable[str]) -> None:
-        """Encode the texts of the next images, so that the text encoders are moved to the GPU only once.
+        """Encode the texts of the next images, so that with an offload the text encoders are moved to the GPU once.
 
         Other texts are forgotten: one takes 4.8 MB of main memory for SD3.5 at 512 tokens. A text that cannot be
         encoded raises when its image is generated.
@@ -78,30 +91,35 @@ class SD3Engine:
             for text in wanted:
                 try:
                     self.encode(text)
-                except torch.OutOfMemoryError:
-                    raise
-                except Exception:  # noqa: BLE001 - `generate` or `refine` raises it again, for its own prompt
-                    continue
+                except Exception as error:
+                    if device_error(error):
+                        raise  # any other: `generate` or `refine` raises it again, for its own prompt
 
-    def generate(self, prompt: str, seed: int) -> PIL.Image.Image:
+    def generate(self, prompt: str, seed: int, first_steps: FirstSteps | None = None) -> PIL.Image.Image:
         """Generate one image; see `engine.Engine.generate`."""
         with self._inference():
             run = self._start(seed, self._condition(self.encode(prompt)))
-            self._move_to_device(DENOISER_AND_DECODER)
+            self._move_to_device(DENOISER)
             for i in range(len(run.scheduler.timesteps)):
                 self._step([run], i)
+                if first_steps:
+                    first_steps.keep(i, run.latents)
             return self._decode([run.latents])[0]
 
-    def refine(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict[int, PIL.Image.Image]:
+    def refine(
+        self, prompt: str, refined_prompt: str, seed: int, ks: list[int], first_steps: FirstSteps | None = None
+    ) -> dict[int, PIL.Image.Image]:
         """Generate the candidates of a refined prompt; see `engine.Engine.refine`.
 
         Unless candidates are batched, each image is independent of the other ks.
         """
-        latents = self.denoise(prompt, refined_prompt, seed, ks)
+        latents = self.denoise(prompt, refined_prompt, seed, ks, first_steps)
         with self._inference():
             return dict(zip(latents, self._decode(list(latents.values())), strict=True))
 
-    def denoise(self, prompt: str, refined_prompt: str, seed: int, ks: list[int]) -> dict[int, torch.Tensor]:
+    def denoise(
+        self, prompt: str, refined_prompt: str, seed: int, ks: list[int], first_steps: FirstSteps | None = None
+    ) -> dict[int, torch.Tensor]:
         """Latents of the candidates before decoding, by ascending k; arguments and errors as `refine`."""
         check_ks(ks, self.steps)
         if not ks:
@@ -119,14 +137,22 @@ class SD3Engine:
                 # Released: the pooled embedding stays p0's.
                 pooled = (refined if self.swap_pooled else first).pooled
                 after = self._condition(PromptEmbeds(refined.embeds, pooled))
+                fresh = shared.fork(after)  # its scheduler begins at whichever timestep it takes first
+            known = dict(first_steps.latents) if first_steps else {}
+            to_take = max((k + 1 for k in late if k not in known), default=0)  # steps of p0
             # 2. Step by step; each candidate joins after its k, and p0 leaves after the last.
-            self._move_to_device(DENOISER_AND_DECODER)
+            self._move_to_device(DENOISER)
             for i in range(len((shared or runs[0]).scheduler.timesteps)):
-                active = [shared, *runs.values()] if shared and i <= late[-1] else [*runs.values()]
-                for batch in [active] if self.batch_candidates else [[run] for run in active]:
+                original = [shared] if shared and i < to_take else []
+                for batch in self._batches(original, [*runs.values()], apart=first_steps is not None):
                     self._step(batch, i)
                 if shared and i in late:
-                    runs[i] = shared.fork(after)
+                    runs[i] = (fresh if i in known else shared).fork(after)
+                    runs[i].latents = known[i].to(self.device) if i in known else shared.latents
+                if first_steps and original:
+                    first_steps.keep(i, original[0].latents)
+            if first_steps:
+                first_steps.taken = to_take
             return {k: run.latents for k, run in runs.items()}
 
     @torch.no_grad()
@@ -155,32 +181,53 @@ class SD3Engine:
     def _start(self, seed: int, condition: PromptEmbeds) -> Run:
         return start_run(self.pipe, self.size_px, self.steps, seed, condition)
 
+    def _batches(self, original: list[Run], candidates: list[Run], apart: bool) -> list[list[Run]]:
+        """Batches of one step; `apart`: the original prompt's run in a batch of its own, as in its own image."""
+        if not self.batch_candidates:
+            return [[run] for run in [*original, *candidates]]
+        return [batch for batch in ([original, candidates] if apart else [[*original, *candidates]]) if batch]
+
     def _step(self, runs: list[Run], i: int) -> None:
-        self.counts["transformer_rows"] += take_step(self.pipe.transformer, runs, i, self.guidance)
+        self._rows = max(self._rows, len(runs[0].condition.embeds) * len(runs))
+        guided = is_guided(i, len(runs[0].scheduler.timesteps), self.guidance_interval)
+        guidance = self.guidance if guided else 1.0
+        whole, first_block = take_step(self.pipe.transformer, runs, i, guidance, self.block_cache)
+        self.counts["transformer_rows"] += whole
+        if self.block_cache:
+            self.counts["first_block_rows"] += first_block
 
     def _decode(self, latents: list[torch.Tensor]) -> list[PIL.Image.Image]:
-        """Decode final latents, in the same batches as they were denoised."""
+        """Decode final latents one at a time: the peak of a batch would be a multiple, after all steps are paid."""
         vae = self.pipe.vae
         images: list[PIL.Image.Image] = []
-        for batch in [torch.cat(latents)] if self.batch_candidates and latents else latents:
-            pixels = vae.decode(batch / vae.config.scaling_factor + vae.config.shift_factor, return_dict=False)[0]
+        for one in latents:
+            self._move_to_device(DECODER)
+            pixels = vae.decode(one / vae.config.scaling_factor + vae.config.shift_factor, return_dict=False)[0]
             if not torch.isfinite(pixels).all():
                 raise FloatingPointError(NOT_FINITE)
             images += self.pipe.image_processor.postprocess(pixels, output_type="pil")
         return images
 
-    def _move_to_device(self, names: tuple[str, ...]) -> None:
-        """With offload='encoders', move exactly these modules to the GPU and the rest to the CPU; otherwise nothing."""
-        if self.offload != "encoders" or self._resident == names:
+    def _move_to_device(self, phase: tuple[str, ...]) -> None:
+        """With an offload, have the modules of a phase on the GPU, and the others in main memory.
+
+        offload='encoders' has two phases, texts and images, and quantised modules are in both: they are small.
+        offload='model' has three: texts, denoising, decoding.
+        """
+        if self.offload == "encoders" and phase != ENCODERS:
+            phase = DENOISER_AND_DECODER
+        if self.offload == "none" or self._resident == phase:
             return
         parts = {name: part for name, part in self.pipe.components.items() if isinstance(part, torch.nn.Module)}
-        for name in sorted(parts, key=names.__contains__):  # modules that leave make room first
-            parts[name].to(self.device if name in names else "cpu")
-        self._resident = names
+        stay = {name for name, part in parts.items() if self.offload == "encoders" and is_quantized(part)}
+        for name in sorted(parts.keys() - stay, key=lambda name: (name in phase, name)):  # who leaves makes room first
+            parts[name].to(self.device if name in phase else "cpu")
+            if self.device.type == "cuda" and name not in phase:
+                torch.cuda.empty_cache()
+        self._resident = phase
 
     @contextlib.contextmanager
     def _inference(self) -> Iterator[None]:
-        """No gradients; translated CUDA errors; modules that diffusers offloads leave the GPU at the end."""
-        with friendly_cuda_errors(self.size_px), torch.no_grad():
+        """No gradients; translated errors of the GPU."""
+        with image_device_errors(self.size_px, lambda: self.memory_note(self._rows)), torch.no_grad():
             yield
-        self.pipe.maybe_free_model_hooks()

@@ -1,4 +1,4 @@
-"""torch start-up: default device, and what must run before torchvision, transformers, diffusers or open_clip load."""
+"""torch start-up: default device, determinism, and what must run before torchvision, transformers or diffusers load."""
 
 import importlib.util
 import os
@@ -7,8 +7,16 @@ from pathlib import Path
 
 import torch
 
+from detailscribe.engines.gpu.usable import gpu_is_usable
+
 if not sys.stderr.isatty():
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+# Two processes on GPUs of one model compute the same bytes: cuDNN chooses no kernel by timing and none that adds in a
+# changing order, and cuBLAS has workspaces of a fixed size. The rest keeps torch's defaults: docs/gpu.md.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+torch.backends.cudnn.benchmark = False
+torch.backends.cudnn.deterministic = True
 
 
 def _let_torchvision_import() -> torch.library.Library | None:
@@ -37,5 +45,9 @@ _TORCHVISION = _let_torchvision_import()
 
 
 def default_device() -> torch.device:
-    """The CUDA GPU if there is one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU if torch can use one, otherwise the CPU.
+
+    Raises:
+        SetupError: torch cannot use the GPU of this machine, and the CPU is not allowed (`gpu.usable.allow_cpu`).
+    """
+    return torch.device("cuda" if gpu_is_usable() else "cpu")

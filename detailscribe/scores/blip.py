@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.engines.gpu.device_errors import device_error
 from detailscribe.engines.metric_weights import LOCAL_DIR
 from detailscribe.engines.weights import fetch_model_file
 from detailscribe.errors import SetupError
@@ -82,6 +83,8 @@ def load_strictly(module, state: dict, name: str) -> None:
     try:
         missing, unexpected = module.load_state_dict(state, strict=False)
     except RuntimeError as error:
+        if device_error(error):
+            raise
         raise SetupError(f"{name} has tensors of other shapes ({_first_names(str(error).splitlines()[1:])})") from error
     if missing or unexpected:
         raise SetupError(
@@ -108,6 +111,8 @@ def read_checkpoint(path: Path) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        if device_error(error):
+            raise
         raise SetupError(f"{path} cannot be read as weights ({type(error).__name__}): download it again") from error
     return state.get("model", state)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detailscribe.engines.gpu.device_errors import device_error
 from detailscribe.engines.metric_weights import LOCAL_DIR
 from detailscribe.engines.weights import local_folder
 from detailscribe.errors import SetupError
@@ -97,6 +98,8 @@ def _from_transformers(config: Path, model: str, revision: str) -> BlipForQuesti
     try:
         return BlipForQuestionAnswering.from_pretrained(path, revision=revision or "main", config=sizes)
     except (OSError, ValueError, RuntimeError) as error:
+        if device_error(error):
+            raise
         raise SetupError(
             f"{model} is not a BLIP for question answering ({str(error).strip().splitlines()[0]}): correct `model`"
         ) from error

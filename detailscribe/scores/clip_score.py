@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from detailscribe.engines.gpu.device_errors import device_error
 from detailscribe.engines.weight_records import read_weight_record
 from detailscribe.engines.weights import fetch_model_file
 from detailscribe.errors import SetupError
@@ -112,6 +113,8 @@ def load(parameters: dict) -> Scorer:
         clip = open_clip.create_model(model, pretrained=pretrained or None, precision="fp32", require_pretrained=True)
         tokenizer = open_clip.get_tokenizer(model)
     except Exception as error:
+        if device_error(error):
+            raise
         first_line = str(error).strip().partition("\n")[0]
         raise SetupError(
             f"CLIP {model} {pretrained} could not be loaded ({first_line}): connect to the network once, or set "

@@ -15,6 +15,7 @@ from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.methods.roles import excerpt, image_problem, read_reply, request_for
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
 from detailscribe.study.roles import read_template, refresh_count
+from detailscribe.study.served import served_model
 from detailscribe.study.study import Study
 
 STAGE = "judge"
@@ -37,6 +38,7 @@ def parameters(study: Study) -> dict[str, dict]:
             "scale": entry["scale"],
             "structured": structured,
             **refresh_count(study, f"judge-{name}"),
+            **served_model(study, entry["endpoint"]),
             "draws": entry["draws"],
             "topic_cut": quirks["judge_topic_cut"],
             "missing_score": quirks["judge_missing_score"],
@@ -84,6 +86,7 @@ def judge_images(
     `topic_cut: true`.
     """
     parsing = {key: judge[key] for key in ("parsing",) if key in judge}
+    served = {key: judge[key] for key in ("served",) if key in judge}  # weights of the same name may differ
     role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
     rows, requests = [], []
     for image_set, images in image_sets.items():
@@ -112,7 +115,7 @@ def judge_images(
         rows[index]["exchange"] = [reply.digest for reply in replies]
         models = tuple(sorted({reply.served_model for reply in replies if reply.served_model}))
         if models not in fingerprint_of:
-            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | parsing
+            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | parsing | served
             fingerprint_of[models] = record_fingerprint(recipe, fingerprints)
         rows[index] |= {"fingerprint": fingerprint_of[models], **parsing}
     return rows

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from detailscribe.engines.gpu.device_errors import device_error
 from detailscribe.engines.metric_weights import LOCAL_DIR
 from detailscribe.engines.weight_records import resolve_model_path
 from detailscribe.engines.weights import local_folder
@@ -80,6 +81,8 @@ def load(parameters: dict) -> Scorer:
     try:
         model = CLIPModel.from_pretrained(_path(parameters), revision=parameters["revision"] or "main")
     except (OSError, ValueError, RuntimeError) as error:
+        if device_error(error):
+            raise
         first_line = str(error).strip().partition("\n")[0]
         raise SetupError(
             f"{parameters['model']} could not be loaded ({first_line}): connect to the network once, or set `model` to "

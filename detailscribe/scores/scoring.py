@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from detailscribe.engines.gpu.device_errors import device_error, friendly_device_errors
+from detailscribe.engines.machine.speeds import LOAD, SCORE, JobSpeeds, score_speed_key
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
@@ -34,6 +36,7 @@ def score_images(
     on_done: Callable[[], object] = lambda: None,
     phrases: dict[str, dict] | None = None,
     fingerprints: Path = FINGERPRINTS_FOLDER,
+    speeds: JobSpeeds | None = None,
 ) -> list[dict]:
     """Score every image against its original prompt, never against the refined one.
 
@@ -47,6 +50,7 @@ def score_images(
         on_done: Called once per image.
         phrases: Rows of `noun_phrases` by id, for a metric that reads them.
         fingerprints: Folder of the fingerprints' recipes.
+        speeds: Receives the seconds of loading and scoring.
 
     Returns:
         Rows id, image_set, score or None, status, reason, fingerprint, key; for a metric that reads noun phrases also
@@ -54,8 +58,11 @@ def score_images(
 
     Raises:
         SetupError: the scorer cannot be loaded, or fails at every one of several images.
+        DeviceError: the GPU or the memory failed; scores made before are in the ledger.
     """
     scorer, made_by, rows = None, "", []
+    speeds, speed_key = speeds or JobSpeeds(), score_speed_key(settings)
+    memory = {"what": f"the metric {settings.get('module', '')}".rstrip(), "lighter": "score on a larger GPU"}
     for image_set, images in image_sets.items():
         for id, record in records.items():
             image = images[id]
@@ -69,9 +76,12 @@ def score_images(
                 row = {**recorded, "image_set": image_set}
             else:
                 if scorer is None:
-                    scorer = metric.load(settings)
-                    made_by = record_fingerprint(metric_recipe(metric, settings, scorer.weights), fingerprints)
-                row = _score(scorer, record["prompt"], extra, image["path"], id, image_set, made_by, key)
+                    with friendly_device_errors(**memory), speeds.timed(LOAD, speed_key):
+                        scorer = metric.load(settings)
+                        made_by = record_fingerprint(metric_recipe(metric, settings, scorer.weights), fingerprints)
+                place = f"the prompt {id} of {image_set}"
+                with friendly_device_errors(place, **memory), speeds.timed(SCORE, speed_key):
+                    row = _score(scorer, record["prompt"], extra, image["path"], id, image_set, made_by, key)
                 if row["status"] == "ok":
                     ledger.add(row)
             rows.append(row if phrases is None else {**row, "phrases": phrases[id].get("source", "")})
@@ -95,7 +105,10 @@ def _score(scorer: Any, prompt: str, extra: list, path: Path, id: str, image_set
             raise ValueError(f"the score is {score}, not a finite number")
     except (InputError, SetupError):
         raise
-    except Exception as error:  # noqa: BLE001 - one bad image must not stop the others
+    except Exception as error:
+        if device_error(error):
+            raise
+        # One bad image must not stop the others.
         return _row(id, image_set, None, "failed", f"{type(error).__name__}: {error}", made_by, key)
     return _row(id, image_set, score, "ok", "", made_by, key)
 

@@ -11,6 +11,7 @@ from detailscribe.engines.any_pipeline import CallbackEngine
 from detailscribe.engines.load import load_engine
 from detailscribe.errors import InputError, SetupError
 from detailscribe.images.generate import ImageGenerator
+from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.refine import requests_from_critiques
 from tests.small_sd3 import KS, P0, P1, STEPS, entry, levels_apart, share_pipelines
 
@@ -138,9 +139,9 @@ def test_flux_generates_a_stage_of_the_workflow(flux, tmp_path, monkeypatch):
     saving = {"format": "png"}
     parameters = {"algorithm": 1, "model": stage, "generation": SETTINGS | saving, "seed": 7, "batch": "image"}
     parameters["candidates"] = {"mine-k0": 0, "mine-k1": 1}
-    image_generator = ImageGenerator(parameters, "none")
+    image_generator = ImageGenerator([parameters], {"offload": "none", "batch": "image"})
     critique = {"status": "ok", "reason": "", "refined_prompt": P1}
-    image_requests = requests_from_critiques([{"id": "a", "prompt": P0}], {"a": critique}, image_generator)
+    image_requests = requests_from_critiques([{"id": "a", "prompt": P0}], {"a": critique}, ImageRecipes(parameters))
     image_generator.generate_shard("s", "000-of-001", list(parameters["candidates"]), image_requests, lambda: None)
     rows = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("results/s/images/*/*.jsonl"))]
     assert [(row["status"], row["k"]) for row in rows] == [("ok", 0), ("ok", 1)]

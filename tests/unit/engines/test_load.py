@@ -6,8 +6,10 @@ import shutil
 import pytest
 import torch
 
-from detailscribe.engines import precision
+from detailscribe.engines import load, precision
 from detailscribe.engines.load import load_engine
+from detailscribe.engines.workload.architectures import architecture
+from detailscribe.engines.workload.profile_memory import weight_bytes
 from detailscribe.errors import InputError, SetupError
 from tests.small_sd3 import GENERATION, P0, P1, entry, levels_apart
 
@@ -85,6 +87,42 @@ def test_damaged_folders(miniature, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("offload", ["none", "encoders", "model"])
+def test_weights_that_stay_on_the_gpu_are_read_past_main_memory(model, monkeypatch, offload):
+    """The CPU, named as the place of loading, stands for the GPU."""
+    from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
+
+    placed = {}
+    for kind in (SD3Transformer2DModel, StableDiffusion3Pipeline):
+        read = kind.from_pretrained
+
+        def record(*args, read=read, name=kind.__name__, **options):
+            placed.setdefault(name, options["device_map"])
+            return read(*args, **{key: value for key, value in options.items() if key != "quantization_config"})
+
+        monkeypatch.setattr(kind, "from_pretrained", record)
+    expected = load_engine(model, GENERATION).generate(P0, 7)
+    assert set(placed.values()) == {None}
+    monkeypatch.setattr(load, "loading_device", lambda: "cpu")
+    placed.clear()
+    image = load_engine(model | {"offload": offload}, GENERATION).generate(P0, 7)
+    place = "cpu" if offload == "none" else None
+    assert placed == {"StableDiffusion3Pipeline": place, "SD3Transformer2DModel": place}
+    assert image.tobytes() == expected.tobytes()
+
+    monkeypatch.setattr(load, "check_precision", lambda name: None)
+    monkeypatch.setattr(load, "quantization_config", lambda name: None)
+    placed.clear()
+    load_engine(model | {"offload": offload, "precision": "fp8"}, GENERATION)
+    assert placed["SD3Transformer2DModel"] == "cpu", "quantised where it is read to, in every case"
+
+
+def test_the_place_of_loading_is_the_gpu_or_main_memory(monkeypatch):
+    for device, place in [("cpu", None), ("cuda", "cuda")]:
+        monkeypatch.setattr(load, "default_device", lambda device=device: torch.device(device))
+        assert load.loading_device() == place
+
+
 def test_fp8_says_what_it_needs(model, monkeypatch):
     monkeypatch.setattr(precision, "default_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
@@ -109,6 +147,11 @@ def test_fp8_quantises_the_large_layers_alone(model, miniature):
     layers = [name for name in changed if name.startswith("transformer_blocks.0.")]
     assert {"transformer_blocks.0.attn.to_q.weight", "transformer_blocks.0.ff.net.2.weight"} <= set(layers)
     assert not [name for name in changed if "norm" in name or "embed" in name or "proj_out" in name]
+    plain = [tensor for name, tensor in small.state_dict().items() if name not in changed]
+    eight = [p.data for name, p in small.named_parameters() if name in changed]
+    stored = [*plain, *(tensor.qdata for tensor in eight), *(tensor.scale for tensor in eight)]
+    meta = architecture(model["path"])["transformer"].build(torch.bfloat16)
+    assert weight_bytes(meta, "transformer", "fp8") == sum(tensor.nbytes for tensor in stored)
 
     engine = load_engine(model | {"precision": "bf16"}, GENERATION)
     before = engine.refine(P0, P1, 7, [1])[1]

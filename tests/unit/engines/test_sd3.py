@@ -167,8 +167,8 @@ def test_work_is_counted_and_shared(model, batch, guidance, rows_a_step):
     assert engine.counts["transformer_rows"] == rows + rows_a_step * 28
 
 
-def test_candidates_of_a_prompt_are_one_batch_in_transformer_and_decoder(model, monkeypatch):
-    for batch, calls, decodes in [("candidates", STEPS, [4]), ("image", 5 + 8 + 6 + 5 + 3, [1, 1, 1, 1])]:
+def test_candidates_of_a_prompt_are_one_batch_in_the_transformer_and_are_decoded_alone(model, monkeypatch):
+    for batch, calls in [("candidates", STEPS), ("image", 5 + 8 + 6 + 5 + 3)]:
         engine, rows, decoded = load_engine(model | {"batch": batch}, GENERATION), [], []
         forward, decode = engine.pipe.transformer.forward, engine.pipe.vae.decode
         monkeypatch.setattr(
@@ -185,7 +185,7 @@ def test_candidates_of_a_prompt_are_one_batch_in_transformer_and_decoder(model, 
         )
         engine.refine(P0, P1, 7, KS)
         assert (len(rows), sum(rows)) == (calls, 2 * (5 + 8 + 6 + 5 + 3))
-        assert decoded == decodes
+        assert decoded == [1, 1, 1, 1]
         if batch == "candidates":
             assert rows == [4, 4, 6, 8, 8, 8, 8, 8]  # p0 and k=0; then k=1, k=2; k=4 replaces p0
 
@@ -218,9 +218,12 @@ def test_a_text_that_cannot_be_encoded_fails_only_its_own_prompt(model, monkeypa
         engine.refine(P0, P1, 7, [1])
 
 
-def test_encoders_leave_the_gpu_before_denoising(model, monkeypatch):
-    engine = load_engine(model | {"offload": "encoders"}, GENERATION)
-    expected = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
+CLIP, T5, VAE, TRANSFORMER = "CLIPTextModelWithProjection", "T5EncoderModel", "AutoencoderKL", "SD3Transformer2DModel"
+TEXT_ENCODERS = [CLIP, CLIP, T5]
+
+
+def moves(engine, monkeypatch) -> list[tuple[str, str]]:
+    """What is moved where from now on; `cpu:0`, another name of the CPU, stands for the GPU."""
     moved = []
     move = torch.nn.Module.to
 
@@ -230,16 +233,54 @@ def test_encoders_leave_the_gpu_before_denoising(model, monkeypatch):
 
     engine.device = torch.device("cpu", 0)
     monkeypatch.setattr(torch.nn.Module, "to", record)
+    return moved
+
+
+def taken(moved: list[tuple[str, str]], number: int) -> list[tuple[str, str]]:
+    """The next moves, those of one phase."""
+    phase = sorted(moved[:number])
+    del moved[:number]
+    return phase
+
+
+def test_encoders_leave_the_gpu_before_denoising(model, monkeypatch):
+    engine = load_engine(model | {"offload": "encoders"}, GENERATION)
+    expected = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
+    moved = moves(engine, monkeypatch)
     engine.prepare([P0, P1])
     images = engine.refine(P0, P1, 7, KS)
     assert {k: image.tobytes() for k, image in images.items()} == {k: i.tobytes() for k, i in expected.items()}
-    encoders = ["CLIPTextModelWithProjection", "CLIPTextModelWithProjection", "T5EncoderModel"]
-    denoisers = ["AutoencoderKL", "SD3Transformer2DModel"]
-    first, second = moved[:5], moved[5:]
-    assert sorted(first[:2]) == [(name, "cpu") for name in denoisers]
-    assert sorted(first[2:]) == [(name, "cpu:0") for name in encoders]
-    assert sorted(second[:3]) == [(name, "cpu") for name in encoders]
-    assert sorted(second[3:]) == [(name, "cpu:0") for name in denoisers]
+    assert taken(moved, 2) == [(name, "cpu") for name in (VAE, TRANSFORMER)]
+    assert taken(moved, 3) == [(name, "cpu:0") for name in TEXT_ENCODERS]
+    assert taken(moved, 3) == [(name, "cpu") for name in TEXT_ENCODERS]
+    assert taken(moved, 2) == [(name, "cpu:0") for name in (VAE, TRANSFORMER)]
+    assert moved == [], "decoding is the same phase"
+
+
+def test_a_quantised_transformer_stays_on_the_gpu_with_the_encoders(model, monkeypatch):
+    engine = load_engine(model | {"offload": "encoders"}, GENERATION)
+    monkeypatch.setattr(engine.pipe.transformer, "is_quantized", True, raising=False)
+    moved = moves(engine, monkeypatch)
+    engine.prepare([P0, P1])
+    engine.generate(P0, 7)
+    assert moved
+    assert TRANSFORMER not in {name for name, _ in moved}
+
+
+def test_with_model_offload_the_encoders_move_once_for_all_texts_and_each_part_only_for_its_phase(model, monkeypatch):
+    engine = load_engine(model | {"offload": "model"}, GENERATION)
+    expected = load_engine(model, GENERATION).refine(P0, P1, 7, KS)
+    moved = moves(engine, monkeypatch)
+    engine.prepare([P0, P1, OTHER_P0, OTHER_P1])
+    assert taken(moved, 2) == [(name, "cpu") for name in (VAE, TRANSFORMER)]
+    assert taken(moved, 3) == [(name, "cpu:0") for name in TEXT_ENCODERS]
+    assert moved == []
+    images = engine.refine(P0, P1, 7, KS)
+    assert {k: image.tobytes() for k, image in images.items()} == {k: i.tobytes() for k, i in expected.items()}
+    assert taken(moved, 4) == [(name, "cpu") for name in (VAE, *TEXT_ENCODERS)]
+    assert taken(moved, 1) == [(TRANSFORMER, "cpu:0")]
+    assert taken(moved, 4) == [(name, "cpu") for name in (CLIP, CLIP, TRANSFORMER, T5)]
+    assert moved == [(VAE, "cpu:0")], "once for all candidates"
 
 
 def test_a_run_of_the_refined_prompt_alone_never_encodes_the_original(model):
@@ -299,8 +340,9 @@ def test_out_of_memory_is_a_setup_error_with_remedies(model, monkeypatch):
 
     monkeypatch.setattr(engine.pipe.vae, "decode", full)
     for generate in [lambda: engine.generate(P0, 7), lambda: engine.refine(P0, P1, 7, [1])]:
-        with pytest.raises(SetupError, match=r"memory.*64 px.*batch.*offload.*precision.*size_px"):
+        with pytest.raises(SetupError, match=r"memory.*64 px.*batch.*offload.*precision.*size_px") as caught:
             generate()
+        assert "64 px; these settings are expected to need 1.0 GiB; " in str(caught.value)
 
 
 def test_overflow_is_not_a_black_image(model):

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detailscribe.engines.gpu.device_errors import DeviceError
 from detailscribe.errors import SetupError
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.miniature.models import blip
 from detailscribe.scores import load_metric
 from detailscribe.scores.scoring import phrase_sources, score_images
+from tests.device_faults import FAULTS, OF_DEVICES, OF_PROMPTS, fault
 from tests.sample_images import smooth_image
 from tests.unit.scores.miniature_metrics import miniature_metrics
 
@@ -91,6 +93,46 @@ def test_a_missing_or_broken_image_is_a_row_without_a_score(tmp_path, scorer):
     rows = score_images(RECORDS, sets, {}, "", scorer, Ledger(tmp_path / "ledger.jsonl"), fingerprints=tmp_path)
     assert [(row["score"], row["status"]) for row in rows] == [(None, "skipped"), (None, "failed")]
     assert "refused" in rows[0]["reason"] and rows[1]["reason"]
+
+
+def breaking(scorer, name, where):
+    """A metric whose device breaks at its load, at the digest of its weights, or at its second image."""
+
+    def broken(*_):
+        raise fault(name)
+
+    def score(self, prompts, images):
+        type(self).calls += 1
+        return broken() if self.calls == 2 else [float(image.width) for image in images]
+
+    parts = {"load": {"load": broken}, "weights": {"weights": property(broken)}, "score": {"score": score}}
+    return type("Breaking", (scorer,), parts[where])
+
+
+@pytest.mark.parametrize("name", OF_DEVICES)
+@pytest.mark.parametrize("where", ["load", "weights", "score"])
+def test_a_broken_device_ends_the_job_and_the_next_run_goes_on(tmp_path, scorer, name, where):
+    sets = {"x": {"a": manifest_row(tmp_path, "a.png", 5), "b": manifest_row(tmp_path, "b.png", 7)}}
+    settings, ledger = {"module": "clip_score"}, tmp_path / "ledger.jsonl"
+    with pytest.raises(DeviceError) as caught:
+        score_images(RECORDS, sets, settings, "", breaking(scorer, name, where), Ledger(ledger), fingerprints=tmp_path)
+    message = str(caught.value)
+    assert caught.value.kind == FAULTS[name][1] and "what was finished is kept" in message
+    if where == "score":
+        assert ("at the prompt b of x; " in message) is (caught.value.kind == "broken")
+    if FAULTS[name][1] == "memory":
+        assert "too small for the metric clip_score" in message and "score on a larger GPU" in message
+    rows = score_images(RECORDS, sets, settings, "", scorer, Ledger(ledger), fingerprints=tmp_path)
+    assert [row["score"] for row in rows] == [5.0, 7.0]
+    assert scorer.calls == (1 if where == "score" else 2), "the score from before the fault is kept"
+
+
+@pytest.mark.parametrize("name", OF_PROMPTS)
+def test_what_one_image_does_is_one_row(tmp_path, scorer, name):
+    sets = {"x": {"a": manifest_row(tmp_path, "a.png", 5), "b": manifest_row(tmp_path, "b.png", 7)}}
+    metric, ledger = breaking(scorer, name, "score"), Ledger(tmp_path / "ledger.jsonl")
+    rows = score_images(RECORDS, sets, {}, "", metric, ledger, fingerprints=tmp_path)
+    assert [row["status"] for row in rows] == ["ok", "failed"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

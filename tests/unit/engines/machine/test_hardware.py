@@ -1,0 +1,103 @@
+"""Versions and machine in the rows of new images, with a real CPU and with a pretended GPU."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from detailscribe.engines import torch_setup
+from detailscribe.engines.gpu.installed import NvidiaGpus
+from detailscribe.engines.machine import hardware
+from tests.paths import REPOSITORY
+
+H100 = SimpleNamespace(name="NVIDIA H100 80GB HBM3", major=9, minor=0, multi_processor_count=132)
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """A GPU that torch seems to see."""
+    monkeypatch.setattr(torch_setup, "default_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: H100)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: H100.name)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    monkeypatch.setattr(hardware, "nvidia_gpus", lambda: NvidiaGpus([H100.name], ["GPU-1"], "580.95.05", [90], ""))
+    hardware._driver.cache_clear()
+    yield
+    hardware._driver.cache_clear()
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    monkeypatch.setattr(torch_setup, "default_device", lambda: torch.device("cpu"))
+
+
+def test_a_row_names_the_gpu_its_driver_and_libraries(card):
+    software = hardware.image_software({"precision": "bf16", "compile": "none"})
+    named = {name: software[name] for name in ("gpu", "compute_capability", "multiprocessors", "driver", "cuda")}
+    assert named == {
+        "gpu": "NVIDIA H100 80GB HBM3",
+        "compute_capability": "9.0",
+        "multiprocessors": "132",
+        "driver": "580.95.05",
+        "cuda": "13.0",
+    }
+    assert software["cudnn"] == "9.10.2"
+    assert software["torch"] == torch.__version__
+    # Noise is sampled on the CPU, whose threads do not matter there.
+    assert software["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert not {"cpu", "cpu_threads", "rocm", "bitsandbytes", "torchao"} & software.keys()
+    assert all(isinstance(value, str) for value in software.values())
+    assert hardware.machine_description(software).startswith("NVIDIA H100 80GB HBM3, CPU instructions ")
+    assert hardware.processor_name() == "NVIDIA H100 80GB HBM3"
+
+
+def test_a_row_names_the_cpu_and_its_threads(processor):
+    software = hardware.image_software({"precision": "fp32"})
+    assert software["cpu_threads"] == str(torch.get_num_threads())
+    assert software["cpu"] and hardware.processor_name().startswith(software["cpu"])
+    assert not {"gpu", "driver", "cuda", "cudnn"} & software.keys()
+
+
+@pytest.mark.parametrize(("precision", "package"), [("nf4", "bitsandbytes"), ("fp8", "torchao")])
+def test_the_quantizer_is_named_where_it_is_used(processor, monkeypatch, precision, package):
+    monkeypatch.setattr(hardware, "library_versions", lambda names: dict.fromkeys(names, "1.0"))
+    assert hardware.image_software({"precision": precision})[package] == "1.0"
+    assert package not in hardware.image_software({"precision": "bf16"})
+
+
+def test_the_attention_kernels_in_use_are_named(card, monkeypatch):
+    assert hardware.image_software({"precision": "fp32"})["attention"] == "cudnn, flash, memory-efficient, math"
+    monkeypatch.setattr(torch_setup, "default_device", lambda: torch.device("cpu"))
+    assert hardware.image_software({"precision": "fp32"})["attention"] == "flash, math"
+    torch.backends.cuda.enable_flash_sdp(False)
+    try:
+        assert hardware.image_software({"precision": "fp32"})["attention"] == "math"
+    finally:
+        torch.backends.cuda.enable_flash_sdp(True)
+
+
+def test_a_row_of_an_earlier_version_names_no_machine():
+    assert hardware.machine_description({"torch": "2.13.0"}) == hardware.UNKNOWN
+
+
+def test_a_job_asks_for_the_same_kernels_in_every_process():
+    code = (
+        "import os, torch; from detailscribe.engines import torch_setup; "
+        "print(torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic, os.environ[{!r}])"
+    ).format(variable := "CUBLAS_WORKSPACE_CONFIG")
+    unset = {name: value for name, value in os.environ.items() if name != variable}
+    for environment, workspaces in ((unset, ":4096:8"), (unset | {variable: ":16:8"}, ":16:8")):
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=REPOSITORY, capture_output=True, text=True
+        )
+        assert run.stdout.split() == ["False", "True", workspaces], run.stderr
+
+
+def test_what_computes_without_torch_is_the_cpu(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch")
+    assert "thread" not in hardware.processor_name() and hardware.processor_name()
