@@ -33,8 +33,11 @@ PARALLEL := -n $(CORES) --dist worksteal --durations=15
 test: setup
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# Tests that take minutes each: real model sizes, an isolated environment, a kill at every stage.
+# Tests that take minutes each: real model sizes, an isolated environment, a kill at every stage. The packages of a GPU
+# machine also run on a CPU in part: with them, the tests of 4-bit and 8-bit weights are not skipped.
 test-slow: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt -c constraints.txt
+	$(BIN)/python -m pytest $(PARALLEL) tests/unit/engines/test_nf4.py tests/unit/engines/test_load.py
 	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 # The slurm profile on a Slurm instance that the test starts (apt-get install slurm-wlm munge; needs root).
@@ -58,9 +61,10 @@ gc: setup
 bench-statistics: setup
 	@PYTHONPATH=. $(BIN)/python benchmarks/planted_truth.py
 
-# One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line of output is JSON.
+# One benchmark: bench-engine runs benchmarks/engine.py, and so on. The last line of output is JSON. Options of the
+# script: make bench-engine ARGS="--ways exact fast --budget-seconds 400".
 bench-%: setup
-	@PYTHONPATH=. $(BIN)/python benchmarks/$*.py
+	@PYTHONPATH=. $(BIN)/python benchmarks/$*.py $(ARGS)
 
 # Pack all exchanges of the study into one archive (IMAGES=1: with the generated images), or unpack one here.
 ARCHIVE ?= study.tar.gz

@@ -1,6 +1,7 @@
 """A rule's environment holds what its script imports, as far as imports at the top of modules show."""
 
 import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from detailscribe.engines.precision import QUANTIZER
 from detailscribe.prompts.spacy_model import INSTALL, KNOWN_MODEL
 from tests.paths import REPOSITORY
 
 IMPORT_NAMES = {"open_clip_torch": "open_clip", "pillow": "PIL", "pyyaml": "yaml"}
+# The environments in which the jobs run whose models a room loads; most of its imports are inside functions.
+LOADED_IN = {"engines": {"diffusion"}, "images": {"diffusion"}, "scores": {"scores", "image_reward"}}
 # What Snakemake brings into every environment that its scripts run in is not counted on here.
 CODE = """
 import importlib, sys
@@ -67,6 +71,46 @@ def test_an_environment_holds_what_its_scripts_import(env):
     assert run.returncode == 0, run.stderr[-600:]
 
 
+def third_party_imports(folder: Path) -> set[str]:
+    """Packages that the modules of a folder import anywhere, inside functions too."""
+    names = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(str(node.module).partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"detailscribe"}
+
+
+def brought_along(names: set[str]) -> set[str]:
+    """Import names of distributions and of what they require."""
+    required = {re.split(r"[^\w.-]", line)[0] for name in names for line in importlib.metadata.requires(name) or ()}
+    return {IMPORT_NAMES.get(name, name).replace("-", "_") for name in names | required}
+
+
+@pytest.mark.parametrize("room", LOADED_IN)
+def test_an_environment_holds_what_the_models_of_its_jobs_import(room):
+    envs = set().union(*(distributions(REPOSITORY / "envs" / f"{env}.yaml") for env in LOADED_IN[room]))
+    installed = {name.lower().replace("-", "_") for name in importlib.metadata.packages_distributions()}
+    here = {name for name in envs if IMPORT_NAMES.get(name, name).lower() in installed}
+    own = {"ImageReward"} if "image-reward" in envs else set()
+    quantizers = set(QUANTIZER.values()) & envs
+    missing = third_party_imports(REPOSITORY / "detailscribe" / room) - brought_along(here) - own - quantizers
+    assert not missing
+
+
+def test_the_jobs_that_draw_have_the_packages_of_every_precision():
+    drawing = {"generate_images", "refine_images"}
+    envs = [env for env, scripts in scripts_by_environment().items() if scripts & drawing]
+    assert envs
+    for env in envs:
+        # accelerate serves the offload of a model and quantised loading
+        needed = {*QUANTIZER.values(), "accelerate"}
+        assert needed <= distributions(REPOSITORY / "envs" / f"{env}.yaml")
+    assert set(QUANTIZER.values()) == set(pins(REPOSITORY / "requirements-gpu.txt"))
+
+
 def test_every_rule_names_a_script_and_an_environment_that_exist():
     named = scripts_by_environment()
     assert {path.stem for path in (REPOSITORY / "scripts").glob("*.py")} == set().union(*named.values())
@@ -93,9 +137,18 @@ def test_an_environment_pins_what_the_requirements_pin(path):
 
 
 def test_the_constraints_pin_what_the_requirements_pin():
-    required, constraints = pins(REPOSITORY / "requirements.txt"), pins(REPOSITORY / "constraints.txt")
+    required = pins(REPOSITORY / "requirements.txt") | pins(REPOSITORY / "requirements-gpu.txt")
+    constraints = pins(REPOSITORY / "constraints.txt")
     missing = {name: version for name, version in required.items() if constraints.get(name) != version}
     assert not missing
+
+
+def test_a_gpu_machine_installs_with_the_constraints_wherever_it_is_described():
+    described = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("config/*.md")]
+    recipes = [REPOSITORY / name for name in ("Containerfile", "Makefile", "requirements-gpu.txt")]
+    lines = [line for path in [*described, *recipes] for line in path.read_text(encoding="utf-8").splitlines()]
+    commands = [line for line in lines if "pip install" in line and "-r requirements-gpu.txt" in line]
+    assert len(commands) >= 2 and all("-c constraints.txt" in line for line in commands)
 
 
 def test_the_model_of_spacy_is_installed_by_its_digest_and_named_alike_everywhere():
@@ -114,5 +167,6 @@ def test_the_model_of_spacy_is_installed_by_its_digest_and_named_alike_everywher
 
 def test_the_container_is_built_from_the_pinned_requirements():
     recipe = (REPOSITORY / "Containerfile").read_text(encoding="utf-8")
+    assert re.search(r"apt-get install .*\bg\+\+", recipe), "`compile: regions` needs a C++ compiler"
     for name in ("requirements.txt", "constraints.txt", "requirements-gpu.txt", "requirements-model.txt"):
         assert re.search(rf"^COPY .*{re.escape(name)}", recipe, re.M) and re.search(rf"-[rc] {re.escape(name)}", recipe)
