@@ -29,6 +29,7 @@ include: "rules/tables.smk"
 include: "rules/human.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
+include: "rules/pilot.smk"
 include: "rules/verify.smk"
 
 

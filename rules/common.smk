@@ -8,10 +8,18 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
+from detailscribe.study.pilot import PILOT_SCENARIO
 from detailscribe.study.stages import FIGURES, HUMAN_STAGES, REPORT_TABLES, STAGES
 from detailscribe.study.study import MINIATURE
 from detailscribe.workflow.rule_files import RuleFiles
-from detailscribe.workflow.start import WorkflowRun
+from detailscribe.workflow.start import PILOT, WorkflowRun, start_pilot
+
+# A pilot narrows the configuration, in this process and in those of its jobs.
+if start_pilot(sys.argv[1:], workflow.is_main_process):
+
+    envvars:
+        PILOT,
+
 
 RUN = WorkflowRun(config, Path(workflow.basedir), sys.argv[1:], workflow.is_main_process)
 STUDY = RUN.study
@@ -20,7 +28,8 @@ INITIAL = STUDY.originals()[0]  # the image set that critics look at
 
 
 onstart:
-    RUN.before_jobs(workflow.dag.needrun_jobs())
+    here = workflow.local_exec and not workflow.touch and not workflow.deployment_settings.deployment_method
+    RUN.before_jobs(workflow.dag.needrun_jobs(), jobs_use_this_environment=here)
 
 
 wildcard_constraints:

@@ -10,6 +10,7 @@ rule critique_images:
         decompositions=FILES.decompositions_of_critic,
         images=f"results/{{scenario}}/images/{INITIAL}/{{shard}}.jsonl",
         parameters="results/parameters/critique-{critic}.json",
+        weights=lambda wildcards: FILES.served_weights("critique", wildcards.critic),
     output:
         "results/{scenario}/critiques/{critic}/{shard}.jsonl",
     log:
@@ -18,8 +19,10 @@ rule critique_images:
         "benchmarks/critique_images/{scenario}/{critic}/{shard}.tsv"
     conda:
         "../envs/chat.yaml"
+    threads: lambda wildcards: FILES.server_threads("critique", wildcards.critic)
     resources:
-        api_calls=1,
+        gpu=lambda wildcards: FILES.gpus("critique", wildcards.critic),
+        api_calls=lambda wildcards: FILES.api_calls("critique", wildcards.critic),
     params:
         endpoint=lambda wildcards: STUDY.endpoint_of("critique", wildcards.critic),
     message:

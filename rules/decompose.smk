@@ -8,6 +8,7 @@ rule decompose_prompts:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         parameters="results/parameters/decompose.json",
+        weights=FILES.served_weights("decompose"),
     output:
         "results/{scenario}/decompositions/{shard}.jsonl",
     log:
@@ -16,8 +17,10 @@ rule decompose_prompts:
         "benchmarks/decompose_prompts/{scenario}/{shard}.tsv"
     conda:
         "../envs/chat.yaml"
+    threads: FILES.server_threads("decompose")
     resources:
-        api_calls=1,
+        gpu=FILES.gpus("decompose"),
+        api_calls=FILES.api_calls("decompose"),
     params:
         endpoint=STUDY.endpoint_of("decompose"),
     message:

@@ -29,6 +29,7 @@ rule write_prompts:
     input:
         topics=lambda wildcards: config["topics"][wildcards.topics]["file"],
         parameters="results/parameters/write-{topics}.json",
+        weights=lambda wildcards: FILES.served_weights("write"),
     output:
         prompts="resources/written/{topics}.jsonl",
         rejected="resources/written/{topics}.rejected.tsv",
@@ -37,8 +38,10 @@ rule write_prompts:
         "logs/write_prompts/{topics}.log",
     conda:
         "../envs/chat.yaml"
+    threads: lambda wildcards: FILES.server_threads("write")
     resources:
-        api_calls=1,
+        gpu=lambda wildcards: FILES.gpus("write"),
+        api_calls=lambda wildcards: FILES.api_calls("write"),
     message:
         "Writing prompts for the topics of {wildcards.topics}"
     script:

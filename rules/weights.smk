@@ -1,9 +1,10 @@
-# Weights: files that the image model and the metrics need from the hub. A rule of its own fetches them, so that all other
-# jobs run without a network.
+# Weights: files that image models, metrics and models that jobs serve need from the hub. A rule of its own fetches them,
+# so that all other jobs run without a network.
 # Reads   results/parameters/weights-{weights}.json; resources/weights/: commit and digests of what was fetched before
 # Writes  results/weights/{weights}.json: repository, revision and commit of each; the files are in the hub's cache
 # On a cluster this rule runs on the machine of the main process, which is the most likely to have a network.
-# {weights} is model for the image model, score-{metric} for a metric.
+# {weights} is model for the image model, model-{name} for one that draws an external set, score-{metric} for a metric,
+# endpoint-{name} for a model that jobs serve.
 
 
 rule weights:
@@ -24,7 +25,7 @@ rule fetch_weights:
     log:
         "logs/fetch_weights/{weights}.log",
     wildcard_constraints:
-        weights="model|score-[a-z0-9_]+",
+        weights="model|(model|score|endpoint)-[a-z0-9_]+",
     localrule: True
     conda:
         "../envs/diffusion.yaml"

@@ -14,6 +14,7 @@ from detailscribe.llm.endpoints import is_offline
 from detailscribe.llm.live import LiveRequests
 from detailscribe.llm.model_names import model_mismatch
 from detailscribe.llm.request import Reply, Request
+from detailscribe.llm.served.servers import Servers
 from detailscribe.llm.spending.budget import Budget
 
 NAMED = 3  # missing exchanges that an error lists
@@ -23,14 +24,16 @@ class Chat:
     """The exchange store and the endpoints behind it.
 
     Args:
-        endpoints: By name: `kind` (openai or offline), `base_url`, `key_env` (empty: no key), `in_flight` (concurrent
-            calls of all jobs on this machine), `requests_per_minute`, `tokens_per_minute` (0: no limit), `batch` (use
-            the Batch API), `timeout_s` (per call), `max_retries`, prices (`prices.prices_of`).
+        endpoints: By name: `kind` (openai, offline, or one whose server a job starts), `base_url`, `key_env` (empty: no
+            key), `in_flight` (concurrent calls of all jobs on this machine), `requests_per_minute`, `tokens_per_minute`
+            (0: no limit), `batch` (use the Batch API), `timeout_s` (per call), `max_retries`, prices
+            (`prices.prices_of`).
         store: Folder of the exchanges.
         mode: live or replay.
         budget_usd: Dollars that the store's exchanges may cost in total; None for no limit.
         allow_served: Per requested model, other models that may answer in its place.
         say: Called with a sentence that the user should see.
+        servers: Starts the servers of endpoints that have none.
 
     Attributes:
         answered: Digests of the exchanges used so far, in the order of the requests.
@@ -44,11 +47,13 @@ class Chat:
         budget_usd: float | None = None,
         allow_served: dict[str, list[str]] | None = None,
         say: Callable[[str], None] | None = None,
+        servers: Servers | None = None,
     ):
         if mode not in ("live", "replay"):
             raise InputError(f"exchanges must be live or replay, got {mode!r}")
         self.endpoints, self.store, self.mode = endpoints, Path(store), mode
         self._budget_usd, self._allow_served, self._say = budget_usd, allow_served or {}, say
+        self._servers = servers or Servers(say)
         self.answered: dict[str, None] = {}
 
     def ask(self, requests: list[Request], on_done: Callable[[], None] | None = None) -> list[Reply]:
@@ -93,8 +98,9 @@ class Chat:
         if missing and self.mode == "replay":
             raise SetupError(self._missing_message(missing, len(by_digest), damaged))
         if missing:
+            endpoints = self.endpoints | self._servers.serve(self.endpoints, missing)
             with Budget(self.store, self._budget_usd, self._say) as budget:
-                live = LiveRequests(self.endpoints, self.store, budget, self._mismatch, finish, recorded)
+                live = LiveRequests(endpoints, self.store, budget, self._mismatch, finish, recorded)
                 asyncio.run(live.run(missing))
         self.answered |= dict.fromkeys(by_digest)
         return [replies[request.digest] for request in requests]

@@ -90,7 +90,9 @@ class LiveRequests:
             count = f"{state.unanswered} of {len(by_endpoint[name])} calls are unanswered, "
             if state.unanswered or state.closed:
                 count = count if state.unanswered else ""
-                problems.append(f"Endpoint {name!r} {state.errors[0]}; {count}recorded answers are kept: run again.")
+                note = getattr(state.provider, "log_note", "") if "log: " not in state.errors[0] else ""
+                sentence = f"{state.errors[0]}{note}; {count}recorded answers are kept: run again."
+                problems.append(f"Endpoint {name!r} {sentence}")
         if problems:
             raise SetupError(" ".join(problems))
 

@@ -36,7 +36,8 @@ def model_mismatch(requested: str, served: str, allowed: dict[str, list[str]]) -
 def read_retirements(path: Path) -> dict[tuple[str, str], date]:
     """Last day of each model, by host and model, in a tab-separated table `model, retires, host, source`.
 
-    Another host may serve a model of the same name for longer, or another model under that name.
+    Open weights, which have a `licence` and no day, are not among them: who has them keeps them. Another host may serve
+    a model of the same name for longer, or another model under that name.
 
     Raises:
         InputError: a line has no date or no host.
@@ -44,6 +45,8 @@ def read_retirements(path: Path) -> dict[tuple[str, str], date]:
     retirements = {}
     with open(path, encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file, delimiter="\t"), 2):
+            if row.get("licence") and not row.get("retires"):
+                continue
             try:
                 retirements[row["host"], row["model"]] = date.fromisoformat(row["retires"])
             except (KeyError, TypeError, ValueError):

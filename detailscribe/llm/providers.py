@@ -5,9 +5,11 @@ from typing import Protocol
 
 from detailscribe.errors import InputError
 from detailscribe.llm.request import Answer, Request
+from detailscribe.llm.served.kinds import SERVED_KINDS
 
 PROVIDERS = {  # kind -> "module:class", imported on first use; the class takes the endpoint's name and config entry
     "openai": "detailscribe.llm.openai_api.provider:OpenAIProvider",
+    **dict.fromkeys(SERVED_KINDS, "detailscribe.llm.served.provider:ServedProvider"),
     "offline": "detailscribe.miniature.stand_in_provider:OfflineProvider",
 }
 
@@ -35,6 +37,6 @@ def create_provider(name: str, endpoint: dict) -> Provider:
     """
     kind = endpoint["kind"]
     if kind not in PROVIDERS:
-        raise InputError(f"endpoint {name!r}: kind must be {' or '.join(PROVIDERS)}, got {kind!r}")
+        raise InputError(f"endpoint {name!r}: kind must be one of {', '.join(PROVIDERS)}, got {kind!r}")
     module, class_name = PROVIDERS[kind].split(":")
     return getattr(importlib.import_module(module), class_name)(name, endpoint)

@@ -23,6 +23,8 @@ class Request:
         options: Body parameters, sent unchanged, such as `temperature`.
         draw: Sample index 0, 1, ...: the same request repeated for another sample.
         refresh: How often the config has had this role queried again; 0, the first time, does not enter the digest.
+        served: Identity of a model that the job serves itself (`served.identity`); empty for any other, and then not
+            part of the digest.
         fields: The template's values, for readers and for the offline stand-in; not part of the digest.
         kind: `chat`, or `image` for a request that returns an image.
     """
@@ -37,6 +39,7 @@ class Request:
     fields: dict = field(default_factory=dict)
     kind: str = "chat"
     refresh: int = 0
+    served: dict = field(default_factory=dict)
 
     @cached_property
     def identity(self) -> dict:
@@ -49,7 +52,8 @@ class Request:
             "options": self.options,
             "draw": self.draw,
         }
-        return identity | {"refresh": self.refresh} if self.refresh else identity
+        identity |= {"refresh": self.refresh} if self.refresh else {}
+        return identity | ({"served": self.served} if self.served else {})
 
     @cached_property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ TEMPORARY = re.compile(r"\..+\.tmp")  # names that files.atomic.atomic_write giv
 
 
 def unreferenced_files(results: Path, exchanges: Path) -> list[Path]:
-    """Unreferenced images, changed files that `verify` moved, and temporary files that a killed process left.
+    """Unreferenced images, latents of images that are not there, changed files that `verify` moved, temporary files.
 
     An image set without a manifest is unfinished, and its images are kept. Links to folders are not followed. Nothing
     else may write to the results folder meanwhile.
@@ -29,6 +29,9 @@ def unreferenced_files(results: Path, exchanges: Path) -> list[Path]:
             for shard in _folders(image_set):
                 if shard.with_suffix(".jsonl").is_file():
                     files |= {path for path in _files(shard) if path not in referenced}
+        images = {path.stem for path in _files(scenario / "images") if path not in files}
+        # {id}-{key}-k{k}.safetensors belongs to the image {id}-{key}.
+        files |= {path for path in _files(scenario / "latents") if path.name.rpartition("-k")[0] not in images}
         files |= set(_files(scenario / "changed"))
     return sorted(files)
 

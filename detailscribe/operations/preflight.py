@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from detailscribe.errors import SetupError
 from detailscribe.llm.endpoints import Redactor, is_offline, public_url
 from detailscribe.llm.model_names import is_same_model, read_retirements
+from detailscribe.llm.served.kinds import is_served
 from detailscribe.operations.model_list import ModelsNotListed, list_models
 
 RETIREMENTS = "config/models.tsv"
@@ -55,7 +56,7 @@ def check_models(
     """
     by_endpoint: dict[str, list[str]] = {}
     for endpoint, model in dict.fromkeys(requested):
-        if not is_offline(endpoints[endpoint]):
+        if not (is_offline(endpoints[endpoint]) or is_served(endpoints[endpoint])):
             by_endpoint.setdefault(endpoint, []).append(model)
     findings = Findings()
     if mode == "replay":

@@ -12,7 +12,13 @@ from detailscribe.images.manifest import read_manifest
 from detailscribe.llm.exchange_store import recorded_reply
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
-from detailscribe.report.provenance import git_commit, public_config, recorded_versions, run_times
+from detailscribe.report.provenance import (
+    git_commit,
+    public_config,
+    recorded_machines,
+    recorded_versions,
+    run_times,
+)
 
 
 class ScenarioFiles(Protocol):
@@ -125,12 +131,13 @@ def read_overview(
         title: Of the page.
         notice: Warning at the top; empty for none.
         folders: Results folder of each scenario.
-        manifests: Manifest rows by id, of each manifest: they name the library versions.
+        manifests: Manifest rows by id, of each manifest: they name library versions and machines.
         captions: Folder of the captions of tables and figures.
         code: Folder of the code, for its commit.
         config: The configuration.
     """
     tables = [Path(path) for path in [*files.main, *files.tables] if Path(path).stat().st_size > 0]
+    rows = [row for by_id in manifests for row in by_id.values()]
     return Overview(
         title=title,
         notice=notice,
@@ -139,7 +146,8 @@ def read_overview(
         figures=[(read_caption(captions, Path(path)), Path(path)) for path in files.figures],
         dropped=[{"scenario": Path(path).parent.name, **row} for path in files.dropped for row in _read_tsv(path)],
         runs=run_times(Path("benchmarks"), folders),
-        versions=recorded_versions(row for rows in manifests for row in rows.values()),
+        versions=recorded_versions(rows),
+        machines=recorded_machines(rows),
         commit=git_commit(code),
         config=public_config(config),
     )

@@ -30,6 +30,7 @@ class Overview:
         dropped: Rows scenario, id, topic, stage, image_set, status, reason.
         runs: Rows rule, jobs, seconds.
         versions: Library versions by name.
+        machines: Number of generated images by the machine that made them.
         commit: Of this code; empty where it is unknown.
         config: The configuration as YAML text.
     """
@@ -42,6 +43,7 @@ class Overview:
     dropped: list[dict] = field(default_factory=list)
     runs: list[dict] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    machines: dict[str, int] = field(default_factory=dict)
     commit: str = ""
     config: str = ""
 

@@ -1,12 +1,15 @@
-"""Provenance of a study for the report: commit, library versions, run times, configuration."""
+"""Provenance of a study for the report: commit, library versions, machines, run times, configuration."""
 
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import yaml
+
+from detailscribe.engines.machine.hardware import FACTS, machine_description
 
 
 def git_commit(folder: Path) -> str:
@@ -24,9 +27,20 @@ def recorded_versions(rows: Iterable[dict]) -> dict[str, str]:
     versions: dict[str, set[str]] = {}
     for row in rows:
         for library, version in (row.get("software") or {}).items():
-            if library != "source":  # of an imported image
+            if library != "source" and library not in FACTS:  # the source of an imported image
                 versions.setdefault(library, set()).add(version)
     return {name: " and ".join(sorted(found)) for name, found in sorted(versions.items())}
+
+
+def recorded_machines(rows: Iterable[dict]) -> dict[str, int]:
+    """Number of generated images of manifest rows by the machine that made them, most first.
+
+    Images of different machines may differ in rounding; imported and hosted ones count for none.
+    """
+    machines = Counter(
+        machine_description(software) for row in rows if (software := row.get("software")) and "source" not in software
+    )
+    return dict(machines.most_common())
 
 
 def run_times(folder: Path, scenarios: Iterable[str]) -> list[dict]:

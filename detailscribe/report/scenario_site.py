@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from detailscribe.report.overview import Overview
 
 STAGE = "report"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:

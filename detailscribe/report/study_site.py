@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from detailscribe.report.overview import Overview
 
 STAGE = "reports"
-ALGORITHM = 1
+ALGORITHM = 2
 
 
 def parameters(study: Study) -> dict[str, dict]:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detailscribe.engines.acceleration import options
+
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 
-def generation_parameters(study: Study) -> dict:
+def generation_parameters(study: Study, image_model: dict | None = None) -> dict:
     """What decides a generated image besides its prompt and seed: `model` and `generation`.
 
-    `offload` and `notice` change no image, and `batch` changes no image that is generated alone; they are left out.
+    `offload` and `notice` change no image; `batch` and `reuse_first_steps` change no image that is generated alone:
+    they are left out, and so is a lossy option at its default.
+
+    Args:
+        image_model: Entry of the model, if it is not the study's own.
     """
-    model = {key: value for key, value in study.image_model.items() if key not in ("offload", "notice", "batch")}
-    return {"model": model, "generation": generation_settings(study)}
+    image_model = image_model or study.image_model
+    omitted = ("offload", "notice", "batch", *options.KEYS)
+    model = {key: value for key, value in image_model.items() if key not in omitted}
+    return {"model": model | options.lossy_options(image_model), "generation": generation_settings(study)}
 
 
 def generation_settings(study: Study) -> dict:

@@ -61,14 +61,15 @@ def rated_methods(study: Study) -> list[Method]:
 def denoising_steps_by_method(study: Study) -> dict[str, int]:
     """Denoising steps per prompt, by method: the cost of all images that the method chooses from.
 
-    Candidates of a critic share the steps before the prompt switches. Imported and hosted image sets have no entry.
+    Candidates of a critic share the steps before the prompt switches, which are the initial image's own where they are
+    reused. Imported and hosted image sets have no entry.
     """
     steps_per_image = study.config["generation"]["steps"]
     steps = {}
     for method in study.methods():
         if method.name in study.config["critics"]:
             after = [k for k in study.candidates(method.name).values() if k]
-            shared = max(after, default=-1) + 1
+            shared = 0 if study.first_step_ks() else max(after, default=-1) + 1
             from_noise = len(method.candidates) - len(after)
             steps[method.name] = (
                 steps_per_image * (1 + from_noise) + shared + sum(steps_per_image - k - 1 for k in after)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import yaml
 
 from detailscribe.errors import InputError
+from detailscribe.study.served import served_model
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 
 def role_parameters(study: Study, role: str, template: str, reply: str) -> dict:
-    """What decides the answers of a role: model, template, options, the form of the reply, and its refresh count."""
+    """What decides the answers of a role: model, template, options, form of the reply, refresh, served weights."""
     entry = study.config["roles"][role]
     return {
         "model": entry["model"],
@@ -21,6 +22,7 @@ def role_parameters(study: Study, role: str, template: str, reply: str) -> dict:
         "options": entry["options"],
         "reply": reply,
         **refresh_count(study, role),
+        **served_model(study, entry["endpoint"]),
     }
 
 

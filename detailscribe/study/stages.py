@@ -54,16 +54,18 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
         KeyError: no such stage.
     """
     config, raters = study.config, study.config["human"]["raters"]
-    refined = [name for critic in config["critics"] for name in study.candidates(critic)]
+    images = {
+        stage: [f"images/{name}/{{shard}}.jsonl" for name in names] for stage, names in study.sets_by_stage().items()
+    }
     patterns: dict[str, list[str]] = {
         "decompose": ["decompositions/{shard}.jsonl"],
         "generate": [
             *(f"rewrites/{name}/{{shard}}.jsonl" for name in config["rewriters"]),
-            *(f"images/{name}/{{shard}}.jsonl" for name in [*study.originals(), *config["rewriters"]]),
+            *images["generate"],
         ],
         "critique": [f"critiques/{name}/{{shard}}.jsonl" for name in config["critics"]],
-        "refine": [f"images/{name}/{{shard}}.jsonl" for name in refined],
-        "external": [f"images/{name}/{{shard}}.jsonl" for name in config["external"]],
+        "refine": images["refine"],
+        "external": images["external"],
         "score": [f"scores/{name}/{{shard}}.jsonl" for name in study.metrics],
         "select": ["selections/multi_seed/{shard}.jsonl"] if study.candidates_of_method("multi_seed") else [],
         "tables": [

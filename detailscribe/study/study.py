@@ -65,23 +65,50 @@ class Study:
         """Image sets of the initial images, one per seed."""
         return [f"original-{seed}" for seed in self.seeds]
 
+    @property
+    def drawn(self) -> dict[str, str]:
+        """External image sets that jobs here draw with another image model, and its name in `image_models`."""
+        external = self.config["external"].items()
+        return {name: entry["image_model"] for name, entry in external if "image_model" in entry}
+
+    def machine_of(self, external: str) -> dict:
+        """`machine` of the image model that draws an external set."""
+        model = self.config["image_models"][self.drawn[external]]
+        return {"offload": model["offload"], "batch": model["batch"]}
+
+    @property
+    def machine(self) -> dict:
+        """What a loaded image model needs to know besides what decides its images.
+
+        `offload`, `batch` and, if refinements reuse first steps, `first_steps`: the image set and the ks.
+        """
+        machine = {"offload": self.image_model["offload"], "batch": self.image_model["batch"]}
+        ks = self.first_step_ks()
+        return machine | ({"first_steps": {"image_set": self.originals()[0], "ks": ks}} if ks else {})
+
+    def first_step_ks(self) -> list[int]:
+        """The ks after which refinements continue latents of the initial image; empty unless they are reused."""
+        ks = {k for critic in self.config["critics"] for k in self.candidates(critic).values() if k}
+        return sorted(ks) if self.image_model.get("reuse_first_steps") else []
+
     def candidates(self, critic: str) -> dict[str, int | None]:
         """Image sets of a critic with their k; None starts from noise with the refined prompt alone."""
         after_step = self.config["critics"][critic]["after_step"]
         return {critic: None} if after_step == "scratch" else {f"{critic}-k{k}": k for k in after_step}
 
+    def sets_by_stage(self) -> dict[str, list[str]]:
+        """Image sets of a scenario by the stage that makes them: generate (from text alone), refine, external."""
+        refined = [name for critic in self.config["critics"] for name in self.candidates(critic)]
+        from_text = [*self.originals(), *self.config["rewriters"]]
+        return {"generate": from_text, "refine": refined, "external": list(self.config["external"])}
+
     def image_sets(self) -> list[str]:
         """Every image set of a scenario."""
-        refined = [name for critic in self.config["critics"] for name in self.candidates(critic)]
-        return [*self.originals(), *self.config["rewriters"], *refined, *self.config["external"]]
+        return [name for names in self.sets_by_stage().values() for name in names]
 
     def stage_by_image_set(self) -> dict[str, str]:
         """The stage that makes each image set: generate, refine or external."""
-        refined = {name for critic in self.config["critics"] for name in self.candidates(critic)}
-        return {
-            name: "refine" if name in refined else "external" if name in self.config["external"] else "generate"
-            for name in self.image_sets()
-        }
+        return {name: stage for stage, names in self.sets_by_stage().items() for name in names}
 
     def methods(self) -> list[Method]:
         """Rows of the tables, in the paper's order."""

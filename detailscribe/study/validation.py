@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.engines.acceleration.options import check_options
 from detailscribe.errors import InputError
 from detailscribe.llm.endpoints import is_offline, server_url
-from detailscribe.study.request_options import check_options
+from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, check_served, is_served, server_program
+from detailscribe.study import request_options
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -23,6 +25,7 @@ RESERVED = {
         "fingerprints",
         "folders",
         "parameters",
+        "pilot",
         "plan",
         "preflight",
         "prompts",
@@ -30,6 +33,14 @@ RESERVED = {
         "retry",
     ),
     *("tables", "verify", "weights"),
+}
+
+
+SCHEMA = "response_format"
+# Options that servers refuse. Source: transformers 5.23, `cli/serving/chat_completion.py`; llama-cpp-python 0.3.36.
+REFUSED = {
+    "transformers": ("logprobs", "top_logprobs", "reasoning_effort", "n", "presence_penalty", SCHEMA),
+    LLAMA_CPP_PYTHON: (SCHEMA,),
 }
 
 
@@ -42,11 +53,16 @@ def check_study(study: Study) -> None:
     _check_numbers(study.config)
     _check_names(study.config)
     for name, endpoint in study.config["endpoints"].items():
-        if not is_offline(endpoint):
+        if is_served(endpoint):
+            check_served(name, endpoint)
+        elif not is_offline(endpoint):
             server_url(name, endpoint)
     _check_files(study)
     _check_steps(study.config)
-    check_options(study.config)
+    for name in dict.fromkeys([study.config["image_model"], *study.drawn.values()]):
+        _check_image_model(study.config, name)
+    request_options.check_options(study.config)
+    _check_served_options(study.config)
     rows = [method.name for method in study.methods()]
     groups = "critics, rewriters and external"
     if duplicate := _duplicate(study.image_sets()):
@@ -79,12 +95,21 @@ def _check_names(config: dict) -> None:
     for name, entry in config["judges"].items():
         _known(f"judges: {name}: scenario_templates", entry["scenario_templates"], config["scenarios"], "scenarios")
     judges = [f"judge-{name}" for name in config["judges"]]
-    known = dict.fromkeys([*config["roles"], *judges, *config["external"]])
+    gathered = [name for name, entry in config["external"].items() if "image_model" not in entry]
+    known = dict.fromkeys([*config["roles"], *judges, *gathered])
     _known("refresh", config["refresh"], known, "roles, judges (judge-NAME) and external")
+    for name, entry in config["external"].items():
+        if "image_model" in entry:
+            _known(f"external: {name}: image_model", [entry["image_model"]], config["image_models"], "image_models")
     for group in ("roles", "external", "judges"):
         for name, entry in config[group].items():
             if "endpoint" in entry:
                 _known(f"{group}: {name}: endpoint", [entry["endpoint"]], config["endpoints"], "endpoints")
+                if group == "external" and is_served(config["endpoints"][entry["endpoint"]]):
+                    raise InputError(
+                        f"external: {name}: endpoint {entry['endpoint']!r} serves text; draw the images here: "
+                        f"`{name}: {{image_model: NAME}}`"
+                    )
 
 
 def _check_files(study: Study) -> None:
@@ -134,6 +159,30 @@ def _check_steps(config: dict) -> None:
                 f"critics: {name}: after_step {late[0]} leaves no step for the refined prompt; "
                 f"with {steps} steps it must be at most {steps - 2}"
             )
+
+
+def _check_served_options(config: dict) -> None:
+    """Refuse what a server that a job starts refuses, before it takes a GPU."""
+    for group in ("roles", "judges"):
+        for name, entry in config[group].items():
+            endpoint = config["endpoints"][entry["endpoint"]]
+            if not is_served(endpoint):
+                continue
+            program = server_program(endpoint)
+            refused = REFUSED.get(program, ())
+            if entry.get("reply") == "structured" and SCHEMA in refused:
+                raise InputError(f"{group}: {name}: reply: structured: {program} takes no JSON schema; set brackets")
+            if found := [
+                key for key in entry["options"] if key in refused and (key != SCHEMA or program == "transformers")
+            ]:
+                raise InputError(f"{group}: {name}: options: {found[0]}: {program} refuses it; remove it")
+
+
+def _check_image_model(config: dict, name: str) -> None:
+    try:
+        check_options(config["image_models"][name], config["generation"])
+    except InputError as error:
+        raise InputError(f"image_models: {name}: {error}") from None
 
 
 def _known(key: str, values: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -14,9 +14,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.engines.acceleration.options import lossy_options
 from detailscribe.errors import InputError
 from detailscribe.study.interacting import PAPER_SCENARIOS
-from detailscribe.study.study import Study
+from detailscribe.study.study import MINIATURE, Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     judges = study.config["judges"].items()
-    hosted = study.config["external"].get("hosted", {}).get("model", PAPER_HOSTED)
+    entry = study.config["external"].get("hosted", {})
+    hosted = entry.get("model") or entry.get("image_model") or PAPER_HOSTED
     return {
         "compare": {
             "published": read_published(study.resolve(PUBLISHED)),
@@ -38,10 +40,16 @@ def parameters(study: Study) -> dict[str, dict]:
             "judges": {f"judge-{name}": entry["model"] for name, entry in judges if entry["scale"] == "grade"},
             # An imported folder may hold the paper's own images; another hosted model certainly makes others.
             "replaced": {} if hosted == PAPER_HOSTED else {"hosted": hosted},
-            "miniature": bool(study.image_model["notice"]),
+            "miniature": _is_miniature(study.image_model),
             "whole": set(study.config["study"]) == PAPER_SCENARIOS,
         }
     }
+
+
+def _is_miniature(image_model: dict) -> bool:
+    """Whether a model's notice is that of demo models, and not of a lossy profile of another model."""
+    lossy = lossy_options(image_model) and not image_model["path"].startswith(f"{MINIATURE}/")
+    return bool(image_model["notice"]) and not lossy
 
 
 PUBLISHED_COLUMNS = [

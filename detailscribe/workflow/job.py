@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
+from detailscribe.engines.gpu.device_errors import DeviceError, friendly_device_errors
+from detailscribe.engines.gpu.peak_memory import record_peak_memory
+from detailscribe.engines.gpu.usable import allow_cpu
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.output_records import forget_outputs, record_outputs
 from detailscribe.operations.outcome import outcome_line
-from detailscribe.workflow.gpus import one_gpu
+from detailscribe.workflow.gpus import held_locks, one_gpu
 from detailscribe.workflow.run_lock import RESULTS, job_running
 from detailscribe.workflow.start import LLM_RULES
 
@@ -33,6 +36,7 @@ class Job:
     def __init__(self, rule: str, terminal: TextIO):
         self._rule = rule
         self._terminal = terminal
+        self.closing = contextlib.ExitStack()  # what ends with the job, however it ends
 
     def say(self, lines: list[str]) -> None:
         """Print result lines on the terminal and in the log."""
@@ -58,8 +62,9 @@ class Job:
 
 @contextlib.contextmanager
 def job(snakemake) -> Iterator[Job]:
-    """Run a script's work: output goes to the job's log, and a job with `gpu` in its resources gets one GPU.
+    """Run a script's work: output goes to the job's log, and a job with `gpu` in its resources gets its GPUs.
 
+    Such a job falls back to the CPU, beside a GPU that torch cannot use, only if the configuration allows it.
     An error ends the process with status 1 and one message on the terminal and in the log. At the end, a job that asked
     a model says how many rows are not usable, and the outputs are recorded (`files/output_records.py`), so that
     `verify` sees a later change.
@@ -70,7 +75,7 @@ def job(snakemake) -> Iterator[Job]:
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w")
-    needs_gpu, outputs = snakemake.resources.get("gpu", 0), [Path(file) for file in snakemake.output]
+    needs_gpu, outputs = int(snakemake.resources.get("gpu", 0)), [Path(file) for file in snakemake.output]
     with open(log, "w", buffering=1) as file, job_running():
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -78,13 +83,18 @@ def job(snakemake) -> Iterator[Job]:
             running = Job(snakemake.rule, terminal)
             RUNNING[:] = [running]
             forget_outputs(RESULTS, outputs)
-            with one_gpu(lambda line: running.say([line])) if needs_gpu else contextlib.nullcontext():
+            allow_cpu(not needs_gpu or _may_use_cpu(snakemake))
+            own_gpus = one_gpu(lambda line: running.say([line]), count=needs_gpu)
+            with own_gpus if needs_gpu else contextlib.nullcontext(), running.closing, friendly_device_errors():
                 yield running
+                record_peak_memory(RESULTS, snakemake.rule, str(snakemake.log[0]))
             record_outputs(RESULTS, outputs)
             if snakemake.rule in LLM_RULES and (line := outcome_line(outputs)):
                 running.say([f"{snakemake.rule}: {line}"])
             return
         except (InputError, SetupError) as error:
+            if isinstance(error, DeviceError):
+                traceback.print_exc()  # to the log: which call failed
             message = str(error)
         except Exception as error:  # noqa: BLE001 - reported and turned into the exit status
             if _is_disk_full(error):
@@ -101,11 +111,16 @@ def job(snakemake) -> Iterator[Job]:
 def chat_of(snakemake) -> Chat:
     """The language model client with the config's endpoints, exchange store and budget.
 
-    What it has to say goes to the terminal and the log of the job.
+    What it has to say goes to the terminal and the log of the job. Servers that it starts end with the job.
     """
     from detailscribe.llm.client import Chat  # scripts that send no request need no client
+    from detailscribe.llm.served.servers import Servers
+    from detailscribe.study.served import locate_weights
 
     config = snakemake.config
+    servers = Servers(_say, _note, Path(snakemake.log[0]), locate_weights, held_locks)
+    for running in RUNNING:
+        running.closing.enter_context(servers)
     return Chat(
         config["endpoints"],
         Path("resources/exchanges"),
@@ -113,12 +128,22 @@ def chat_of(snakemake) -> Chat:
         config["budget_usd"],
         allow_served=config["preflight"]["allow_served"],
         say=_say,
+        servers=servers,
     )
+
+
+def _may_use_cpu(snakemake) -> bool:
+    """Whether the configuration allows the CPU where torch cannot use the GPU, or where a model is of full size."""
+    return bool(snakemake.config["preflight"].get("allow_cpu"))
 
 
 def _say(sentence: str) -> None:
     for running in RUNNING:
         running.say([sentence])
+
+
+def _note(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _is_disk_full(error: Exception) -> bool:

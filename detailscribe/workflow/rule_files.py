@@ -5,11 +5,13 @@ from pathlib import Path
 
 from detailscribe.human.ratings import rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
-from detailscribe.scores.model_weights import hub_weights, model_folders
+from detailscribe.scores.model_weights import hub_weights, image_weights_name, model_folders, served_weights_name
+from detailscribe.study.served import gpus_of, is_served_stage
 from detailscribe.study.stages import STAGES, stage_outputs
 from detailscribe.study.study import MINIATURE, Study
 from detailscribe.workflow.watched import watched_folders, watched_tables
 
+GPU_THREADS = 4  # of a job with a full-size model: reading weights, tokenizers, image files
 InputFunction = Callable[..., list[str]]  # of the wildcards of a job
 
 
@@ -103,16 +105,6 @@ class RuleFiles:
 
         return folders
 
-    def generation_parameters(self, wildcards) -> str:
-        """Parameter file of an image set that is generated from text."""
-        return f"results/parameters/generate-{wildcards.image_set.removeprefix('original-')}.json"
-
-    def text_of_image_set(self, wildcards) -> str | list[str]:
-        """The rewritten prompts of an image set that is generated from them; none for an initial image."""
-        name = wildcards.image_set
-        rewritten = f"results/{wildcards.scenario}/rewrites/{name}/{wildcards.shard}.jsonl"
-        return rewritten if name in self._study.config["rewriters"] else []
-
     def decompositions_of_critic(self, wildcards) -> str | list[str]:
         """The decompositions, for a critic that is shown them."""
         path = f"results/{wildcards.scenario}/decompositions/{wildcards.shard}.jsonl"
@@ -150,12 +142,25 @@ class RuleFiles:
         """Files that stand for a model's weights: fetched or built by a rule, or the listing of the user's folder.
 
         Args:
-            name: `model` for the image model, `score-{metric}` for a metric.
+            name: `model` for the image model, `score-{metric}` for a metric; others as in `hub_weights`.
         """
         if name in self._hub_weights:
             return [f"results/weights/{name}.json"]
         built = self._model_folders.get(name, "").startswith(f"{MINIATURE}/")
         return [f"{MINIATURE}/digests.json"] if built else self.listing(name)
+
+    def drawn_weights_name(self, external: str) -> str:
+        """Name of the weights of the image model that draws an external set, for `weights` and `gpu_threads`."""
+        return image_weights_name(self._study, self._study.drawn[external])
+
+    def served_weights(self, stage: str, name: str = "") -> list[str]:
+        """Files that stand for the weights of the model that a stage's jobs serve; none for a model elsewhere.
+
+        A replay starts no server and needs none either.
+        """
+        endpoint = self._study.endpoint_of(stage, name)
+        weights = served_weights_name(self._study, endpoint) if endpoint and self._is_live else ""
+        return self.weights(weights) if weights else []
 
     def all_weights(self) -> list[str]:
         """Files that stand for the weights of every model of the study."""
@@ -163,11 +168,32 @@ class RuleFiles:
 
     def reader_weights(self) -> list[str]:
         """Files that stand for the weights in folders, whose tokenizers count tokens."""
-        return sorted({file for name in self._model_folders for file in self.weights(name)})
+        names = [name for name in self._model_folders if not name.startswith("model-")]
+        return sorted({file for name in names for file in self.weights(name)})
 
     def listing(self, name: str) -> list[str]:
         """The listing of a watched folder or table, which is rewritten when one of its files changes."""
         return [f"results/folders/{name}.json"] if name in self._watched else []
+
+    def gpu_threads(self, name: str) -> int:
+        """Threads of a job with this model (`weights`): one for a miniature, which is fastest so."""
+        return 1 if self.weights(name) == [f"{MINIATURE}/digests.json"] else GPU_THREADS
+
+    def gpus(self, stage: str, name: str = "") -> int:
+        """GPUs of a job that asks models: those of the server that it starts."""
+        return gpus_of(self._study, stage, name) if self._is_live else 0
+
+    def api_calls(self, stage: str, name: str = "") -> int:
+        """Whether a job that asks models sends its calls to a service that several jobs share: 1 or 0."""
+        return 0 if self._is_live and is_served_stage(self._study, stage, name) else 1
+
+    def server_threads(self, stage: str, name: str = "") -> int:
+        """Threads of a job that asks models: one, or those of the server that it starts."""
+        return 1 if self.api_calls(stage, name) else GPU_THREADS
+
+    @property
+    def _is_live(self) -> bool:
+        return self._study.config["exchanges"] == "live"
 
     def metrics_of_environment(self, environment: str) -> str:
         """Pattern of the metrics that run in an environment of envs/."""

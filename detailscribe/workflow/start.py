@@ -1,10 +1,13 @@
 """Start of a run: validation of the configuration, the lock of results/, and the files that the graph starts from."""
 
+import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.study.pilot import pilot_config
 from detailscribe.study.study import Study
 from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
@@ -19,6 +22,11 @@ LLM_RULES = {
     "judge_images": ("judge", "judge"),
     "write_prompts": ("write", ""),
 }
+# Rules whose jobs compute with torch on a GPU: those that draw with an image model, and those that score.
+DRAWING_RULES = {"generate_images", "refine_images"}  # with the study's image model
+DRAWING_EXTERNAL = "draw_external"  # with another one
+GPU_RULES = DRAWING_RULES | {DRAWING_EXTERNAL, "score_images", "score_images_by_package"}
+PILOT = "DETAILSCRIBE_PILOT"  # environment variable: this process works for a pilot, which began at this Unix time
 
 
 class WorkflowRun:
@@ -41,6 +49,9 @@ class WorkflowRun:
         if problem := path_problem(folder, sys.executable):
             raise WorkflowError(problem)
         remove_null_entries(config)
+        self.is_pilot = PILOT in os.environ
+        if self.is_pilot:
+            pilot_config(config)
         validate(config, str(folder / "config" / "config.schema.yaml"), set_default=False)
         self._is_main_process, dry_run = is_main_process, is_dry_run(arguments)
         self._lock = None
@@ -55,6 +66,8 @@ class WorkflowRun:
                 prepare(self.study, move=not dry_run)
                 for warning in phrase_warnings(self.study):
                     print(f"Warning: {warning}.", file=sys.stderr)
+                if self.is_pilot and dry_run:
+                    self._print_forecast()
         except (InputError, SetupError) as error:
             raise WorkflowError(str(error)) from error
         except OSError as error:
@@ -62,28 +75,38 @@ class WorkflowRun:
                 f"cannot write below results/ ({error}); make room, correct its permissions, or use --directory"
             ) from error
 
-    def before_jobs(self, jobs) -> None:
-        """Refuse to start beside another run, and check the models that the jobs will use.
+    def before_jobs(self, jobs, jobs_use_this_environment: bool = True) -> None:
+        """Refuse to start beside another run, and check the models and the GPU that the jobs will use.
 
         Args:
             jobs: Snakemake's jobs that are to run.
+            jobs_use_this_environment: Whether they run on this machine, with the packages of this process.
 
         Raises:
-            WorkflowError: another run uses results/, or a model is not available.
+            WorkflowError: another run uses results/, a model is not available, or torch cannot use the GPU.
         """
         from snakemake.exceptions import WorkflowError
 
         if not self._is_main_process:
             return
+        if self._lock and self.is_pilot:
+            self._print_forecast()
         if not self._lock:
             raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
         from detailscribe.operations.preflight import check_configured_models  # a job's process needs none
+        from detailscribe.scores.model_weights import unpinned_problem
 
+        jobs = list(jobs)  # Snakemake's are an iterator
         stages = llm_stages_of_jobs([(job.rule.name, dict(job.wildcards.items())) for job in jobs])
         models = sorted({each for stage in stages if (each := self.study.endpoint_and_model(*stage))})
         findings = check_configured_models(models, self.study.config, self.study.folder)
+        if self.study.config["exchanges"] == "live":
+            endpoints = dict.fromkeys(self.study.endpoint_of(*stage) for stage in sorted(stages))
+            findings.problems += filter(None, (unpinned_problem(self.study, name) for name in endpoints if name))
         for note in findings.notes:
             print(f"Preflight: {note}", file=sys.stderr)
+        if jobs_use_this_environment and (problem := self._gpu_problem({job.rule.name for job in jobs})):
+            findings.problems.append(f"{problem[0].upper()}{problem[1:]}.")
         if findings.problems:
             raise WorkflowError("Preflight: " + " ".join(findings.problems))
         if self.study.config["exchanges"] == "live":
@@ -91,6 +114,52 @@ class WorkflowRun:
 
             if sentence := budget_sentence(self.study, sorted(stages & set(self.study.llm_stages()))):
                 print(sentence, file=sys.stderr)
+
+    def _print_forecast(self) -> None:
+        """Say what the pilot needs."""
+        from detailscribe.operations.pilot.forecast import pilot_forecast
+        from detailscribe.workflow.parameters import stage_parameters
+
+        for line in pilot_forecast(self.study, stage_parameters(self.study)):
+            print(line, file=sys.stderr)
+
+    def _gpu_problem(self, rules: set[str]) -> str:
+        """Why jobs of these rules cannot use the GPU of this machine; for the target `preflight`, the study's jobs."""
+        rules = GPU_RULES if "preflight" in rules else rules & GPU_RULES
+        if not rules or self.study.config["preflight"].get("allow_cpu"):
+            return ""
+        from detailscribe.operations.preflight_gpu import gpu_problem
+
+        names = [self.study.config["image_model"]] if rules & DRAWING_RULES else []
+        names += self.study.drawn.values() if DRAWING_EXTERNAL in rules else []
+        return gpu_problem([self.study.config["image_models"][name] for name in names], self.study.folder)
+
+
+def start_pilot(arguments: list[str], is_main_process: bool) -> bool:
+    """Whether this process works for a pilot: it was asked for the target `pilot`, or was started by one that was.
+
+    Args:
+        arguments: Of the command line.
+        is_main_process: Whether this process plans, and is no job's.
+
+    Raises:
+        WorkflowError: other targets were asked for, too.
+    """
+    if not is_main_process:
+        return PILOT in os.environ
+    os.environ.pop(PILOT, None)
+    if "pilot" not in arguments:
+        return False
+    from snakemake.cli import get_argument_parser
+    from snakemake.exceptions import WorkflowError
+
+    known, unknown = get_argument_parser().parse_known_args(arguments)
+    if "pilot" not in known.targets:
+        return False
+    if len(known.targets) > 1 and not unknown:  # values of options that a plugin defines look like targets
+        raise WorkflowError("pilot: it has a configuration of its own; ask for the other targets in another run")
+    os.environ[PILOT] = str(time.time())
+    return True
 
 
 def path_problem(code: Path, interpreter: str) -> str:

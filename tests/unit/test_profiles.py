@@ -6,6 +6,8 @@ import pytest
 import yaml
 import yte
 
+from detailscribe.workflow.rule_files import GPU_THREADS
+from detailscribe.workflow.start import LLM_RULES
 from tests.paths import REPOSITORY
 
 PROFILES = sorted((REPOSITORY / "profiles").glob("*/config.yaml"))
@@ -45,7 +47,12 @@ def test_the_slurm_profile_follows_its_four_values(account):
     # Snakemake evaluates these as Python; a partition's name must come out as it went in.
     assert eval(defaults["slurm_partition"]) == "a100-long"
     assert eval(defaults["runtime"], {"attempt": 2}) == 14 * 60
-    assert {eval(entry["slurm_partition"]) for entry in profile["set-resources"].values()} == {"short"}
+    for rule, entry in profile["set-resources"].items():
+        assert eval(entry["slurm_partition"], {"threads": 1}) == "short"
+        if rule in LLM_RULES and rule != "gather_external":  # it may start the server of its model
+            serving = {"threads": GPU_THREADS, "attempt": 2}
+            assert eval(entry["slurm_partition"], serving) == "a100-long"
+            assert eval(entry["runtime"], serving) == 14 * 60 and eval(entry["mem_mb"], serving) == 64000
 
 
 def test_each_rule_is_a_gpu_job_or_runs_beside_snakemake_or_is_listed_as_a_job_without_gpu():

@@ -55,7 +55,7 @@ def test_weights_behind_a_licence_are_fetched_once_recorded_and_used_without_a_n
     assert {image.size for image in map(Image.open, fresh.results.glob("small/images/*/*/*.jpg"))} == {(32, 32)}
     fresh.snakemake("small_refine", env=offline, **changes)
     images = fresh.images()
-    assert len(images) == 4 * (1 + 3)
+    assert len(images) == 4 * (2 + 1 + 3), "seeds, a rewriter and candidates, of which each job makes all"
     with Image.open(fresh.results / next(iter(images))) as image:
         origin = json.loads(image.getexif()[0x010E])
     assert (origin["model"], origin["revision"]) == (REPOSITORY, COMMIT)

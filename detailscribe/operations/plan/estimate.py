@@ -4,21 +4,23 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detailscribe.engines.step_times import seconds_per_step
-from detailscribe.images.image_set import ImageRequest
+from detailscribe.engines.machine.speeds import STEP
 from detailscribe.llm.prices import cost_usd, estimate_input_tokens, prices_of
 from detailscribe.llm.request import Request
+from detailscribe.llm.served.kinds import is_served, needs_gpu
 from detailscribe.llm.spending.bounds import call_bound
 from detailscribe.llm.spending.spend_log import read_spending
+from detailscribe.operations.plan.gpu_time import GpuTime, Seconds
 from detailscribe.study.study import Study
 
-REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate")
+LOADS, STARTS = "load", "server start"
+REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate", LOADS, STARTS)
 UNKNOWN_INPUT_TOKENS = 1000  # of a request of which nothing is known: an instruction and perhaps an image
 
 
 @dataclass
 class Line:
-    """What one stage would do. `reasons` counts its units of work (calls, images or scores) by reason."""
+    """What one stage would do. `reasons` counts its units of work (calls, images, scores, loads ...) by reason."""
 
     scenario: str
     stage: str
@@ -30,11 +32,20 @@ class Line:
     cost_usd: float = 0.0
     bounded_calls: int = 0  # whose requests are known, with a limit of their output
     bound_usd: float = 0.0  # the most that these can cost
-    gpu_s: float | None = 0.0  # None if unknown
+    gpu: Seconds | None = Seconds()  # None if unknown
+
+    @property
+    def gpu_s(self) -> float | None:
+        """GPU seconds by the mean speed; None if unknown."""
+        return None if self.gpu is None else self.gpu.mean
+
+    def add_gpu_time(self, seconds: Seconds | None) -> None:
+        """Add GPU time; if it is unknown, so is that of the line."""
+        self.gpu = None if seconds is None or self.gpu is None else self.gpu + seconds
 
 
 class Estimate:
-    """Work of all stages: calls priced from recorded token counts, images timed by the speed measured here.
+    """Work of all stages: calls priced from recorded token counts, images and scores timed by recorded speeds.
 
     Args:
         study: The study.
@@ -51,6 +62,7 @@ class Estimate:
         store: Path = Path("resources/exchanges"),
     ):
         self.study, self.parameters, self.results, self.store = study, parameters, results, store
+        self.gpu_time = GpuTime(results, study.config["plan"])
         self._tokens: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         for row in read_spending(store):
             if "output_tokens" in row:
@@ -78,6 +90,24 @@ class Estimate:
             line.bounded_calls += 1
             line.bound_usd += bound.amount_usd
 
+    def add_server_start(self, scenario: str, stage: str, name: str, endpoint: str, calls: int) -> None:
+        """Add the server that a job starts for some calls, if it starts one, with the GPU time of both.
+
+        Args:
+            scenario, stage, name: Of the calls' line.
+            endpoint: That they go to.
+            calls: Of one job.
+        """
+        entry, assumed = self.study.config["endpoints"][endpoint], self.study.config["plan"]
+        if not (calls and is_served(entry)):
+            return
+        line = self.line(scenario, stage, f"{name} server".strip())
+        line.reasons[STARTS] += 1
+        start_s, call_s = assumed.get("server_start_s"), assumed.get("call_s")
+        if gpus := needs_gpu(entry):
+            seconds = None if start_s is None or call_s is None else gpus * (start_s + calls * call_s)
+            line.add_gpu_time(None if seconds is None else Seconds(seconds, seconds, seconds))
+
     def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str) -> None:
         """Add a call whose inputs do not exist yet."""
         tokens = self._mean_tokens(role, model) or (
@@ -86,22 +116,15 @@ class Estimate:
         )
         self._add_tokens(line, endpoint, model, tokens, "estimate")
 
-    def add_images(self, line: Line, requests: list[ImageRequest], reason: str, steps: int, key: dict) -> None:
+    def add_images(self, line: Line, count: int, reason: str, work: list[tuple[dict, int]]) -> None:
         """Add images to generate.
 
         Args:
-            steps: Denoising steps of all of them.
-            key: What the time of a step depends on (`step_time_key`).
+            work: Denoising steps of all of them, with what the seconds of a step depend on (`image_speed_key`).
         """
-        line.reasons[reason] += len(requests)
-        seconds = seconds_per_step(self.results, key) or self.study.config["plan"]["step_s"]
-        _add_gpu_time(line, seconds, steps)
-
-    def add_scores(self, line: Line, count: int, reason: str, seconds: float | None) -> None:
-        """Add images to score; `seconds` is the measured time per score, None if unknown."""
-        if count:
-            line.reasons[reason] += count
-            _add_gpu_time(line, seconds or self.study.config["plan"]["score_s"], count)
+        line.reasons[reason] += count
+        for key, steps in work:
+            line.add_gpu_time(self.gpu_time.of(STEP, key, steps))
 
     def _mean_tokens(self, role: str, model: str) -> tuple[float, float] | None:
         recorded = self._tokens.get((role, model))
@@ -120,7 +143,3 @@ class Estimate:
         line.input_tokens += round(usage["input_tokens"])
         line.output_tokens += round(usage["output_tokens"])
         line.cost_usd += cost_usd(usage, prices_of(entry, model)) or 0.0
-
-
-def _add_gpu_time(line: Line, seconds: float | None, count: int) -> None:
-    line.gpu_s = None if seconds is None or line.gpu_s is None else line.gpu_s + seconds * count

@@ -3,12 +3,17 @@
 from collections import defaultdict
 from collections.abc import Callable
 
-from detailscribe.engines.step_times import step_time_key
+from detailscribe.engines.machine.speeds import STEP, TEXT, image_speed_key
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files.digests import canonical_json
 from detailscribe.files.ledger import Ledger
-from detailscribe.images.generate import ImageGenerator, denoising_steps
+from detailscribe.images.first_latents import latents_file
+from detailscribe.images.generate import denoising_steps
 from detailscribe.images.image_file import names_own_image
 from detailscribe.images.image_set import ImageRequest
+from detailscribe.images.recipes import ImageRecipes, first_image_key
+from detailscribe.operations.plan.estimate import LOADS
+from detailscribe.operations.plan.gpu_time import Seconds
 from detailscribe.operations.plan.shard import PENDING, Shard
 
 
@@ -18,23 +23,22 @@ def add_image_stage(
     name: str,
     image_sets: list[str],
     parameters: dict,
-    requests_of: Callable[[ImageGenerator], list[ImageRequest]],
+    requests_of: Callable[[ImageRecipes], list[ImageRequest]],
 ) -> dict[str, dict[str, dict]]:
     """Add the images of a stage that are missing.
 
     Args:
-        stage: generate or refine.
+        stage: generate, refine, or external for a set that another image model draws.
         name: Of the line in the estimate.
         image_sets: That the stage makes.
         parameters: Of the stage.
-        requests_of: The stage's image requests, as a function of the generator.
+        requests_of: The stage's image requests, as a function of the recipes.
 
     Returns:
         Rows by id by image set, with the `path` of each image that exists.
     """
-    key, steps = step_time_key(parameters), parameters["generation"]["steps"]
     try:
-        requests = requests_of(ImageGenerator(parameters, "none"))
+        requests = requests_of(ImageRecipes(parameters))
     except (InputError, SetupError):  # the weights are not on this machine yet, and neither is any image
         requests = [ImageRequest(record["id"], image_set) for record in shard.records for image_set in image_sets]
     ledgers = {image_set: shard.ledger(f"images/{image_set}") for image_set in image_sets}
@@ -45,12 +49,76 @@ def add_image_stage(
         images[request.image_set][request.id] = row
         if reason:
             missing[request.id, reason].append(request)
-    line = shard.line(stage, name)
-    for (_, reason), group in missing.items():
+    line, first_steps, job = shard.line(stage, name), first_steps_of(shard), shard.image_job(stage, name, parameters)
+    for (id, reason), group in missing.items():
         known = all(request.recipe for request in group)
-        total_steps = denoising_steps(group) if known else steps * len(group)
-        shard.estimate.add_images(line, group, reason, total_steps, key)
+        work = _known_work(group, first_steps) if known else [_likely_work(parameters, group, job.reuses_steps)]
+        keyed = [(image_speed_key(parameters, job.offload, recipe), steps) for recipe, steps in work]
+        shard.estimate.add_images(line, len(group), reason, keyed)
+        job.first_work |= {canonical_json(key): (STEP, key) for key, _ in keyed}
+        job.texts |= {text for request in group for text in (request.recipe.get("prompt"), request.prompt) if text}
+        job.texts |= set() if known else {f"{stage} {name} {id}"}  # not written yet
     return images
+
+
+def add_image_loads(shard: Shard, stage: str, name: str = "") -> None:
+    """Add what the job of a stage takes besides its images: loading the model, compiling, encoding the texts.
+
+    Args:
+        name: Of the image set, if its job has a model of its own.
+    """
+    job = shard.jobs.get(name or stage)
+    if job is None or not job.first_work:
+        return
+    line, gpu_time = shard.line(stage, f"{name} loads, texts".strip()), shard.estimate.gpu_time
+    line.reasons[LOADS] += 1
+    line.add_gpu_time(gpu_time.of_load(job.key, job.first_work.values()))
+    line.add_gpu_time(gpu_time.of(TEXT, job.key, len(job.texts)) or Seconds())
+
+
+def _known_work(
+    group: list[ImageRequest], first_steps: Callable[[list[ImageRequest]], int | None]
+) -> list[tuple[dict, int]]:
+    """(recipe, denoising steps) of the images that are drawn alone and of those that share steps."""
+    parts: dict[bool, list[ImageRequest]] = defaultdict(list)
+    for request in group:
+        parts["refined_prompt" in request.recipe].append(request)
+    return [(part[0].recipe, denoising_steps(part, first_steps(part))) for part in parts.values()]
+
+
+def _likely_work(parameters: dict, group: list[ImageRequest], reuse: bool) -> tuple[dict, int]:
+    """The same of images whose texts do not exist yet: as much of the recipe as their speed depends on."""
+    steps, candidates = parameters["generation"]["steps"], parameters.get("candidates", {})
+    ks = [k for request in group if (k := candidates.get(request.image_set)) is not None]
+    shared = 0 if reuse else max((k + 1 for k in ks if k), default=0)
+    batch = sorted(k for k in candidates.values() if k is not None) if parameters.get("batch") == "candidates" else []
+    return (
+        {"refined_prompt": "", "batch": batch} if ks else {},
+        steps * len(group) + shared - sum(k + 1 for k in ks if k),
+    )
+
+
+def first_steps_of(shard: Shard) -> Callable[[list[ImageRequest]], int | None]:
+    """A function of the missing images of a prompt: how many steps of the original prompt they must repeat.
+
+    It returns None for all that the candidates share. Latents of images that the plan itself generates will be there.
+    """
+    first_steps = shard.estimate.study.machine.get("first_steps")
+    if not first_steps:
+        return lambda group: None
+    initial_images = shard.ledger(f"images/{first_steps['image_set']}")
+
+    def steps_to_repeat(group: list[ImageRequest]) -> int | None:
+        candidates = [request for request in group if "refined_prompt" in request.recipe]
+        if not candidates:
+            return None
+        entry = initial_images.get(group[0].id, first_image_key(candidates[0]))
+        if not entry or not (shard.estimate.results / entry["file"]).is_file():
+            return 0
+        ks = candidates[0].recipe.get("batch") or [request.recipe["k"] for request in candidates]
+        return max((k + 1 for k in ks if k and not latents_file(shard.folder, candidates[0], k).is_file()), default=0)
+
+    return steps_to_repeat
 
 
 def _find_image(shard: Shard, request: ImageRequest, ledger: Ledger) -> tuple[dict, str]:

@@ -56,8 +56,10 @@ def add_llm_stage(
     _add_requests(shard, line, folder, chat)
     waiting = [row for row in rows if row["status"] == "skipped" and PENDING in row["reason"]]
     kind = "refine" if role.get("reply") == "whole" else stage
-    for _ in range(len(waiting) * role.get("draws", 1)):
+    unknown = len(waiting) * role.get("draws", 1)
+    for _ in range(unknown):
         estimate.add_unknown_call(line, kind, *target)
+    estimate.add_server_start(shard.scenario, stage, name, target[0], len(chat.unanswered) + unknown)
     return rows
 
 

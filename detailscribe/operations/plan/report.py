@@ -1,15 +1,17 @@
 """Report of a plan: a text table of the estimate with a total, notes, and the money spent so far."""
 
 from detailscribe.operations.plan.ceiling import budget_sentence, spent_sentence
-from detailscribe.operations.plan.estimate import REASONS, Estimate, Line
+from detailscribe.operations.plan.estimate import REASONS, STARTS, Estimate, Line
+from detailscribe.operations.plan.gpu_time import Seconds
 
-HEADER = ["scenario", "stage", "name", "to do", "why", "GPU h", "calls", "tokens in", "tokens out", "dollars"]
+HEADER = ["scenario", "stage", "name", "to do", "why", "GPU h", "from - to"]
+HEADER += ["calls", "tokens in", "tokens out", "dollars"]
 
 
 def plan_report(plan: Estimate) -> list[str]:
     """Lines of text: the table, its notes, and spending against the budget."""
     sentences = (spent_sentence(plan.store), budget_sentence(plan.study, plan.study.llm_stages()))
-    return [*plan_table(plan), *plan.notes, *filter(None, sentences)]
+    return [*plan_table(plan), *plan.gpu_time.sentences(), *plan.notes, *filter(None, sentences)]
 
 
 def plan_table(plan: Estimate) -> list[str]:
@@ -21,8 +23,14 @@ def plan_table(plan: Estimate) -> list[str]:
     text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if gpu_unknown:
         text.append(
-            "GPU hours marked ? were not measured on this machine yet; set `plan: {step_s, score_s}`, or generate one "
-            "image."
+            "GPU hours marked ? were not measured yet. Each job records its speeds in results/speeds.jsonl: generate a "
+            "small scenario with the same image model and plan again, or set `plan: {step_s, load_s, score_s}`, which "
+            "`make bench-engine` measures."
+        )
+    if starts := sum(line.reasons[STARTS] for line in busy):
+        text.append(
+            f"Jobs start a server of their own {starts} times, once per shard and model; set `plan: {{server_start_s, "
+            "call_s}` to what the pilot measured, and fewer `shards` for a smaller share of starts."
         )
     if any(line.reasons["estimate"] for line in busy):
         text.append("An estimate depends on outputs that do not exist yet; plan again when they do.")
@@ -44,6 +52,7 @@ def _row(line: Line) -> list[str]:
         str(sum(line.reasons.values())),
         why,
         _hours(line.gpu_s),
+        _range(line.gpu),
         f"{line.calls:,}",
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
@@ -52,12 +61,14 @@ def _row(line: Line) -> list[str]:
 
 
 def _total_row(lines: list[Line], gpu_unknown: bool) -> list[str]:
-    hours = _hours(sum(line.gpu_s or 0.0 for line in lines))
+    known = sum((line.gpu for line in lines if line.gpu), Seconds())
+    hours = _hours(known.mean)
     return [
         *("total", "", ""),
         str(sum(sum(line.reasons.values()) for line in lines)),
         "",
         f"at least {hours}" if gpu_unknown else hours,
+        _range(known),
         f"{sum(line.calls for line in lines):,}",
         f"{sum(line.input_tokens for line in lines):,}",
         f"{sum(line.output_tokens for line in lines):,}",
@@ -67,3 +78,10 @@ def _total_row(lines: list[Line], gpu_unknown: bool) -> list[str]:
 
 def _hours(seconds: float | None) -> str:
     return "?" if seconds is None else f"{seconds / 3600:.3f}"
+
+
+def _range(seconds: Seconds | None) -> str:
+    """Hours at the speed of the fastest and of the slowest recorded job; empty where they do not differ."""
+    if seconds is None or seconds.fastest == seconds.slowest:
+        return ""
+    return f"{_hours(seconds.fastest)} - {_hours(seconds.slowest)}"

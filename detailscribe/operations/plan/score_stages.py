@@ -1,8 +1,9 @@
 """Score stages of a plan: images that a run would score with the metrics' models."""
 
 from collections import Counter
-from pathlib import Path
 
+from detailscribe.engines.machine.speeds import SCORE, score_speed_key
+from detailscribe.operations.plan.gpu_time import Seconds
 from detailscribe.operations.plan.shard import PENDING, Shard
 
 
@@ -25,16 +26,10 @@ def add_score_stage(shard: Shard, metric: str, images: dict[str, dict[str, dict]
                 counts["estimate"] += 1
             elif row["path"] and (changed or (image_set, id) not in scored):
                 counts["changed parameter" if changed else shard.added.get(id, "new")] += 1
-    line = shard.line("score", metric)
+    line, gpu_time = shard.line("score", metric), shard.estimate.gpu_time
+    key = score_speed_key(shard.estimate.parameters[f"score-{metric}"])
     for reason, count in counts.items():
-        shard.estimate.add_scores(line, count, reason, _seconds_per_score(shard, metric))
-
-
-def _seconds_per_score(shard: Shard, metric: str) -> float | None:
-    """Measured by an earlier job; None if there was none."""
-    benchmark = Path("benchmarks/score_images") / shard.scenario / metric / f"{shard.name}.tsv"
-    ledger = shard.ledger(f"scores/{metric}")
-    if not (benchmark.is_file() and ledger.path.is_file()):
-        return None
-    header, values = (line.split("\t") for line in benchmark.read_text().splitlines()[:2])
-    return float(dict(zip(header, values, strict=True))["s"]) / max(1, len(ledger.rows()))
+        line.reasons[reason] += count
+        line.add_gpu_time(gpu_time.of(SCORE, key, count))
+    if counts:  # one job per shard loads the metric's model, which may be small: unknown is no obstacle
+        line.add_gpu_time(gpu_time.of_load(key, [(SCORE, key)], assume=False) or Seconds())

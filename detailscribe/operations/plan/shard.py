@@ -1,13 +1,29 @@
 """One shard of a plan: its prompts, and what earlier runs left of them on disk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from detailscribe.engines.machine.speeds import image_speed_key
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import read_rows
 from detailscribe.operations.plan.estimate import Estimate, Line
 
 PENDING = "not requested yet"  # status, or part of the reason, of a row that waits for a request of the run
+
+
+@dataclass
+class ImageJob:
+    """What a job that loads the image model once does besides denoising.
+
+    key: what the seconds of loading and encoding depend on. first_work: (unit, key) of each kind of denoising.
+    texts: to encode. reuses_steps: whether refinements start from latents on disk.
+    """
+
+    key: dict
+    offload: str
+    reuses_steps: bool
+    first_work: dict[str, tuple[str, dict]] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -18,6 +34,7 @@ class Shard:
         estimate: Where the work of the stages is added.
         records: Prompt records.
         added: For each id without earlier results, the reason for its work: `new` or `changed prompt`.
+        jobs: Jobs that load an image model, by stage, or by image set where a job makes one with a model of its own.
     """
 
     estimate: Estimate
@@ -25,6 +42,7 @@ class Shard:
     name: str
     records: list[dict]
     added: dict[str, str]
+    jobs: dict[str, ImageJob] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -34,6 +52,17 @@ class Shard:
     def line(self, stage: str, name: str = "") -> Line:
         """The line of a stage in the estimate."""
         return self.estimate.line(self.scenario, stage, name)
+
+    def image_job(self, stage: str, name: str, parameters: dict) -> ImageJob:
+        """The job that makes all image sets of a stage with the study's model, or one with a model of its own."""
+        study = self.estimate.study
+        drawn = name in study.drawn
+        job = name if drawn else stage
+        if job not in self.jobs:
+            machine = study.machine_of(name) if drawn else study.machine
+            key = image_speed_key(parameters, machine["offload"])
+            self.jobs[job] = ImageJob(key, machine["offload"], "first_steps" in machine)
+        return self.jobs[job]
 
     def rows(self, folder: str) -> list[dict]:
         """Rows of an output, from its folder in the scenario; empty if it does not exist."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from detailscribe.methods.critique import critique
 from detailscribe.methods.decompose import decompose
-from detailscribe.methods.generate import requests_from_text
+from detailscribe.methods.generate import parameters_name, requests_from_text
 from detailscribe.methods.refine import requests_from_critiques
 from detailscribe.methods.rewrite import rewrite
 from detailscribe.operations.plan.estimate import Estimate
-from detailscribe.operations.plan.image_stages import add_image_stage
+from detailscribe.operations.plan.image_stages import add_image_loads, add_image_stage
 from detailscribe.operations.plan.llm_stages import add_external_stage, add_llm_stage
 from detailscribe.operations.plan.score_stages import add_score_stage
 from detailscribe.operations.plan.shard import Shard, read_shard
@@ -41,13 +41,15 @@ def plan_study(
         if not Path(f"resources/written/{name}.jsonl").is_file():
             target = study.endpoint_and_model("write")
             assert target is not None
-            for _ in read_topics(Path(entry["file"])):  # one call per topic
+            topics = read_topics(Path(entry["file"]))
+            for _ in topics:  # one call per topic
                 estimate.add_unknown_call(estimate.line("", "write", name), "write_prompts", *target)
+            estimate.add_server_start("", "write", name, target[0], len(topics))
     for scenario in study.config["study"]:
         files = [results / scenario / "shards" / f"{name}.jsonl" for name in study.shards(scenario)]
         if all(file.is_file() for file in files):
             for file in files:
-                _add_shard(read_shard(estimate, scenario, file))
+                add_shard(read_shard(estimate, scenario, file))
         else:
             estimate.notes.append(
                 f"{scenario}: its prompt file does not exist yet; run `snakemake {scenario}_decompose` to make it"
@@ -55,7 +57,7 @@ def plan_study(
     return estimate
 
 
-def _add_shard(shard: Shard) -> None:
+def add_shard(shard: Shard) -> None:
     """Add every stage of a shard."""
     records, study, parameters = shard.records, shard.estimate.study, shard.estimate.parameters
     decompositions = add_llm_stage(shard, "decompose", "", "decompositions", partial(decompose, records))
@@ -64,9 +66,10 @@ def _add_shard(shard: Shard) -> None:
         texts[name] = _by_id(add_llm_stage(shard, "rewrite", name, f"rewrites/{name}", partial(rewrite, records)))
     images: dict[str, dict[str, dict]] = {}
     for image_set, rewritten in texts.items():
-        stage_parameters = parameters[f"generate-{image_set.removeprefix('original-')}"]
+        stage_parameters = parameters[parameters_name(image_set)]
         requests_of = partial(requests_from_text, records, rewritten, image_set)
         images |= add_image_stage(shard, "generate", image_set, [image_set], stage_parameters, requests_of)
+    add_image_loads(shard, "generate")
     initial_images = images[study.originals()[0]]
     for name, entry in study.config["critics"].items():
         run = partial(critique, records, initial_images, _by_id(decompositions) if entry["decomposition"] else None)
@@ -74,8 +77,14 @@ def _add_shard(shard: Shard) -> None:
         requests_of = partial(requests_from_critiques, records, _by_id(critiques))
         candidates = list(study.candidates(name))
         images |= add_image_stage(shard, "refine", name, candidates, parameters[f"refine-{name}"], requests_of)
+    add_image_loads(shard, "refine")
     for name in study.config["external"]:
-        images[name] = add_external_stage(shard, name)
+        if name in study.drawn:
+            requests_of = partial(requests_from_text, records, None, name)
+            images |= add_image_stage(shard, "external", name, [name], parameters[parameters_name(name)], requests_of)
+            add_image_loads(shard, "external", name)
+        else:
+            images[name] = add_external_stage(shard, name)
     for name in study.config["judges"]:
         run = partial(judge_images, records, images, scenario=shard.scenario)
         add_llm_stage(shard, "judge", name, f"scores/judge-{name}", run)

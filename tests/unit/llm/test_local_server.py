@@ -11,10 +11,15 @@ import subprocess
 import sys
 import time
 from datetime import date
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from detailscribe.errors import SetupError
 from detailscribe.llm.client import Chat
+from detailscribe.llm.served.ports import listening_inodes, listens
+from detailscribe.llm.served.servers import RUNNING, Servers
 from detailscribe.operations.preflight import check_models
 from tests.paths import REPOSITORY
 from tests.unit.llm.helpers import question
@@ -71,6 +76,30 @@ def server(model, tmp_path_factory):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_job_starts_and_ends_a_real_server(model, tmp_path, monkeypatch):
+    code = "import detailscribe.engines.torch_setup; from transformers.cli.transformers import main; main()"
+    endpoint = {"kind": "transformers", "model": str(model), "revision": "tiny", "version": version("transformers")}
+    endpoint |= {"command": [sys.executable, "-c", code, "serve"], "options": {"tensor_parallel": 0}}
+    endpoint |= {"in_flight": 1, "timeout_s": 120, "max_retries": 1, "start_timeout_s": START_S}
+    endpoint |= {"input_usd_per_million": 0, "output_usd_per_million": 0}
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    options, said = {"max_tokens": 8, "temperature": 0.0}, []
+    requests = [question(n, endpoint="own", model="tiny", options=options) for n in range(2)]
+    with Servers(said.append, said.append, tmp_path / "job.log") as servers:
+        replies = Chat({"own": endpoint}, tmp_path / "store", "live", servers=servers).ask(requests)
+        (server,) = RUNNING.values()
+        port, pids = server.port.number, server.process.pids()
+        assert pids and listens(pids, port)
+    assert any(reply.text for reply in replies) and {reply.served_model for reply in replies if reply.text} == {"tiny"}
+    assert "is ready after" in said[-1] and "does not tell its version" not in said[-1]
+    assert not listening_inodes(port) and not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert Chat({"own": endpoint}, tmp_path / "store", "replay").ask(requests) == replies
+    wrong = {"own": endpoint | {"version": "5.0.0"}}
+    with Servers(log=tmp_path / "job.log") as servers, pytest.raises(SetupError, match="but `version` says 5.0.0"):
+        Chat(wrong, tmp_path / "other", "live", servers=servers).ask(requests)
 
 
 def test_a_real_server_answers_and_its_record_replays(server, model, tmp_path):

@@ -44,6 +44,15 @@ def test_unreferenced_files_are_removed_and_no_others(results, tmp_path):
     assert unreferenced_files(results, exchanges.parent) == []
 
 
+def test_latents_stay_with_their_image(results, tmp_path):
+    latents = results / "s" / "latents"
+    latents.mkdir()
+    for name in ("named-k1", "named-k12", "unfinished-k2", "old-k1", "gone-k4", "named", "name-k1"):
+        (latents / f"{name}.safetensors").touch()
+    found = {path.name for path in unreferenced_files(results, tmp_path) if path.parent == latents}
+    assert found == {f"{name}.safetensors" for name in ("old-k1", "gone-k4", "named", "name-k1")}
+
+
 def test_links_are_not_followed(results, tmp_path):
     outside = tmp_path / "outside"
     (outside / "000-of-001").mkdir(parents=True)

@@ -3,7 +3,13 @@
 from detailscribe.llm.exchange_store import record_answer
 from detailscribe.llm.request import Answer, Request
 from detailscribe.report.inputs import read_judge_replies, read_unread_replies
-from detailscribe.report.provenance import git_commit, public_config, recorded_versions, run_times
+from detailscribe.report.provenance import (
+    git_commit,
+    public_config,
+    recorded_machines,
+    recorded_versions,
+    run_times,
+)
 
 
 def test_run_times_add_up_the_jobs_of_a_rule(tmp_path):
@@ -43,3 +49,16 @@ def test_a_folder_without_git_has_no_commit(tmp_path):
 def test_all_library_versions_of_the_images_are_named():
     rows = [{"software": {"torch": "2.1"}}, {"software": {"torch": "2.0", "source": "a folder"}}, {}]
     assert recorded_versions(rows) == {"torch": "2.0 and 2.1"}
+
+
+def test_images_are_counted_by_the_machine_that_made_them():
+    card = {"torch": "2.1", "gpu": "Card A", "compute_capability": "9.0", "driver": "580.1", "cuda": "13.0"}
+    older, imported = {"software": {"torch": "2.0"}}, {"software": {"source": "a folder"}}
+    rows = [{"software": card}, older, imported, {"software": card}, {"software": None}, {"status": "failed"}]
+    assert recorded_machines(rows) == {
+        "Card A, compute capability 9.0, driver 580.1, CUDA 13.0": 2,
+        "a machine that was not recorded": 1,
+    }
+    assert recorded_versions(rows) == {"torch": "2.0 and 2.1"}
+    processor = {"software": {"torch": "2.1", "cpu": "Model 7", "cpu_threads": "1", "cpu_capability": "AVX2"}}
+    assert recorded_machines([processor]) == {"Model 7, 1 thread, CPU instructions AVX2": 1}

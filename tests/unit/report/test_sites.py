@@ -36,6 +36,15 @@ def test_missing_results_are_counted_without_the_replies_that_they_quote(site, r
     assert "no &lt;...&gt; in the reply" in text and "text 1" not in text
 
 
+def test_the_page_says_how_many_images_which_machine_made(site, results, scenario):
+    write_scenario(site, scenario, small_overview(machines={"Card <A>": 1200, "Card B": 1}), results, 1)
+    text = (site / "index.html").read_text()
+    assert text.count("Images made on") == 1 and "differ in rounding" in text
+    assert "Card &lt;A&gt;: 1,200 images" in text and "Card B: 1 image</dd>" in text
+    write_scenario(site, scenario, small_overview(machines={"Card B": 3}), results, 1)
+    assert "differ in rounding" not in (site / "index.html").read_text()
+
+
 def test_every_link_of_every_page_leads_to_a_file_of_the_folder(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) == 4

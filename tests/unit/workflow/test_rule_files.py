@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from detailscribe.study.stages import HUMAN_STAGES, ROW_FOLDERS, ROW_STAGES, STAGES, stage_outputs
-from detailscribe.workflow.rule_files import RuleFiles
+from detailscribe.workflow.rule_files import GPU_THREADS, RuleFiles
 from tests.paths import REPOSITORY
 from tests.unit.study.configured import CONFIG, configured_study
 
@@ -72,20 +72,18 @@ def test_each_folder_of_rows_belongs_to_a_stage_with_a_place_in_the_order():
 
 def test_the_folder_of_images_counts_once_it_is_there(files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    wanted = wildcards(scenario="demo", shard="000-of-002", image_set="original-1")
+    wanted = wildcards(scenario="demo", shard="000-of-002", external="original-1")
     folder = "results/demo/images/original-1/000-of-002"
-    assert files.image_folder("{image_set}")(wanted) == []
+    assert files.image_folder("{external}")(wanted) == []
     (tmp_path / folder).mkdir(parents=True)
-    assert files.image_folder("{image_set}")(wanted) == [folder]
+    assert files.image_folder("{external}")(wanted) == [folder]
     assert files.image_folder("original-1", "original-2")(wanted) == [folder]
 
 
-def test_an_image_set_is_generated_by_the_parameters_of_its_seed_or_rewriter(files):
-    assert files.generation_parameters(wildcards(image_set="original-7")) == "results/parameters/generate-7.json"
-    rewritten = wildcards(scenario="demo", shard="000-of-002", image_set="gpt_rewrite")
-    assert files.generation_parameters(rewritten) == "results/parameters/generate-gpt_rewrite.json"
-    assert files.text_of_image_set(rewritten) == "results/demo/rewrites/gpt_rewrite/000-of-002.jsonl"
-    assert files.text_of_image_set(wildcards(scenario="demo", shard="000-of-002", image_set="original-7")) == []
+def test_a_miniature_has_one_thread_and_a_full_size_model_several(files):
+    assert files.gpu_threads("model") == 1
+    large = RuleFiles(configured_study(image_model="sd35_large_exact"), REPOSITORY)
+    assert large.gpu_threads("model") == GPU_THREADS
 
 
 def test_only_a_critic_that_is_shown_decompositions_waits_for_them(files):

@@ -40,7 +40,7 @@ def draw(results, shard, ids) -> list[str]:
         return [Image.new("RGB", (8, 8), (IDS.index(request.id) * 20, 90, 0)) for request in requests]
 
     requests = [ImageRequest(id, "original-1", prompt=id, seed=1, recipe={"id": id}) for id in ids]
-    make_images(results, "s", shard, ["original-1"], requests, {"format": "png", "quality": 75}, painter, {})
+    make_images(results, "s", shard, ["original-1"], requests, {"format": "png", "quality": 75}, painter, dict)
     return drawn
 
 

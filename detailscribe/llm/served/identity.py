@@ -1,0 +1,31 @@
+"""Identity of a served model: what its answers depend on, and nothing else.
+
+It is part of a role's parameters and of each request's digest. Port, API key, path of the weights, number of GPUs,
+context length and `machine_flags` change no answer that was given, so they are not part of it.
+"""
+
+from detailscribe.llm.served.kinds import server_program
+
+
+def served_identity(endpoint: dict, weights: str, chat_template: str = "") -> dict:
+    """What decides the answers of an endpoint's server beside the request. Settings that are not used are absent.
+
+    Args:
+        endpoint: Its config entry.
+        weights: Identity of the weights: their commit, digest or named revision.
+        chat_template: Digest of the chat template, where the weights' identity does not cover it.
+    """
+    options = endpoint.get("options", {})
+    identity = {
+        "server": server_program(endpoint),
+        "version": endpoint["version"],
+        "weights": weights,
+        "file": endpoint.get("file"),
+        "projector": endpoint.get("projector"),
+        "quantization": endpoint.get("quantization"),
+        "chat_template": chat_template,
+        "thinking": options.get("thinking"),
+        "image_tokens": options.get("image_tokens"),
+        "flags": options.get("flags"),
+    }
+    return {key: value for key, value in identity.items() if value is not None and value not in ("", {})}

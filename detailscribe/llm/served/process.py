@@ -1,0 +1,123 @@
+"""Process of a served model: started through the keeper, which ends it however this process ends."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from detailscribe.errors import SetupError
+from detailscribe.llm.served import keeper
+
+GRACE_S = 15.0  # between SIGTERM and SIGKILL; vLLM removes its shared memory in this time
+MARGIN_S = 10.0  # that the keeper has beyond it
+MARK = "DETAILSCRIBE_SERVER"  # environment variable that all processes of a server share
+
+
+class ServerProcess:
+    """A running server with all its descendants.
+
+    Args:
+        command: Program and arguments, without secrets.
+        environment: Its environment.
+        log: File that its output is appended to.
+        locks: Open locks that are held until the last process has ended.
+        grace_s: Seconds between SIGTERM and SIGKILL.
+
+    Raises:
+        SetupError: this machine cannot start another process.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        locks: Iterable[int] = (),
+        grace_s: float = GRACE_S,
+    ):
+        self._grace_s, self._mark, self._lines, self._rest = grace_s, secrets.token_hex(8), list[str](), b""
+        script = [sys.executable, "-I", "-S", keeper.__file__, str(os.getpid()), str(grace_s), str(log)]
+        try:
+            self._keeper = subprocess.Popen(
+                [*script, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**environment, MARK: self._mark},
+                start_new_session=True,
+                pass_fds=tuple(locks),
+            )
+        except OSError as error:
+            raise SetupError(f"the server could not be started ({error.strerror}); free some memory") from error
+        assert self._keeper.stdout
+        os.set_blocking(self._keeper.stdout.fileno(), False)
+
+    def ending(self) -> str:
+        """How the server ended, as the end of a sentence; empty while it runs."""
+        ended = self._keeper.poll() is not None
+        self._read()
+        for line in self._lines:
+            word, _, value = line.partition(" ")
+            if word == "missing":
+                return f"could not be started ({value})"
+            if word == "exited":
+                return _exit_words(int(value))
+        return "was ended from outside" if ended else ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the program could not be started at all."""
+        self._read()
+        return any(line.startswith("missing") for line in self._lines)
+
+    def pids(self) -> list[int]:
+        """Processes of the server, its descendants included; empty where there is no /proc."""
+        return keeper.descendants(self._keeper.pid)
+
+    def stop(self) -> None:
+        """End all processes of the server, and wait for it. Safe to call twice."""
+        assert self._keeper.stdin and self._keeper.stdout
+        self._read()
+        with contextlib.suppress(OSError):
+            self._keeper.stdin.close()
+        try:
+            self._keeper.wait(self._grace_s + MARGIN_S)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()  # the server's own process dies with it
+            self._keeper.wait()
+        self._read()
+        if self._keeper.returncode < 0:  # it was killed before it could end the others
+            _kill_marked(f"{MARK}={self._mark}".encode())
+        self._keeper.stdout.close()
+
+    def _read(self) -> None:
+        if not self._keeper.stdout or self._keeper.stdout.closed:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._keeper.stdout.fileno(), 4096):
+                self._rest += data
+        *lines, self._rest = self._rest.split(b"\n")
+        self._lines += [line.decode("utf-8", "replace") for line in lines]
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill all processes with an entry in their environment; without effect where there is no /proc."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0"):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+def _exit_words(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = str(-status)
+    hint = " (the kernel does this when the machine's memory is full)" if status == -signal.SIGKILL else ""
+    return f"was ended by {name}{hint}"

@@ -1,0 +1,231 @@
+"""Servers of a job: one per endpoint, started at its first request that is not recorded, ended with the job."""
+
+import os
+import re
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from detailscribe.errors import InputError, SetupError
+from detailscribe.llm.endpoints import Redactor
+from detailscribe.llm.request import Request
+from detailscribe.llm.served import startup
+from detailscribe.llm.served.command_line import Weights, command_line, served_name, server_environment
+from detailscribe.llm.served.kinds import (
+    DEFAULT_START_TIMEOUT_S,
+    LLAMA_CPP_PYTHON,
+    check_served,
+    is_served,
+    server_command,
+    server_program,
+)
+from detailscribe.llm.served.ports import HOST, Port, claim_port
+from detailscribe.llm.served.process import GRACE_S, ServerProcess
+from detailscribe.llm.served.server_log import is_out_of_memory, is_port_taken, last_line, reason_line
+
+PORT_TRIES = 3
+PROGRESS_S = 15.0  # between two messages of progress
+MEMORY_REMEDY = "lower `context`, `image_tokens` or `in_flight`, quantise the model, or use a larger GPU"
+
+
+@dataclass
+class RunningServer:
+    """A server that answers.
+
+    Attributes:
+        model: Name of the model in the requests.
+        served_name: Name of the model at the server.
+        key: Its API key.
+    """
+
+    program: str
+    process: ServerProcess
+    port: Port
+    log: Path
+    model: str
+    served_name: str
+    key: str
+
+    def excerpt(self) -> str:
+        """The log's line that says why the server failed, and the log's path, in brackets."""
+        line = Redactor(self.key).excerpt(reason_line(self.log))
+        return f"({line or 'its log is empty'}; log: {self.log})"
+
+
+RUNNING: dict[str, RunningServer] = {}  # servers of this process by `base_url`
+
+
+class Servers:
+    """The servers that a job starts. Use it in a `with` block; without one, they end with the process.
+
+    Args:
+        say: Called with a sentence that the user should see.
+        note: Called with a message of progress, for the job's log.
+        log: Log file of the job; the server of endpoint `x` writes to `{stem}.x.log` beside it.
+        locate: Finds the weights of an endpoint.
+        locks: Open locks of the job's GPUs, held until the last process of a server has ended.
+        grace_s: Seconds that a server has to end before it is killed.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], object] | None = None,
+        note: Callable[[str], object] | None = None,
+        log: Path = Path("server.log"),
+        locate: Callable[[dict], Weights] | None = None,
+        locks: Callable[[], Sequence[int]] = tuple,
+        grace_s: float = GRACE_S,
+    ):
+        self._say, self._note, self._log = say or _nothing, note or _nothing, log
+        self._locate, self._locks, self._grace_s = locate or _as_configured, locks, grace_s
+        self._running: dict[str, tuple[RunningServer, dict]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        """End all servers."""
+        for name in list(self._running):
+            self._end(name)
+
+    def serve(self, endpoints: dict[str, dict], requests: Iterable[Request]) -> dict[str, dict]:
+        """Start what the requests need; entries of the served endpoints with the address and key of their servers.
+
+        Raises:
+            InputError: an endpoint is misconfigured, or asked for several models.
+            SetupError: a server does not start; the message has the last line of its log, and the log's path.
+        """
+        models: dict[str, dict[str, None]] = {}
+        for request in requests:
+            if is_served(endpoints[request.endpoint]):
+                models.setdefault(request.endpoint, {})[request.model] = None
+        return {name: self._ready(name, endpoints[name], list(wanted)) for name, wanted in models.items()}
+
+    def _ready(self, name: str, endpoint: dict, models: list[str]) -> dict:
+        if name in self._running:
+            server, entry = self._running[name]
+            if not server.process.ending():
+                models = list(dict.fromkeys([server.model, *models]))
+                _check_one_model(name, models)
+                return entry
+            self._end(name)
+        check_served(name, endpoint)
+        _check_one_model(name, models)
+        server = self._start(name, endpoint, models[0])
+        variable = f"DETAILSCRIBE_KEY_OF_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+        os.environ[variable] = server.key  # where the client, its redactor and its messages find a key
+        entry = {**endpoint, "base_url": f"http://{HOST}:{server.port.number}/v1", "key_env": variable}
+        entry.pop("default_query", None)
+        RUNNING[entry["base_url"]] = server
+        self._running[name] = server, entry
+        return entry
+
+    def _end(self, name: str) -> None:
+        server, entry = self._running.pop(name)
+        RUNNING.pop(entry["base_url"], None)
+        os.environ.pop(entry["key_env"], None)
+        server.process.stop()
+        server.port.release()
+
+    def _start(self, name: str, endpoint: dict, model: str) -> RunningServer:
+        weights = self._locate(endpoint)
+        log = self._log.with_name(f"{self._log.stem}.{name}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(PORT_TRIES):
+            server = self._launch(endpoint, weights, model, log)
+            try:
+                self._wait(name, endpoint, server)
+                return server
+            except startup.StartError as error:
+                server.process.stop()
+                if is_port_taken(log) and attempt + 1 < PORT_TRIES:
+                    self._note(f"Endpoint {name!r}: port {server.port.number} was taken meanwhile; trying another.")
+                    continue
+                raise SetupError(_start_message(name, endpoint, server, error)) from None
+            except BaseException:
+                server.process.stop()
+                raise
+            finally:
+                if server.process.ending():
+                    server.port.release()
+        raise AssertionError("unreachable")
+
+    def _launch(self, endpoint: dict, weights: Weights, model: str, log: Path) -> RunningServer:
+        port, key = claim_port(), secrets.token_urlsafe(24)
+        log.write_bytes(b"")
+        process = ServerProcess(
+            command_line(endpoint, weights, model, port.number),
+            server_environment(endpoint, key, port.number, _gpu_numbers()),
+            log,
+            [port.lock, *self._locks()],
+            self._grace_s,
+        )
+        name = served_name(endpoint, weights, model)
+        return RunningServer(server_program(endpoint), process, port, log, model, name, key)
+
+    def _wait(self, name: str, endpoint: dict, server: RunningServer) -> None:
+        timeout_s = endpoint.get("start_timeout_s", DEFAULT_START_TIMEOUT_S)
+        self._say(f"Endpoint {name!r}: starting {server.program} with {server.model} (log: {server.log})")
+        started, said = time.monotonic(), 0.0
+
+        def progress(waited_s: float) -> None:
+            nonlocal said
+            if waited_s - said >= PROGRESS_S:
+                said = waited_s
+                line = Redactor(server.key).excerpt(last_line(server.log))
+                self._note(f"Endpoint {name!r}: {server.program} has been starting for {waited_s:.0f} s: {line}")
+
+        port, key = server.port.number, server.key
+        startup.wait_until_ready(server.program, server.process, port, key, timeout_s, progress)
+        startup.check_model(server.program, port, key, server.served_name)
+        found, wanted = startup.server_version(endpoint, port, key), endpoint["version"]
+        if found and not startup.is_version(wanted, found):
+            raise startup.StartError(
+                f"is version {found}, but `version` says {wanted}; install that one, or set `version: {found!r}`, "
+                "with which everything is asked again"
+            )
+        unknown = "" if found else f"; it does not tell its version, which counts as {wanted}"
+        self._say(f"Endpoint {name!r}: {server.program} is ready after {time.monotonic() - started:.0f} s{unknown}")
+
+
+def _start_message(name: str, endpoint: dict, server: RunningServer, error: startup.StartError) -> str:
+    if server.process.is_missing:
+        program = server_command(endpoint)[0]
+        other = f", or set `command: python -m {LLAMA_CPP_PYTHON}`" if server.program == "llama-server" else ""
+        return (
+            f"Endpoint {name!r}: the program {program!r} {error}; install it where the job runs, or name it in "
+            f"`command`{other}."
+        )
+    remedy = MEMORY_REMEDY if is_out_of_memory(server.log) else "correct that"
+    return f"Endpoint {name!r}: its server {server.program} {error} {server.excerpt()}; {remedy}, and run again."
+
+
+def _check_one_model(name: str, models: list[str]) -> None:
+    if len(models) > 1:
+        listed = ", ".join(map(repr, models))
+        raise InputError(f"endpoint {name!r}: its server has one model, but {listed} are asked; add an endpoint each")
+
+
+def _gpu_numbers() -> dict[str, int]:
+    """Numbers of this machine's GPUs by UUID, in the order of their PCI addresses; empty without a GPU."""
+    if not re.search(r"GPU-", os.environ.get("CUDA_VISIBLE_DEVICES", "")):
+        return {}
+    try:
+        run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    found = re.findall(r"^GPU (\d+):.*\(UUID: (GPU-[\w-]+)\)", run.stdout, re.MULTILINE)
+    return {uuid: int(number) for number, uuid in found}
+
+
+def _as_configured(endpoint: dict) -> Weights:
+    is_here = Path(endpoint["model"]).exists()
+    return Weights(endpoint["model"], "" if is_here else endpoint["revision"], endpoint.get("projector", ""))
+
+
+def _nothing(_: str) -> None:
+    pass

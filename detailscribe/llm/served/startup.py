@@ -1,0 +1,136 @@
+"""Start of a served model: wait until it is healthy, then check the model and the server's version.
+
+Source: vLLM answers GET /health with 200 and GET /version; llama-server answers /health with 503 while it loads, and
+/props with `build_info`; llama_cpp.server has neither, its /openapi.json has the version; `transformers serve` answers
+/health, and its /v1/models lists the cache rather than the model.
+"""
+
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from detailscribe.llm.served import ports
+from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, server_command, server_program
+from detailscribe.llm.served.process import ServerProcess
+
+POLL_S, FIRST_POLL_S = 1.0, 0.1
+CALL_S = 10.0  # of one question about health, model or version
+VERSION_S = 180.0  # of a program that prints its version
+MAX_BYTES = 2**22  # of a reply
+
+
+class StartError(Exception):
+    """The server did not become ready; the message continues a sentence that begins with the server's name."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Paths that tell about a server; empty for a server that does not tell."""
+
+    health: str
+    models: str
+    version: str
+
+
+PROBES = {
+    "vllm": Probe("/health", "/v1/models", "/version"),
+    "llama-server": Probe("/health", "/v1/models", "/props"),
+    LLAMA_CPP_PYTHON: Probe("/v1/models", "/v1/models", "/openapi.json"),
+    "transformers": Probe("/health", "", ""),
+}
+
+
+def get(port: int, path: str, key: str, timeout_s: float = CALL_S) -> tuple[int, Any]:
+    """Status and JSON value of a server of this machine; status 0 if it does not answer, None for what is no JSON."""
+    connection = http.client.HTTPConnection(ports.HOST, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+        response = connection.getresponse()
+        data = response.read(MAX_BYTES)
+    except (OSError, http.client.HTTPException):
+        return 0, None
+    finally:
+        connection.close()
+    try:
+        return response.status, json.loads(data)
+    except ValueError:
+        return response.status, None
+
+
+def is_healthy(program: str, port: int, key: str) -> bool:
+    """Whether a server answers that it is ready."""
+    return get(port, PROBES[program].health, key)[0] == 200
+
+
+def wait_until_ready(
+    program: str, process: ServerProcess, port: int, key: str, timeout_s: float, progress: Callable[[float], object]
+) -> None:
+    """Wait until a server is healthy.
+
+    Args:
+        progress: Called with the seconds since the start, after each question.
+
+    Raises:
+        StartError: it ended, or is not healthy in time.
+    """
+    started = time.monotonic()
+    while True:
+        healthy = is_healthy(program, port, key)
+        if ending := process.ending():
+            raise StartError(ending)
+        # A program of another user may have taken the port; its answer is not this server's.
+        if healthy and ports.listens(process.pids(), port):
+            return
+        waited = time.monotonic() - started
+        if waited >= timeout_s:
+            raise StartError(f"was not ready after {timeout_s:g} s")
+        progress(waited)
+        time.sleep(FIRST_POLL_S if waited < POLL_S else POLL_S)
+
+
+def check_model(program: str, port: int, key: str, name: str) -> None:
+    """Check that a server serves the model that it was asked to.
+
+    Raises:
+        StartError: it lists another one, or none.
+    """
+    path = PROBES[program].models
+    if not path:
+        return
+    status, value = get(port, path, key)
+    rows = value.get("data") if isinstance(value, dict) else None
+    names = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    if name not in names:
+        listed = ", ".join(repr(str(each)[:80]) for each in names[:3]) or f"nothing readable (HTTP {status})"
+        raise StartError(f"serves {listed} instead of {name!r}")
+
+
+def server_version(endpoint: dict, port: int, key: str) -> str:
+    """The version that a running server tells; empty if it does not."""
+    program = server_program(endpoint)
+    value: Any = get(port, PROBES[program].version, key)[1] if PROBES[program].version else None
+    if isinstance(value, dict):
+        info = value.get("info")
+        value = info if isinstance(info, dict) else value
+        return str(value.get("version") or value.get("build_info") or "")
+    return _printed_version(server_command(endpoint)) if program == "transformers" else ""
+
+
+def is_version(wanted: str, found: str) -> bool:
+    """Whether a version is the wanted one, or a build of it: `0.33.0+cu130` of 0.33.0, `b6123-4f1a` of b6123."""
+    return found == wanted or found.startswith((f"{wanted}+", f"{wanted}-"))
+
+
+def _printed_version(command: list[str]) -> str:
+    """Last word of what `transformers version` prints."""
+    words = [*command[:-1], "version"] if command[-1] == "serve" else [*command, "version"]
+    try:
+        run = subprocess.run(words, capture_output=True, text=True, timeout=VERSION_S, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = run.stdout.split()
+    return lines[-1] if run.returncode == 0 and lines else ""

@@ -1,0 +1,67 @@
+"""Needs of the models of a study: GPU memory and weights on disk, from the open weights of config/models.tsv."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from detailscribe.engines.weight_records import read_weight_record
+from detailscribe.llm.served.kinds import is_served, needs_gpu
+from detailscribe.scores.model_weights import hub_weights
+from detailscribe.study.study import MINIATURE, Study
+
+TABLE = "config/models.tsv"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a model needs; None where nobody knows.
+
+    Attributes:
+        model: Repository or path.
+        memory_gb: On the GPU, in 10^9 bytes, as the configuration uses it. 0.0 for a model that uses none.
+        weights_gb: On disk, in 10^9 bytes.
+        is_here: Whether its weights are on this machine already.
+        is_metric: Whether it is a metric, which needs little beside the others.
+    """
+
+    model: str
+    memory_gb: float | None
+    weights_gb: float | None
+    is_here: bool
+    is_metric: bool = False
+
+
+def model_needs(study: Study) -> list[Need]:
+    """Needs of the models that jobs of a study load or serve: image models, language models, then metrics."""
+    rows = _open_weights(study.folder / TABLE)
+    models = study.config["image_models"]
+    needs = {}
+    for name in dict.fromkeys([study.config["image_model"], *study.drawn.values()]):
+        entry = models[name]
+        row = rows.get((entry["path"], f"{entry['precision']} {entry['offload']}"))
+        built = entry["path"].startswith(f"{MINIATURE}/")
+        needs[name] = Need(entry["path"], 0.0, 0.0, True) if built else _need(entry["path"], entry["revision"], row)
+    for name in dict.fromkeys(study.endpoint_of(*stage) for stage in study.llm_stages()):
+        entry = study.config["endpoints"][name]
+        if is_served(entry):
+            row = rows.get((entry["model"], entry.get("quantization", "")))
+            needs[f"endpoint {name}"] = _need(entry["model"], entry["revision"], row, uses_gpu=needs_gpu(entry) > 0)
+    metrics = [name for name in hub_weights(study) if name.startswith("score-")]
+    needs |= {name: Need(name, None, None, _is_fetched(name), is_metric=True) for name in metrics}
+    return list(needs.values())
+
+
+def _need(model: str, revision: str, row: dict | None, uses_gpu: bool = True) -> Need:
+    memory = (float(row["memory_gb"]) if row else None) if uses_gpu else 0.0
+    is_here = Path(model).expanduser().exists() or read_weight_record(model, revision) is not None
+    return Need(model, memory, float(row["weights_gb"]) if row else None, is_here)
+
+
+def _is_fetched(name: str) -> bool:
+    return Path(f"results/weights/{name}.json").is_file()
+
+
+def _open_weights(path: Path) -> dict[tuple[str, str], dict]:
+    """Rows of open weights by model and form: a served model's quantisation, an image model's precision and offload."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return {(row["model"], row["form"]): row for row in csv.DictReader(file, delimiter="\t") if row["licence"]}
