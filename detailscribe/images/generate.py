@@ -1,5 +1,6 @@
 """Image generation of a job: the engine, loaded once and only if an image is missing, and the denoising steps taken."""
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -94,19 +95,22 @@ class ImageGenerator:
         if "first_steps" in self.machine:
             first_steps = self.machine["first_steps"]
             self.first_latents = FirstLatents(results / scenario, **first_steps, made_by=lambda: self.software)
-        make_images(
-            results,
-            scenario,
-            shard,
-            image_sets,
-            requests,
-            self.parameters["generation"],
-            self.render,
-            lambda: self.software,
-            on_done,
-            self.prepare,
-        )
-        self.speeds.record(results, processor_name)
+        try:
+            make_images(
+                results,
+                scenario,
+                shard,
+                image_sets,
+                requests,
+                self.parameters["generation"],
+                self.render,
+                lambda: self.software,
+                on_done,
+                self.prepare,
+            )
+        finally:  # also of a job that stops half-way; a full disk or a lost GPU has been told already
+            with contextlib.suppress(OSError, RuntimeError):
+                self.speeds.record(results, processor_name)
 
 
 def denoising_steps(requests: list[ImageRequest], first_steps: int | None = None) -> int:

@@ -89,7 +89,7 @@ def make_images(
     Raises:
         InputError, SetupError, OSError: raised by `render` or on saving; images made before are kept.
         DeviceError: the GPU or the memory failed, so that later prompts would fail, too; images made before are kept.
-        SetupError: several images of an image set failed and it has none at all.
+        SetupError: several images failed and the job has none at all.
     """
     folder = results / scenario
     ledgers = {name: Ledger(folder / "ledgers" / "images" / name / f"{shard}.jsonl") for name in image_sets}
@@ -129,10 +129,10 @@ def make_images(
                 rows[request.image_set].append(row)
                 on_done()
     # 3. Write the manifests.
-    for name in image_sets:
-        errors = [row["reason"] for row in rows[name] if row["status"] == "failed"]
-        if len(errors) > 1 and not any(row["status"] == "ok" for row in rows[name]):
-            raise SetupError(f"not one image of {name} could be made in this shard; the first error was {errors[0]}")
+    every = [row for name in image_sets for row in rows[name]]
+    errors = [row["reason"] for row in every if row["status"] == "failed"]
+    if len(errors) > 1 and not any(row["status"] == "ok" for row in every):
+        raise SetupError(f"not one image of the shard could be made; the first error was {errors[0]}")
     for name in image_sets:
         (folder / "images" / name / shard).mkdir(parents=True, exist_ok=True)
         write_rows(folder / "images" / name / f"{shard}.jsonl", sorted(rows[name], key=lambda row: row["id"]))

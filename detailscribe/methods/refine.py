@@ -17,7 +17,8 @@ def parameters(study: Study) -> dict[str, dict]:
         if entry["after_step"] != "scratch":
             values["batch"] = study.image_model["batch"]
             # Alone, the original prompt's steps are the same whether they are reused or not.
-            if study.first_step_ks() and values["batch"] == "candidates":
+            reuses = study.image_model.get("reuse_first_steps") and any(entry["after_step"])
+            if reuses and values["batch"] == "candidates":
                 values["reuse_first_steps"] = True
         files[f"refine-{name}"] = values
     return files

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.engines.gpu.installed import amd_gpu_seen, nvidia_gpus_seen
@@ -15,12 +16,13 @@ CHECK = "detailscribe.engines.gpu.usable"
 TIMEOUT_S = 300  # of a process that imports torch, maybe from a slow disk
 
 
-def gpu_problem(image_models: list[dict], folder: Path) -> str:
+def gpu_problem(image_models: list[dict], folder: Path, draws: Callable[[], bool] = lambda: True) -> str:
     """Why jobs with a GPU must not start on this machine, with the remedy; "" if they may, or if only a job can tell.
 
     Args:
         image_models: Config entries of the models that images will be drawn with.
         folder: The workflow's own folder, which holds the package.
+        draws: Whether an image is missing; asked only before a full-size model is refused.
     """
     sizes = [(model["path"], _weights(model)) for model in image_models]
     full_size = next(((path, count) for path, count in sizes if count is None or count > FULL_SIZE), None)
@@ -29,7 +31,7 @@ def gpu_problem(image_models: list[dict], folder: Path) -> str:
     found = _ask_torch(folder)
     if found is None or found["usable"]:
         return ""
-    return found["problem"] or (full_size_sentence(*full_size) if full_size else "")
+    return found["problem"] or (full_size_sentence(*full_size) if full_size and draws() else "")
 
 
 def _weights(model: dict) -> int | None:

@@ -105,7 +105,7 @@ class WorkflowRun:
             findings.problems += filter(None, (unpinned_problem(self.study, name) for name in endpoints if name))
         for note in findings.notes:
             print(f"Preflight: {note}", file=sys.stderr)
-        if jobs_use_this_environment and (problem := self._gpu_problem({job.rule.name for job in jobs})):
+        if jobs_use_this_environment and (problem := self._gpu_problem(jobs)):
             findings.problems.append(f"{problem[0].upper()}{problem[1:]}.")
         if findings.problems:
             raise WorkflowError("Preflight: " + " ".join(findings.problems))
@@ -123,16 +123,27 @@ class WorkflowRun:
         for line in pilot_forecast(self.study, stage_parameters(self.study)):
             print(line, file=sys.stderr)
 
-    def _gpu_problem(self, rules: set[str]) -> str:
-        """Why jobs of these rules cannot use the GPU of this machine; for the target `preflight`, the study's jobs."""
-        rules = GPU_RULES if "preflight" in rules else rules & GPU_RULES
+    def _gpu_problem(self, jobs) -> str:
+        """Why these jobs cannot use the GPU of this machine; for the target `preflight`, those of the whole study."""
+        asked = {job.rule.name for job in jobs}
+        rules = GPU_RULES if "preflight" in asked else asked & GPU_RULES
         if not rules or self.study.config["preflight"].get("allow_cpu"):
             return ""
         from detailscribe.operations.preflight_gpu import gpu_problem
 
         names = [self.study.config["image_model"]] if rules & DRAWING_RULES else []
         names += self.study.drawn.values() if DRAWING_EXTERNAL in rules else []
-        return gpu_problem([self.study.config["image_models"][name] for name in names], self.study.folder)
+        models = [self.study.config["image_models"][name] for name in names]
+        return gpu_problem(models, self.study.folder, lambda: "preflight" in asked or self._draws_images(jobs))
+
+    def _draws_images(self, jobs) -> bool:
+        """Whether one of these jobs would draw an image. An unpacked archive has them all, and needs no GPU."""
+        from detailscribe.operations.plan.study_plan import draws_images
+        from detailscribe.workflow.parameters import stage_parameters
+
+        drawing = [job for job in jobs if job.rule.name in DRAWING_RULES | {DRAWING_EXTERNAL}]
+        shards = dict.fromkeys((job.wildcards.scenario, job.wildcards.shard) for job in drawing)
+        return draws_images(self.study, stage_parameters(self.study), shards)
 
 
 def start_pilot(arguments: list[str], is_main_process: bool) -> bool:

@@ -4,8 +4,11 @@ import os
 
 import pytest
 
+from detailscribe.operations.plan.study_plan import draws_images
+from detailscribe.workflow.parameters import stage_parameters
 from tests.pretended_gpu import H100, nvidia_smi
-from tests.workflow.small_study import PROMPTS, Study
+from tests.unit.study.configured import configured_study
+from tests.workflow.small_study import PROMPTS, SMALL, Study
 
 ALLOWED = {"preflight": {"allow_cpu": True}}
 STOPS = "Preflight: This machine has a GPU (NVIDIA H100 80GB HBM3, driver 470.82.01)"
@@ -60,3 +63,16 @@ def test_a_gpu_that_breaks_ends_the_job_and_the_next_run_goes_on(unstarted):
         row["status"] for row in unstarted.rows("images/original-11/*.jsonl")
     } == {"ok"}
     assert kept.items() <= unstarted.times().items(), "what was finished is kept"
+
+
+def test_a_job_that_only_writes_manifests_draws_nothing(study, monkeypatch):
+    monkeypatch.chdir(study.folder)
+    described = configured_study(**SMALL)
+    parameters = stage_parameters(described)
+    [shard] = [("small", name) for name in described.shards("small")]
+    for manifest in study.results.glob("small/images/*/*.jsonl"):
+        manifest.unlink()
+    assert not draws_images(described, parameters, [shard])
+    next(study.results.glob("small/images/original-12/*/*.*")).unlink()
+    assert draws_images(described, parameters, [shard])
+    assert draws_images(described, parameters, [("small", "000-of-002")]), "a shard that is not there yet"

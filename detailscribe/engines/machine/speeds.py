@@ -18,6 +18,7 @@ SPEEDS_FILE = "speeds.jsonl"  # in the results folder; append-only
 STEP, TEXT, SCORE, LOAD = "step", "text", "score", "load"  # units of work
 WARMS_UP = (STEP, SCORE)  # the first work of these is recorded apart
 FROM_NOISE, REFINEMENT = "image", "refinement"
+STEPS_DIFFER = ("guidance_interval", "block_cache")  # of a model: a step's seconds depend on how many there are
 SAME_SPEED = ("format", "quality", "swap_pooled")  # settings of `generation` that change no seconds
 NO_SETTINGS = ("stage", "algorithm", "metric_algorithm", "module_sha256", "libraries")  # in a metric's parameters
 OLD_KEYS = ("model", "precision", "size_px")  # all that rows without `unit` know of their work
@@ -33,6 +34,8 @@ def image_speed_key(parameters: dict, offload: str, recipe: dict | None = None) 
     """
     model = {key: value for key, value in parameters["model"].items() if key != "path"}
     generation = {key: value for key, value in parameters["generation"].items() if key not in SAME_SPEED}
+    if not any(model.get(key) for key in STEPS_DIFFER):
+        generation.pop("steps", None)
     guided = {"guidance": generation.pop("guidance", 0) > 1}
     work = {} if recipe is None else {"work": work_of(recipe)}
     return {"model": parameters["model"]["path"]} | model | generation | guided | {"offload": offload} | work

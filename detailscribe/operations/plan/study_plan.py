@@ -4,6 +4,7 @@ The stages' own functions run with a client that only collects requests, so a pl
 run. Work that depends on outputs which do not exist yet is counted as an estimate.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from detailscribe.operations.plan.shard import Shard, read_shard
 from detailscribe.prompts.writing import read_topics
 from detailscribe.scores.judge import judge_images
 from detailscribe.study.study import Study
+
+DRAWING_STAGES = ("generate", "refine")
 
 
 def plan_study(
@@ -55,6 +58,21 @@ def plan_study(
                 f"{scenario}: its prompt file does not exist yet; run `snakemake {scenario}_decompose` to make it"
             )
     return estimate
+
+
+def draws_images(study: Study, parameters: dict[str, dict], shards: Iterable[tuple[str, str]]) -> bool:
+    """Whether jobs of these (scenario, shard) would draw an image, or only write manifests of what is there.
+
+    Unknown counts as drawing: prompts that are not there yet, texts that no model has written yet.
+    """
+    estimate = Estimate(study, parameters)
+    for scenario, name in shards:
+        file = estimate.results / scenario / "shards" / f"{name}.jsonl"
+        if not file.is_file():
+            return True
+        add_shard(read_shard(estimate, scenario, file))
+    busy = [line for line in estimate.lines if line.reasons]
+    return any(line.stage in DRAWING_STAGES or line.name in study.drawn for line in busy)
 
 
 def add_shard(shard: Shard) -> None:

@@ -162,7 +162,7 @@ def test_a_device_that_breaks_while_texts_are_prepared_ends_the_job(tmp_path, na
 
 
 def test_failing_at_every_prompt_is_an_error_and_not_a_table_of_losses(tmp_path):
-    with pytest.raises(SetupError, match="not one image of original-1 could be made.*cannot render this"):
+    with pytest.raises(SetupError, match="not one image of the shard could be made.*cannot render this"):
         make(tmp_path, [request("a"), request("bb")], Painter(fail=["a", "bb"]))
 
 

@@ -59,3 +59,9 @@ def test_a_usable_gpu_is_no_problem(machine, monkeypatch):
     machine.nvidia(H100)
     monkeypatch.setattr(preflight_gpu, "_ask_torch", lambda folder: {"usable": True, "problem": ""})
     assert gpu_problem([HUB], REPOSITORY) == gpu_problem([SMALL], REPOSITORY) == ""
+
+
+def test_a_run_that_draws_nothing_may_have_a_large_model_and_no_gpu(machine, monkeypatch):
+    monkeypatch.setattr(preflight_gpu, "_ask_torch", lambda folder: {"usable": False, "problem": ""})
+    assert gpu_problem([HUB], REPOSITORY, lambda: True)
+    assert gpu_problem([HUB], REPOSITORY, lambda: False) == ""

@@ -46,7 +46,7 @@ def record(folder, *work, processor=CARD):
         *({"precision": "fp8"}, {"compile": "none"}, {"size_px": 512}, {"path": "lab/other"}, {"revision": "r2"}),
         *({"pipeline": "Q"}, {"call": {}}, {"max_sequence_length": 77}, {"block_cache": 0.1}),
         *({"offload": "model"}, {"recipe": BATCH}, {"recipe": REFINED}),
-        *({"generation": {"guidance": 1.0}}, {"generation": {"steps": 50}}),
+        {"generation": {"guidance": 1.0}},
     ],
     ids=str,
 )
@@ -129,3 +129,10 @@ def test_a_score_is_keyed_by_the_metric_s_settings_alone():
     settings = {"stage": "score", "algorithm": 2, "metric_algorithm": 1, "libraries": {"torch": "2"}}
     own = {"module": "m", "model": "x", "size_px": 96}
     assert score_speed_key(settings | own) == own
+
+
+def test_the_number_of_steps_counts_only_where_steps_differ(tmp_path):
+    more = {"generation": {"steps": 50}}
+    assert key() == key(**more)
+    assert key(block_cache=0.1) != key(block_cache=0.1, **more)
+    assert key(guidance_interval=[0, 0.8]) != key(guidance_interval=[0, 0.8], **more)
