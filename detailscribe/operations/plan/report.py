@@ -24,8 +24,8 @@ def plan_table(plan: Estimate) -> list[str]:
     if gpu_unknown:
         text.append(
             "GPU hours marked ? were not measured yet. Each job records its speeds in results/speeds.jsonl: generate a "
-            "small scenario with the same image model and plan again, or set `plan: {step_s, load_s, score_s}`, which "
-            "`make bench-engine` measures."
+            "small scenario with the same image model and plan again, or set `plan: {step_s, load_s, score_s}` "
+            "(`make bench-engine` measures the first two)."
         )
     if starts := sum(line.reasons[STARTS] for line in busy):
         text.append(

@@ -144,4 +144,4 @@ def test_free_calls_need_no_word_of_the_budget(planned):
 def test_a_scenario_without_prompts_is_a_note(planned):
     (planned.folder / "shards" / f"{ONE_SHARD}.jsonl").unlink()
     plan = plan_study(planned.study, planned.parameters)
-    assert plan.lines == [] and "snakemake demo_decompose" in plan.notes[0]
+    assert plan.lines == [] and "config/prompts/demo.jsonl`, with the same options, makes it" in plan.notes[0]
