@@ -6,6 +6,7 @@ bytes. Each file holds one tensor, `latents`, and in its metadata one entry, `or
 `sha256` (of the tensor's bytes) and `made_by` (versions and machine), as canonical JSON.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -48,13 +49,15 @@ class FirstLatents:
         return steps
 
     def save(self, request: ImageRequest, steps: FirstSteps) -> None:
-        """Save latents that the engine has computed."""
+        """Save latents that the engine has computed; one that cannot be written is left out, and computed again."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         for k in steps.computed:
             latents = steps.latents[k].contiguous()
-            with atomic_write(latents_file(self.folder, request, k)) as path:
-                save_file({"latents": latents}, path, self._metadata(first_image_key(request), k, latents))
+            metadata, file = self._metadata(first_image_key(request), k, latents), latents_file(self.folder, request, k)
+            with contextlib.suppress(OSError, SafetensorError), atomic_write(file) as path:
+                save_file({"latents": latents}, path, metadata)
 
     def _read(self, file: Path, key: str, k: int) -> "torch.Tensor | None":
         """The latents of a file, if it is there, intact, and made for this key and step on this machine."""

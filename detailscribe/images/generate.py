@@ -108,8 +108,8 @@ class ImageGenerator:
                 on_done,
                 self.prepare,
             )
-        finally:  # also of a job that stops half-way; a full disk or a lost GPU has been told already
-            with contextlib.suppress(OSError, RuntimeError):
+        finally:  # also of a job that stops half-way; a lost GPU, which cannot tell its name, has been told already
+            with contextlib.suppress(RuntimeError):
                 self.speeds.record(results, processor_name)
 
 
@@ -123,5 +123,6 @@ def denoising_steps(requests: list[ImageRequest], first_steps: int | None = None
     alone = {request.key for request in requests if "refined_prompt" not in request.recipe}
     steps = requests[0].recipe["generation"]["steps"]
     ks = candidates[0].recipe.get("batch") or [request.k for request in candidates] if candidates else []
+    ks = sorted(set(ks))  # equal images of two critics are drawn once
     shared = max((k + 1 for k in ks if k), default=0) if first_steps is None or not candidates else first_steps
     return steps * len(alone) + shared + sum(steps - (k + 1 if k else 0) for k in ks)

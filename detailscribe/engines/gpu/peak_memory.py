@@ -3,9 +3,10 @@
 Imports no torch: a process that has not loaded it has used no GPU.
 """
 
-import json
 import sys
 from pathlib import Path
+
+from detailscribe.files.measurements import append_measurements, read_measurements
 
 MEMORY_FILE = "gpu_memory.jsonl"  # in the results folder; append-only
 
@@ -28,19 +29,14 @@ def record_peak_memory(results: Path, job: str, log: str) -> None:
         "gpu_bytes": torch.cuda.get_device_properties(0).total_memory,
         "gpu": torch.cuda.get_device_name(0),
     }
-    with open(results / MEMORY_FILE, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row, sort_keys=True) + "\n")
+    append_measurements(results / MEMORY_FILE, [row])
 
 
 def read_peak_memory(results: Path) -> list[dict]:
-    """Recorded rows; a half-written line of a killed job is left out."""
-    path = results / MEMORY_FILE
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and {"rule", "log", "peak_bytes", "gpu_bytes"} <= set(row):
-            rows.append(row)
-    return rows
+    """Recorded rows."""
+    rows = read_measurements(results / MEMORY_FILE)
+    return [row for row in rows if {"rule", "log"} <= row.keys() and _is_size(row, "peak_bytes", "gpu_bytes")]
+
+
+def _is_size(row: dict, *names: str) -> bool:
+    return all(type(row.get(name)) is int and row[name] > 0 for name in names)

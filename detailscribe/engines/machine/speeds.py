@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from detailscribe.files.digests import canonical_json
+from detailscribe.files.measurements import append_measurements, read_measurements
 
 SPEEDS_FILE = "speeds.jsonl"  # in the results folder; append-only
 STEP, TEXT, SCORE, LOAD = "step", "text", "score", "load"  # units of work
@@ -21,6 +22,7 @@ FROM_NOISE, REFINEMENT = "image", "refinement"
 STEPS_DIFFER = ("guidance_interval", "block_cache")  # of a model: a step's seconds depend on how many there are
 SAME_SPEED = ("format", "quality", "swap_pooled")  # settings of `generation` that change no seconds
 NO_SETTINGS = ("stage", "algorithm", "metric_algorithm", "module_sha256", "libraries")  # in a metric's parameters
+MOST = 1e9  # of a count, or of seconds: more is no measurement
 OLD_KEYS = ("model", "precision", "size_px")  # all that rows without `unit` know of their work
 
 
@@ -87,17 +89,15 @@ class JobSpeeds:
         Args:
             processor: Called for the name of what did the work.
         """
-        rows = []
+        rows: list[dict] = []
         for key, times in self._times.items():
             row = json.loads(key) | {"processor": processor(), "date": datetime.now(UTC).isoformat("T", "seconds")}
             if row["unit"] in WARMS_UP:
                 (count, seconds), *times = times
                 row |= {"first_count": count, "first_s": round(seconds, 3)}
             row |= {"count": sum(count for count, _ in times), "seconds": round(sum(s for _, s in times), 3)}
-            rows.append(canonical_json(row) + "\n")
-        if rows:
-            with open(results / SPEEDS_FILE, "a", encoding="utf-8") as file:
-                file.write("".join(rows))
+            rows.append(row)
+        append_measurements(results / SPEEDS_FILE, rows)
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,7 @@ class RecordedSpeeds:
     """The speeds that the jobs of a study have recorded. Lines that cannot be read are ignored."""
 
     def __init__(self, results: Path):
-        path = results / SPEEDS_FILE
-        self.rows = list(_read_rows(path)) if path.is_file() else []
+        self.rows = [row for row in read_measurements(results / SPEEDS_FILE) if _is_plausible(row)]
 
     def measured(self, unit: str, key: dict) -> Speed | None:
         """Speed of the same work; of its first pieces alone if no job went on; None if there was none."""
@@ -177,12 +176,16 @@ def _mean(times: list[tuple[int, float]]) -> float:
     return sum(seconds for _, seconds in times) / sum(count for count, _ in times)
 
 
-def _read_rows(path: Path) -> Iterator[dict]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        counts = ("count", "seconds") if isinstance(row, dict) and "unit" in row else ("steps", "seconds")
-        if isinstance(row, dict) and all(isinstance(row.get(name), int | float) for name in counts):
-            yield row
+def _is_plausible(row: dict) -> bool:
+    """Whether a row of the file has counts and seconds as jobs write them."""
+    counts, times = ["count", "first_count"], ["seconds", "first_s"]
+    if "unit" not in row:
+        counts, times = ["steps"], ["seconds"]
+    if not {counts[0], times[0]} <= row.keys() or not isinstance(row.get("processor", ""), str):
+        return False
+    numbers = [row[name] for name in (*counts, *times) if name in row]
+    return (
+        len({"first_count", "first_s"} & row.keys()) != 1
+        and all(type(row[name]) is int for name in counts if name in row)
+        and all(type(number) in (int, float) and 0 <= number < MOST for number in numbers)
+    )

@@ -55,8 +55,8 @@ def plan_study(
                 add_shard(read_shard(estimate, scenario, file))
         else:
             estimate.notes.append(
-                f"{scenario}: its prompt file does not exist yet; `snakemake {study.source(scenario)}`, with the same options, "
-                "makes it"
+                f"{scenario}: its prompt file does not exist yet; `snakemake {study.source(scenario)}`, with the same "
+                "options, makes it"
             )
     return estimate
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from safetensors.torch import load_file, save_file
 
 from detailscribe.files.digests import canonical_json
 from detailscribe.files.rows import read_rows
-from detailscribe.images import generate
 from detailscribe.images.generate import ImageGenerator, denoising_steps
 from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.generate import requests_from_text
@@ -174,15 +174,20 @@ def test_an_image_that_was_there_before_the_option(tmp_path, miniature):
     assert study.refine_again().engine.counts["transformer_rows"] == 2 * 2 * (8 + 6 + 5 + 3)
 
 
-def test_a_full_disk_ends_the_job(tmp_path, miniature, monkeypatch):
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_latents_that_cannot_be_written_cost_the_reuse_alone(tmp_path, miniature, where):
     study = SmallStudy(tmp_path, miniature, steps=8)
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(generate.FirstLatents, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        study.run("generate")
+    study.run("generate")
+    study.run("refine")
+    images, file = study.candidates(), next(iter(study.latents().values()))
+    if where == "file":
+        file.unlink()
+        file.mkdir()
+    else:
+        shutil.rmtree(file.parent)
+        file.parent.touch()
+    assert study.refine_again().engine.counts["transformer_rows"] > 2 * 2 * (8 + 6 + 5 + 3)
+    assert study.candidates() == images
 
 
 def test_latents_are_small_and_exact(tmp_path, miniature):

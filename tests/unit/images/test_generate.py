@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from detailscribe.files.rows import read_rows
-from detailscribe.images.generate import ImageGenerator
+from detailscribe.images.generate import ImageGenerator, denoising_steps
 from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.refine import requests_from_critiques
 from tests.small_sd3 import share_pipelines
@@ -143,3 +143,11 @@ def test_bytes_do_not_depend_on_the_other_prompts(tmp_path, miniature, batch, mo
             lost.unlink()
     _, again = shard(tmp_path / "whole", miniature, batch, ["b", "d", "a", "c"])
     assert {key: image for key, image in again.items() if key[0] != "d"} == together
+
+
+def test_equal_candidates_of_two_critics_take_their_steps_once(tmp_path):
+    recipes = stage_recipes(tmp_path, "image")
+    one, other = [
+        [recipes.prompt_switch_request("a", f"{critic}-k{k}", "p0", "p1", k) for k in (1, 4)] for critic in ("x", "y")
+    ]
+    assert denoising_steps(one) == denoising_steps(one + other) == 5 + (28 - 2) + (28 - 5)

@@ -136,3 +136,35 @@ def test_the_number_of_steps_counts_only_where_steps_differ(tmp_path):
     assert key() == key(**more)
     assert key(block_cache=0.1) != key(block_cache=0.1, **more)
     assert key(guidance_interval=[0, 0.8]) != key(guidance_interval=[0, 0.8], **more)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({"count": value} for value in (-3, True, "1", None, 1.5, 10**12)),
+        *({"seconds": value} for value in (-5, float("nan"), float("inf"), "x", None, True, 1e300)),
+        *({"first_s": value} for value in ("x", None, float("nan"), -1)),
+        *({"first_count": value} for value in ("1", None, -1)),
+        *({"processor": value} for value in (["a"], None, 7)),
+    ],
+    ids=str,
+)
+def test_a_row_with_an_impossible_value_is_left_out(tmp_path, damage):
+    record(tmp_path, (STEP, key(), 28, 20.0), (STEP, key(), 28, 14.0))
+    [row] = RecordedSpeeds(tmp_path).rows
+    (tmp_path / SPEEDS_FILE).write_text(json.dumps(row | damage) + "\n")
+    assert RecordedSpeeds(tmp_path).rows == []
+    record(tmp_path, (STEP, key(), 28, 20.0), (STEP, key(), 28, 14.0))
+    assert RecordedSpeeds(tmp_path).measured(STEP, key()).mean_s == 0.5
+
+
+def test_a_record_that_cannot_be_written_or_read_stops_nothing(tmp_path):
+    (tmp_path / SPEEDS_FILE).mkdir()
+    record(tmp_path, (STEP, key(), 28, 20.0))
+    assert RecordedSpeeds(tmp_path).rows == []
+
+
+def test_a_torn_line_takes_no_other_with_it(tmp_path):
+    (tmp_path / SPEEDS_FILE).write_text('{"unit": "step", "cou')
+    record(tmp_path, (STEP, key(), 28, 20.0), (STEP, key(), 28, 14.0))
+    assert len(RecordedSpeeds(tmp_path).rows) == 1
