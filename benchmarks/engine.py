@@ -4,8 +4,9 @@ All ways draw the same candidates (k = 0, 1, 2, 4 at 28 steps, guidance 4.5) fro
 one way after the other, and each way's fastest round counts. What is timed is one prompt's refinement, its texts
 encoded; loading, compiling and warm-up come before and are told apart. `engine_ways.py` says what the ways are.
 
-On a CUDA card the model is SD3.5-large at 1024 x 1024 in bf16, made on the card; only ways that quantise or offload
-read it from disk (from memory, if /dev/shm has room), after the others. On a processor it is a mid-size one at 128 x
+On a CUDA card the model is SD3.5-large at 1024 x 1024 in bf16, made on the card when a way needs it there; ways that
+quantise or offload read it from disk (from memory, if /dev/shm has room), after the others, and a card for those alone
+never holds all 27.4 GB. On a processor it is a mid-size one at 128 x
 128 in fp32: so small a picture has fewer parts than its text, and what plain diffusers repeats, encoding texts and
 reading weights, weighs more than at 1024 px. The ratios of a processor are not those of a card.
 
@@ -23,7 +24,7 @@ Each line of output is JSON: the machine, then each way as soon as it is known, 
 there are no figures; the last line has all of them. `rows_per_prompt` counts a row of the transformer for each image
 and step, the second one that guidance adds left out; it and `encoder_calls_per_text` are those of this engine.
 `speedup_vs_plain` and `speedup_vs_released` are of its fastest lossless profile, `profile`. Exit status 1: no way could
-be measured, or a check failed.
+be measured, the device was lost, or a check failed.
 """
 
 import argparse
@@ -40,9 +41,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 from engine_floor import rates, work_of
-from engine_measure import TEXTS, Budget, Plan, measure
+from engine_measure import TEXTS, Budget, Plan, measure, words_of
 from engine_model import SIZES, Model, quiet
-from engine_ways import LEAST_STEPS, PROMPT, empty_compile_cache, entry_of, is_resident, way_names
+from engine_ways import LEAST_STEPS, empty_compile_cache, entry_of, is_resident, profiles, way_names
 
 from detailscribe.engines import torch_setup
 from detailscribe.engines.machine.hardware import image_software, processor_name
@@ -57,12 +58,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     os.environ["HF_HUB_OFFLINE"] = "1"
     quiet()
-    if options.check:
-        from engine_check import run_checks
+    try:
+        if options.check:
+            from engine_check import run_checks
 
-        return run_checks(options.ways or list(LOSSLESS), options.size, STARTED, options.budget_seconds, say)
-    with empty_compile_cache():
-        return benchmark(options)
+            return run_checks(options.ways or list(LOSSLESS), options.size, STARTED, options.budget_seconds, say)
+        with empty_compile_cache():
+            return benchmark(options)
+    except Exception as error:  # noqa: BLE001 - a line for whoever reads the output
+        say({"error": words_of(error)})
+        return 1
 
 
 def benchmark(options: argparse.Namespace) -> int:
@@ -72,29 +77,33 @@ def benchmark(options: argparse.Namespace) -> int:
     size_name = options.size or ("large" if device.type == "cuda" else "middle")
     budget = Budget(options.budget_seconds, STARTED)
     model = Model(size_name, device, dtype)
+    lost = ""
     try:
         plan, machine = prepare(model, size_name, options)
         say(machine)
-        lines = []
+        lines: list[dict] = []
         for name in in_order(options.ways or DEFAULT_WAYS, model):
-            seconds = [line["seconds"] for line in lines if "seconds" in line]
-            lines.append(measure(name, model, plan, budget, max(seconds, default=None)))
-            if model.save_s is not None and "save_s" not in machine:
-                machine["save_s"] = lines[-1]["save_s"] = model.save_s
+            if lost:
+                lines.append({"way": name, "skipped": f"the device was lost in {lost}: run it in a process of its own"})
+            else:
+                seconds = [line["seconds"] for line in lines if "seconds" in line]
+                lines.append(measure(name, model, plan, budget, max(seconds, default=None)))
+            lost = name if "device_lost" in lines[-1] else lost
+            for key, value in (("build_s", model.build_s), ("save_s", model.save_s)):
+                if value is not None and key not in machine:
+                    machine[key] = lines[-1][key] = value
             say(lines[-1])
     finally:
         model.close()
     say(summary(machine, plan, lines))
-    return 0 if any("seconds" in line for line in lines) else 1
+    return 0 if any("seconds" in line for line in lines) and not lost else 1
 
 
 def prepare(model: Model, size_name: str, options: argparse.Namespace) -> tuple[Plan, dict]:
-    """Build the model and measure the device."""
+    """Count the model's work and measure the device; no weights are made for it."""
     device = model.device
-    pipe = model.resident()
-    measured, work = rates(device, model.dtype), work_of(pipe, model.size, PROMPT)
+    measured, work = rates(device, model.dtype), work_of(model.work, device)
     plan = Plan(options.rounds, options.steps, work, measured["tflops"])
-    parts = ("transformer", "text_encoder", "text_encoder_2", "text_encoder_3", "vae")
     machine = {
         "device": processor_name(),
         "date": datetime.now(UTC).isoformat("T", "seconds"),
@@ -103,9 +112,8 @@ def prepare(model: Model, size_name: str, options: argparse.Namespace) -> tuple[
         "size_px": model.size["px"],
         "steps": options.steps,
         "million_weights": {
-            name: round(sum(p.numel() for p in getattr(pipe, name).parameters()) / 1e6, 1) for name in parts
+            name: round(sum(p.numel() for p in part.parameters()) / 1e6, 1) for name, part in model.work.modules.items()
         },
-        "build_s": model.build_s,
         "rates": measured,
         "work": {
             name: value if isinstance(value, str | None) else float(f"{value:.4g}") for name, value in work.items()
@@ -148,6 +156,7 @@ def summary(machine: dict, plan: Plan, lines: list[dict]) -> dict:
         "seconds_per_step": {name: line["seconds_per_step"] for name, line in measured.items()},
         "skipped": {name: line["skipped"] for name, line in ways.items() if "skipped" in line},
         "failed": {name: line["error"] for name, line in ways.items() if "error" in line},
+        "device_lost": next((name for name, line in ways.items() if "device_lost" in line), None),
         "rounds": plan.rounds,
         "total_s": round(time.monotonic() - STARTED, 1),
         "peak_main_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1),
@@ -177,7 +186,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=way_names(), help=f"by default {', '.join(DEFAULT_WAYS)}")
     parser.add_argument("--steps", type=int, default=28, help=f"denoising steps of an image, at least {LEAST_STEPS}")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--size", choices=SIZES, help="by default large on a card, middle on a processor")
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        help="by default large on a card, middle on a processor; see engine_check.py for --check",
+    )
     parser.add_argument("--tiny", action="store_const", const="tiny", dest="size", help="to try the benchmark itself")
     parser.add_argument("--budget-seconds", type=float, help="ways that would not end in this time are left out")
     parser.add_argument("--commit", help="for a copy of the repository without its history")
@@ -185,6 +198,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.steps < LEAST_STEPS:
         parser.error(f"--steps must be at least {LEAST_STEPS}, got {options.steps}")
+    if options.check and (other := [name for name in options.ways or () if name not in profiles()]):
+        parser.error(f"--check is of this engine's profiles ({', '.join(profiles())}), got {' '.join(other)}")
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
     return options

@@ -14,8 +14,12 @@ measured figure, neither right nor wrong, as long as every value is finite.
 `score-METRIC`: the scores of ten pictures by the demo models, on the card and on the CPU. Passed if none differs by
 more than 1e-3.
 
-Without a CUDA device the checks that need two devices, or the card's memory, are skipped and never passed. Derived for
-one H100 at the middle size: a process 20 s to start, `fast` 20 to 60 more to compile; together 3 to 4 minutes.
+Without `--size`, on a card: `bytes-exact`, `pipeline`, `batch` and `memory` at the large size, if the card holds it and
+the budget leaves the time, as each line's `size` says; other profiles' bytes at the middle one. On a processor: tiny.
+
+Without a CUDA device the checks that need two devices, or the card's memory, are skipped and never passed, and so is a
+process that the budget of seconds ended. Derived for one H100: a process 20 s to start, 15 to 30 more to make the large
+weights, `fast` 20 to 60 to compile; together 5 to 6 minutes, at the middle size alone 3 to 4.
 """
 
 import json
@@ -31,8 +35,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import torch
 from engine_draw import CANDIDATES, SEEDS
-from engine_floor import phases_of
-from engine_measure import Budget, release
+from engine_floor import phases_of, release
+from engine_measure import DEVICE_LOST, Budget, words_of
 from engine_model import Model
 from engine_scores import score_checks
 from engine_ways import KS, LEAST_STEPS, PROMPT, loaded
@@ -43,7 +47,14 @@ from detailscribe.files.digests import file_sha256
 DRAW = Path(__file__).with_name("engine_draw.py")
 DELETED = ("original-2.png", "candidate-k2.png")
 NO_CARD = "no CUDA device"
+LARGE_CARD_BYTES = 32e9  # the weights alone are 27.4 GB
+LARGE_S = 150.0  # assumed: two processes that make the large weights; or one, and three checks with them
+PROCESS_S = 1800.0  # a process that takes longer hangs
 PASSED, FAILED, SKIPPED, MEASURED = "passed", "failed", "skipped", "measured"
+
+
+class OutOfBudget(Exception):
+    """A process that was ended because the budget of seconds was spent."""
 
 
 def run_checks(
@@ -53,29 +64,41 @@ def run_checks(
 
     Args:
         ways: Profiles whose bytes are checked.
-        size: A key of SIZES; None for middle on a card, tiny on a processor.
+        size: A key of SIZES; None for the largest that the device and the time allow.
         started: Monotonic time from which the limit counts.
     """
     device = torch_setup.default_device()
-    size = size or ("middle" if device.type == "cuda" else "tiny")
     budget = Budget(limit_s, started)
-    checks: list[tuple[str, Callable[[], dict]]] = [
-        (f"bytes-{way}", lambda way=way: restart_check(way, size)) for way in ways
-    ]
-    model = Model(size, device, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    models: list[Model] = []
+
+    def model() -> Model:
+        if not models:
+            dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+            models.append(Model(size or size_of("exact", device, budget), device, dtype))
+        return models[0]
+
+    def restart(way: str) -> dict:
+        chosen = size or size_of(way, device, budget)
+        return {"size": chosen} | restart_check(way, chosen, budget)
+
+    checks: list[tuple[str, Callable[[], dict]]] = [(f"bytes-{way}", lambda way=way: restart(way)) for way in ways]
     checks += [
-        ("pipeline", lambda: pipeline_check(model)),
-        ("batch", lambda: batch_check(model)),
-        ("memory", lambda: memory_check(model)),
+        ("pipeline", lambda: {"size": model().name} | pipeline_check(model())),
+        ("batch", lambda: {"size": model().name} | batch_check(model())),
+        ("memory", lambda: {"size": model().name} | memory_check(model())),
         *score_checks(),
     ]
-    lines = []
+    lines: list[dict] = []
     try:
         for name, check in checks:
-            lines.append({"check": name, "size": size} | one_check(check, budget, device))
+            if any("device_lost" in line for line in lines):
+                lines.append({"check": name, "status": SKIPPED, "reason": "the device was lost before"})
+            else:
+                lines.append({"check": name} | one_check(check, budget, device))
             say(lines[-1])
     finally:
-        model.close()
+        for each in models:
+            each.close()
     by_status = {status: [line["check"] for line in lines if line["status"] == status] for status in STATUSES}
     by_name = {line["check"]: line for line in lines}
     say({**by_status, "device": str(device), "total_s": round(time.monotonic() - started, 1), "checks": by_name})
@@ -85,29 +108,39 @@ def run_checks(
 STATUSES = (PASSED, FAILED, SKIPPED, MEASURED)
 
 
+def size_of(way: str, device: torch.device, budget: Budget) -> str:
+    """The size at which a profile is checked, if none is asked for."""
+    if device.type != "cuda":
+        return "tiny"
+    holds = torch.cuda.get_device_properties(device).total_memory >= LARGE_CARD_BYTES
+    return "large" if way == "exact" and holds and budget.left_s >= LARGE_S else "middle"
+
+
 def one_check(check: Callable[[], dict], budget: Budget, device: torch.device) -> dict:
-    """A check's line; an exception is a failure of this check alone."""
+    """A check's line; an exception is a failure of this check alone, unless it leaves the device unusable."""
     if budget.left_s <= 0:
         return {"status": SKIPPED, "reason": "the budget of seconds is spent"}
     start = time.perf_counter()
     try:
         line = check()
+    except OutOfBudget as error:
+        line = {"status": SKIPPED, "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - the other checks run all the same
-        line = {"status": FAILED, "reason": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
-    finally:
-        release(device)
+        line = {"status": FAILED, "reason": words_of(error)}
+    if not release(device):
+        line = {"reason": DEVICE_LOST} | line | {"status": FAILED, "device_lost": True}
     return line | {"seconds": round(time.perf_counter() - start, 1)}
 
 
-def restart_check(way: str, size: str) -> dict:
+def restart_check(way: str, size: str, budget: Budget) -> dict:
     """Whether a new process draws the bytes of an earlier one."""
     with tempfile.TemporaryDirectory(prefix="detailscribe-check-") as temporary:
         folder = Path(temporary)
-        first = draw_in_new_process(folder, way, size)
+        first = draw_in_new_process(folder, way, size, budget)
         before = {name: (file_sha256(folder / name), pixels(folder / name)) for name in DELETED}
         for name in DELETED:
             (folder / name).unlink()
-        second = draw_in_new_process(folder, way, size)
+        second = draw_in_new_process(folder, way, size, budget)
         same = {name: file_sha256(folder / name) == digest for name, (digest, _) in before.items()}
         levels = max(levels_apart(pixels(folder / name), image) for name, (_, image) in before.items())
         flat = [name for name, (_, image) in before.items() if image.min() == image.max()]
@@ -123,15 +156,22 @@ def restart_check(way: str, size: str) -> dict:
     }
 
 
-def draw_in_new_process(folder: Path, way: str, size: str) -> dict:
+def draw_in_new_process(folder: Path, way: str, size: str, budget: Budget) -> dict:
     """Let a new process draw what is missing in a folder; returns its figures.
 
     Raises:
-        RuntimeError: with the process's last line, if it failed.
+        OutOfBudget: it was ended because the budget was spent.
+        RuntimeError: with the process's last line, if it failed, or that it hung.
     """
     start = time.perf_counter()
     command = [sys.executable, str(DRAW), str(folder), "--way", way, "--size", size]
-    run = subprocess.run(command, capture_output=True, text=True)
+    limit_s = min(max(budget.left_s, 0), PROCESS_S)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        if limit_s < PROCESS_S:
+            raise OutOfBudget(f"the budget of seconds ended a process after {limit_s:.0f} s") from None
+        raise RuntimeError(f"a process did not end in {limit_s:.0f} s") from None
     if run.returncode != 0:
         raise RuntimeError(((run.stderr or run.stdout).strip().splitlines() or ["no output"])[-1])
     return json.loads(run.stdout.splitlines()[-1]) | {"process_s": round(time.perf_counter() - start, 1)}

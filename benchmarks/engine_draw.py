@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 from engine_floor import phases_of
 from engine_model import SIZES, Model, quiet
-from engine_ways import KS, LEAST_STEPS, PROMPT, REFINED, EngineWay, empty_compile_cache, loaded, way_names
+from engine_ways import KS, LEAST_STEPS, PROMPT, REFINED, EngineWay, empty_compile_cache, loaded, profiles
 
 from detailscribe.engines import torch_setup
 
@@ -49,7 +49,7 @@ def draw(folder: Path, way: EngineWay, device: torch.device) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the images of the check that are missing.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--way", choices=way_names(), required=True)
+    parser.add_argument("--way", choices=profiles(), required=True)
     parser.add_argument("--size", choices=SIZES, required=True)
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"

@@ -1,6 +1,7 @@
 """Seconds and memory of the phases of a prompt, the device's measured rates, and the least time that the work takes."""
 
 import contextlib
+import gc
 import statistics
 import sys
 import time
@@ -11,6 +12,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+
+from detailscribe.engines.workload.sd3_work import SD3Work
 
 PHASES = ("encode", "denoise", "decode")
 SAMPLES, PRODUCTS = 10, 10  # of the large product: samples of so many products each
@@ -90,6 +93,23 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
+def release(device: torch.device) -> bool:
+    """Let go of what nothing holds any longer.
+
+    Returns:
+        False if the device is lost: after some errors of CUDA every later call of the process fails.
+    """
+    gc.collect()
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.empty_cache()
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
 def rates(device: torch.device, dtype: torch.dtype) -> dict:
     """The device's rate in a large product of random numbers, best and median, and that of a copy in its memory.
 
@@ -121,46 +141,28 @@ def timed(work: Callable[[], object], device: torch.device, times: int = 1) -> f
     return (time.perf_counter() - start) / times
 
 
-def work_of(pipe: Any, size: dict, prompt: str) -> dict:
-    """Floating-point operations of a row of the transformer, a text and a picture, counted by torch, in TFLOP.
+def work_of(work: SD3Work, device: torch.device) -> dict:
+    """Floating-point operations of a row of the transformer, a text and a picture, in TFLOP, and its weights in GB.
 
-    Also the attention kernel that torch chooses for the rows of four candidates.
+    Also the attention kernel that torch chooses on the device for the rows of four candidates.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    transformer = pipe.transformer
-    where, dtype = transformer.device, transformer.dtype
-    side, length = size["px"] // 8, size["tokens"] + 77
-
-    def count(work: Callable[[], object]) -> float:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            work()
-        return counter.get_total_flops() / 1e12
-
-    def latents() -> torch.Tensor:
-        return torch.randn(1, 16, side, side, device=where, dtype=dtype)
-
-    row = {
-        "hidden_states": latents(),
-        "timestep": torch.ones(1, device=where),
-        "encoder_hidden_states": torch.randn(1, length, size["t5"][0], device=where, dtype=dtype),
-        "pooled_projections": torch.randn(1, transformer.config.pooled_projection_dim, device=where, dtype=dtype),
-    }
-    text = {"do_classifier_free_guidance": False, "max_sequence_length": size["tokens"]}
+    transformer = work.modules["transformer"]
+    tokens = (work.side // transformer.config.patch_size) ** 2 + work.clip_tokens + work.t5_tokens
     return {
-        "row_tflop": count(lambda: transformer(**row)),
-        "text_tflop": count(lambda: pipe.encode_prompt(prompt, None, None, **text)),
-        "picture_tflop": count(lambda: pipe.vae.decode(latents())),
+        "row_tflop": work.step(1).flop / 1e12,
+        "text_tflop": work.text().flop / 1e12,
+        "picture_tflop": work.decoding().flop / 1e12,
         "transformer_gb": sum(p.numel() * p.element_size() for p in transformer.parameters()) / 1e9,
-        "attention": attention_kernel(transformer, side * side // 4 + length),
+        "attention": attention_kernel(transformer.config, tokens, device, work.dtype),
     }
 
 
-def attention_kernel(transformer: Any, tokens: int, rows: int = 8) -> str | None:
+def attention_kernel(config: Any, tokens: int, device: torch.device, dtype: torch.dtype, rows: int = 8) -> str | None:
     """Name of torch's kernel for the joint attention of some rows; None where torch does not say."""
-    heads, head = transformer.config.num_attention_heads, transformer.config.attention_head_dim
     try:
-        each = torch.empty(rows, heads, tokens, head, device=transformer.device, dtype=transformer.dtype)
+        each = torch.empty(
+            rows, config.num_attention_heads, tokens, config.attention_head_dim, device=device, dtype=dtype
+        )
         from torch.nn.attention import SDPBackend
 
         return str(SDPBackend(torch._fused_sdp_choice(each, each, each)).name)

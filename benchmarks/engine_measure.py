@@ -1,6 +1,5 @@
 """One way of the engine's benchmark: loading, compiling, warm-up and timed rounds, within a budget of seconds."""
 
-import gc
 import sys
 import time
 from dataclasses import dataclass
@@ -10,17 +9,21 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from engine_floor import floor_s, phases_of
+from engine_floor import floor_s, phases_of, release
 from engine_model import Model
-from engine_ways import KS, LEAST_STEPS, EngineWay, entry_of, is_resident, load_way
+from engine_ways import GENERATION, KS, LEAST_STEPS, EngineWay, entry_of, is_resident, load_way
 
+from detailscribe.engines.gpu.device_errors import DeviceError
 from detailscribe.engines.precision import QUANTIZER, check_precision
 from detailscribe.engines.versions import library_versions
-from detailscribe.errors import SetupError
+from detailscribe.engines.workload.profile_memory import expected_memory, rows_at_once
+from detailscribe.engines.workload.tables import refinement_steps
+from detailscribe.errors import InputError, SetupError
 
 # Assumed until a way was measured: how much longer than its operations a prompt takes, and what comes before.
 OVER_FLOOR = 2.5
-BEFORE_S = {"compile": 90.0, "disk": 60.0}
+BEFORE_S = {"build": 30.0, "compile": 90.0, "disk": 60.0}
+DEVICE_LOST = "the device is lost: after such an error of CUDA nothing more can run in this process"
 TEXTS = 2  # of a prompt and its refined one, each encoded once
 
 
@@ -52,11 +55,13 @@ class Plan:
     @property
     def least_rows(self) -> int:
         """Rows of the candidates with guidance, shared steps computed once."""
-        return 2 * (len(KS) * self.steps - max(KS) - 1)
+        return 2 * refinement_steps(KS, self.steps)
 
 
 def measure(name: str, model: Model, plan: Plan, budget: Budget, seconds_before: float | None) -> dict:
     """Figures of a way, or why there are none: `skipped` (it cannot run here, or not in the time), `error`.
+
+    After an error that leaves the device unusable the line also has `device_lost`.
 
     Args:
         name: Of the way.
@@ -67,18 +72,44 @@ def measure(name: str, model: Model, plan: Plan, budget: Budget, seconds_before:
     try:
         entry = entry_of(name, model)
         line |= {key: entry[key] for key in ("precision", "offload", "compile", "batch")}
-        need_s = _need_s(entry, plan, seconds_before)
+        need_s = _need_s(entry, plan, seconds_before) + BEFORE_S["build"] * _builds(model, plan)
         if need_s > budget.left_s:
             line["skipped"] = f"needs about {need_s:.0f} s, and {max(budget.left_s, 0):.0f} s of the budget are left"
-            return line
-        _measure(name, model, plan, budget, line)
+        elif too_small := _too_small(entry, model):
+            line["skipped"] = too_small
+        else:
+            _measure(name, model, plan, budget, line)
+    except DeviceError as error:
+        line["error"] = str(error)
     except SetupError as error:
         line["error" if "load_s" in line else "skipped"] = str(error)
     except Exception as error:  # noqa: BLE001 - the other ways are measured all the same
-        line["error"] = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    finally:
-        release(model.device)
+        line["error"] = words_of(error)
+    if not release(model.device):
+        line = {"error": DEVICE_LOST} | line | {"device_lost": True}
     return line
+
+
+def words_of(error: Exception) -> str:
+    """An error in one line: a sentence that was written for the user, or the type and the first line."""
+    first = str(error).strip().partition("\n")[0]
+    return first if isinstance(error, SetupError | InputError) else f"{type(error).__name__}: {first}"
+
+
+def _builds(model: Model, plan: Plan) -> bool:
+    """Whether a way has to wait until the large weights are made."""
+    return model.build_s is None and model.save_s is None and plan.work["row_tflop"] > 1
+
+
+def _too_small(entry: dict, model: Model) -> str:
+    """Why the card cannot hold the weights of the published model; "" if it can, or if it is not that model."""
+    if not (is_resident(entry) and model.device.type == "cuda" and model.name == "large"):
+        return ""
+    needed = expected_memory(entry, rows_at_once(entry, len(KS), GENERATION["guidance"])).gpu_peak
+    there = torch.cuda.get_device_properties(model.device).total_memory
+    if needed <= there:
+        return ""
+    return f"expected to need {needed / 1e9:.1f} GB of GPU memory, and this card has {there / 1e9:.1f}"
 
 
 def _need_s(entry: dict, plan: Plan, seconds_before: float | None) -> float:
@@ -91,9 +122,13 @@ def _need_s(entry: dict, plan: Plan, seconds_before: float | None) -> float:
 def _measure(name: str, model: Model, plan: Plan, budget: Budget, line: dict) -> None:
     """Add a way's figures to its line."""
     device = model.device
-    if not is_resident(entry_of(name, model)):
+    # The weights are made, or written, at the first use, which is no part of loading.
+    if is_resident(entry_of(name, model)):
+        model.resident()
+        model.configs  # noqa: B018
+    else:
         check_precision(line["precision"])
-        model.saved  # noqa: B018 - written at the first use, which is no part of loading
+        model.saved  # noqa: B018
     start = time.perf_counter()
     way = load_way(name, model, plan.steps)
     line |= {"load_s": round(time.perf_counter() - start, 2), "from": "device" if is_resident(way.entry) else "disk"}
@@ -112,21 +147,22 @@ def _measure(name: str, model: Model, plan: Plan, budget: Budget, line: dict) ->
             # The first call compiles, and makes the libraries choose kernels and reserve memory.
             extra = "warm_up_s" if way.entry["compile"] == "none" else "compile_s"
             line |= {"first_call_s": warm[0], "warm_call_s": warm[1], extra: round(max(warm[0] - warm[1], 0), 2)}
-            line["compiled_graphs"] = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+            line["compiled_graphs"] = compiled_graphs()
             way.set_steps(plan.steps)
             best: dict = {}
-            line["rounds"] = []
+            line |= {"rounds": [], "compiled_graphs_in_rounds": []}
             for number in range(plan.rounds):
                 if line["rounds"] and max(line["rounds"]) > budget.left_s:
                     line["rounds_left_out"] = plan.rounds - number
                     break
                 way.make_ready(2 + number)
-                before, cpu = dict(way.counts), time.process_time()
+                before, cpu, compiled = dict(way.counts), time.process_time(), compiled_graphs()
                 phases.start()
                 images = way.draw(2 + number)
                 figures = phases.stop() | {"cpu_seconds": round(time.process_time() - cpu, 4), "images": len(images)}
                 figures |= {key: count - before[key] for key, count in way.counts.items()}
                 line["rounds"].append(figures["seconds"])
+                line["compiled_graphs_in_rounds"].append(compiled_graphs() - compiled)
                 if not best or figures["seconds"] < best["seconds"]:
                     best = figures
             line |= best | _against_floor(way, best, plan)
@@ -154,8 +190,6 @@ def _against_floor(way: Any, best: dict, plan: Plan) -> dict:
     }
 
 
-def release(device: torch.device) -> None:
-    """Let go of what nothing holds any longer."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+def compiled_graphs() -> int:
+    """Blocks compiled in this process since the counters were cleared, one for each kind and number of rows."""
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])

@@ -24,6 +24,7 @@ from detailscribe.engines import load, torch_setup  # noqa: F401 - before diffus
 from detailscribe.engines.acceleration.first_steps import FirstSteps
 from detailscribe.engines.machine.compile_cache import VARIABLE
 from detailscribe.engines.precision import check_precision, quantization_config
+from detailscribe.engines.workload.tables import refinement_steps
 
 KS = [0, 1, 2, 4]
 LEAST_STEPS = max(KS) + 2  # every number of rows is met, and compiled for
@@ -120,9 +121,11 @@ class EngineWay:
 
     @property
     def image_steps(self) -> int:
-        first = self._first_steps.latents if self._first_steps else {}
-        shared = max((k + 1 for k in KS if k and k not in first), default=0)
-        return shared + sum(self.engine.steps - (k + 1 if k else 0) for k in KS)
+        steps = refinement_steps(KS, self.engine.steps)
+        if self._first_steps is None:
+            return steps
+        # The first steps are those of the original image, but for what the candidates had to compute of them.
+        return steps - (max(KS) + 1) + self._first_steps.taken
 
     def set_steps(self, steps: int) -> None:
         """Draw with this number of steps from now on."""

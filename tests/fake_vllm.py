@@ -1,8 +1,8 @@
 """A program `vllm` for tests: takes vLLM's flags, answers its paths, and misbehaves as FAKE_VLLM says.
 
-It has a child process in the same group and one in a session of its own, as engines and workers of real servers are.
-FAKE_VLLM: nothing (behave), or one of the words in `main` and `Handler`. FAKE_VLLM_NOTES: a file that gets a line of
-JSON with what the program was started with.
+Its commands are `serve` and `run-batch`. It has a child process in the same group and one in a session of its own, as
+engines and workers of real servers are. FAKE_VLLM: nothing (behave), or one of the words in `main`, `Handler` and
+`run_batch`. FAKE_VLLM_NOTES: a file that gets a line of JSON with what the program was started with.
 """
 
 import argparse
@@ -24,6 +24,12 @@ OUT_OF_MEMORY = (
     "(EngineCore pid=7) ERROR 11-27 15:47:24 [core.py:718] ValueError: Free memory on device (3.22/4.0 GiB) on startup "
     "is less than desired GPU memory utilization (0.9, 3.6 GiB).\n"
     "(APIServer pid=6) RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}\n"
+)
+ENGINE_DEAD = (
+    "(EngineCore pid=7) ERROR 11-27 15:50:24 [core.py:718] EngineCore encountered a fatal error.\n"
+    "(EngineCore pid=7) ERROR 11-27 15:50:24 [core.py:718] RuntimeError: CUDA error: device-side assert triggered\n"
+    "(APIServer pid=6) ERROR 11-27 15:50:24 [async_llm.py:704] vllm.v1.engine.exceptions.EngineDeadError: EngineCore "
+    "encountered an issue. See stack trace (above) for the root cause.\n"
 )
 
 
@@ -67,24 +73,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data)
             return
-        content = body["messages"][-1]["content"]
-        text = content if isinstance(content, str) else content[0]["text"]
-        self.reply(
-            200,
-            {
-                "id": "chat-1",
-                "object": "chat.completion",
-                "model": "somebody/else" if MODE == "other-later" and Handler.calls > 3 else body["model"],
-                "choices": [
-                    {
-                        "index": 0,
-                        "finish_reason": "stop",
-                        "message": {"role": "assistant", "content": f"<answer to {text}>"},
-                    }
-                ],
-                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-            },
-        )
+        self.reply(200, completion(body, other=MODE == "other-later" and Handler.calls > 3))
 
     def allowed(self) -> bool:
         """Whether the call has the key; otherwise it is refused."""
@@ -113,11 +102,78 @@ class Server(ThreadingHTTPServer):
     daemon_threads, allow_reuse_port, request_queue_size = True, True, 128
 
 
+def completion(body: dict, other: bool = False) -> dict:
+    """A chat completion that repeats the last message; `other`: under the name of another model."""
+    content = body["messages"][-1]["content"]
+    text = content if isinstance(content, str) else content[0]["text"]
+    message = {"role": "assistant", "content": f"<answer to {text}>"}
+    return {
+        "id": "chat-1",
+        "object": "chat.completion",
+        "model": "somebody/else" if other else body["model"],
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }
+
+
+def run_batch(requests: Path, answers: Path, model: str) -> int:
+    """Answer the requests of a file, each answer as it comes, or as versions before 0.33 all at the end."""
+    print("INFO 11-27 15:00:01 [run_batch.py:1] Reading batch from", requests, flush=True)
+    rows = [json.loads(line) for line in requests.read_text(encoding="utf-8").splitlines()]
+    assert all(row["method"] == "POST" and row["url"] == "/v1/chat/completions" for row in rows)
+    total = len(rows)
+    print(f"Running batch:   0% Completed | 0/{total} [00:00<?, ?req/s]", file=sys.stderr, flush=True)
+    if MODE == "hangs":
+        time.sleep(600)
+    lines: list[bytes] = []
+    for number, row in enumerate(rows):
+        error, status, body = None, 200, completion(row["body"], MODE == "other-later" and number >= 3)
+        if row["body"]["model"] != model or (MODE == "errors" and number < 2) or MODE == "rejects":
+            status, body = 500 if MODE == "errors" and number else 400, None
+            error = {"error": {"message": "this model's maximum context length is 8 tokens", "code": status}}
+        if MODE == "engine-stops" and number == 3:
+            sys.stderr.write(ENGINE_DEAD)
+            return 1
+        if MODE == "engine-dies" and number >= 3:
+            status, body, error = 500, None, {"error": {"message": "EngineCore encountered an issue.", "code": 500}}
+        response = {"status_code": status, "request_id": f"vllm-batch-{number}", "body": body}
+        line = {"id": f"vllm-{number}", "custom_id": row["custom_id"], "response": response, "error": error}
+        lines.append(json.dumps(line).encode() + b"\n")
+        if MODE in ("at-the-end", "engine-dies"):
+            continue
+        if MODE == "garbage":
+            others = [json.dumps({**line, "custom_id": each}).encode() for each in ("f" * 64, 7, None)]
+            lines += [b"\xff\xfe\x00{]\n", b"[]\n", b"\n", lines[-1], *(each + b"\n" for each in others)]
+        if MODE == "truncated" and number == total - 1:
+            lines[-1] = lines[-1][:-40]
+        with open(answers, "ab") as file:
+            file.write(b"".join(lines))
+        lines = []
+        time.sleep(0.05 * (MODE == "streams"))
+        if MODE == "dies" and number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if MODE == "dies-of-memory" and number == 2:
+            print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", flush=True)
+            return 1
+        if MODE == "dies-at-the-end" and number == total - 1:
+            return 3
+    if MODE == "engine-dies":
+        sys.stderr.write(ENGINE_DEAD)
+    with open(answers, "ab") as file:
+        file.write(b"".join(lines))
+    print(f"Running batch: 100% Completed | {total}/{total} [00:01<00:00]", file=sys.stderr, flush=True)
+    return 0
+
+
 def main() -> int:
-    """Serve until a signal comes."""
+    """Serve until a signal comes, or run a batch."""
     parser = argparse.ArgumentParser(prog="vllm", allow_abbrev=False)
-    parser.add_argument("subcommand", choices=["serve"])
-    parser.add_argument("model")
+    parser.add_argument("subcommand", choices=["serve", "run-batch"])
+    is_batch = sys.argv[1:2] == ["run-batch"]
+    parser.add_argument("--model" if is_batch else "model", **({"required": True} if is_batch else {}))
+    if is_batch:
+        parser.add_argument("-i", "--input-file", required=True, type=Path)
+        parser.add_argument("-o", "--output-file", required=True, type=Path)
     for name in ("host", "served-model-name", "revision", "quantization", "chat-template", "mm-processor-kwargs"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--default-chat-template-kwargs", type=json.loads)
@@ -131,7 +187,9 @@ def main() -> int:
             visible = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
             note = {"argv": sys.argv[1:], "pid": os.getpid(), "key": os.environ.get("VLLM_API_KEY"), **visible}
             file.write(json.dumps(note) + "\n")
-    print("INFO 11-27 15:00:00 [api_server.py:1] vLLM API server version", VERSION, flush=True)
+    what = "batch processing API" if is_batch else "API server"
+    version = os.environ.get("FAKE_VLLM_VERSION", VERSION)
+    print(f"INFO 11-27 15:00:00 [api_server.py:1] vLLM {what} version", version, flush=True)
     subprocess.Popen(SLEEPER)
     subprocess.Popen([*SLEEPER[:-1], IGNORES if MODE == "stubborn" else SLEEPER[-1]], start_new_session=True)
     if MODE == "exits":
@@ -147,6 +205,10 @@ def main() -> int:
         return 1
     if MODE == "silent":
         time.sleep(600)
+    if MODE == "slow" and is_batch:
+        time.sleep(0.6)
+    if is_batch:
+        return run_batch(options.input_file, options.output_file, options.served_model_name)
     Handler.model, Handler.started = options.served_model_name, time.monotonic()
     if MODE == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

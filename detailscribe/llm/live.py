@@ -14,6 +14,7 @@ from detailscribe.llm.endpoint_state import CallNotSentError, EndpointState, sto
 from detailscribe.llm.openai_api.batch_api import Batches
 from detailscribe.llm.openai_api.provider import OpenAIProvider
 from detailscribe.llm.request import Answer, Reply, Request
+from detailscribe.llm.served.run_batch import RunBatches, RunBatchProvider
 from detailscribe.llm.spending.budget import Budget, BudgetExceededError
 
 POLL_INTERVAL_S = 0.05  # while another process makes the same request
@@ -71,7 +72,7 @@ class LiveRequests:
                 states[name] = EndpointState(name, self._endpoints[name], self._budget, proven, self._earlier)
                 if states[name].endpoint.get("batch") and not isinstance(states[name].provider, OpenAIProvider):
                     kind = states[name].endpoint["kind"]
-                    raise InputError(f"endpoint {name!r}: `batch` needs kind openai, got {kind!r}; remove it")
+                    raise InputError(f"endpoint {name!r}: `batch` needs kind openai or vllm, got {kind!r}; remove it")
             for name, state in states.items():
                 if state.endpoint.get("batch"):
                     tasks.append(asyncio.create_task(self._ask_in_batches(by_endpoint[name], state)))
@@ -139,7 +140,7 @@ class LiveRequests:
         return reply
 
     async def _ask_in_batches(self, requests: list[Request], state: EndpointState) -> None:
-        assert isinstance(state.provider, OpenAIProvider)
+        batches = RunBatches if isinstance(state.provider, RunBatchProvider) else Batches
         unanswered = {request.digest: request for request in requests}
 
         def keep(request: Request, answer: Answer) -> None:
@@ -156,7 +157,7 @@ class LiveRequests:
                         unanswered.pop(request.digest)
                         self._finish(recorded)
                 try:
-                    await Batches(unanswered, state, self._store, self._budget, keep).run()
+                    await batches(unanswered, state, self._store, self._budget, keep).run()
                     if unanswered:
                         raise CallNotSentError
                 except BudgetExceededError as error:

@@ -1,6 +1,7 @@
 """Prices of an endpoint, cost of an answer, and token estimates of a request."""
 
 from detailscribe.llm.request import Request
+from detailscribe.llm.served.kinds import SERVED_KINDS
 
 PRICES = ("input_usd_per_million", "output_usd_per_million", "image_usd")
 BATCH_PRICE = 0.5  # of the price of a direct call
@@ -10,10 +11,14 @@ OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 
 
 def prices_of(endpoint: dict, model: str) -> dict:
-    """Prices of a model: its own under `prices`, otherwise the endpoint's; half of them in a batch."""
+    """Prices of a model: its own under `prices`, otherwise the endpoint's; half of them in the Batch API."""
     prices = {**endpoint, **endpoint.get("prices", {}).get(model, {})}
-    factor = BATCH_PRICE if endpoint.get("batch") else 1
-    return {name: prices[name] * factor for name in PRICES if prices.get(name) is not None}
+    return {name: prices[name] * batch_factor(endpoint) for name in PRICES if prices.get(name) is not None}
+
+
+def batch_factor(endpoint: dict) -> float:
+    """Price of an endpoint's calls relative to direct ones; the batches of a model that the job serves are as dear."""
+    return BATCH_PRICE if endpoint.get("batch") and endpoint.get("kind") not in SERVED_KINDS else 1
 
 
 def cost_usd(usage: dict | None, prices: dict) -> float | None:

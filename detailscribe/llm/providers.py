@@ -13,6 +13,8 @@ PROVIDERS = {  # kind -> "module:class", imported on first use; the class takes 
     "offline": "detailscribe.miniature.stand_in_provider:OfflineProvider",
 }
 
+RUN_BATCH = "detailscribe.llm.served.run_batch:RunBatchProvider"  # of a served endpoint with `batch`
+
 
 class Provider(Protocol):
     """Client of one endpoint. It makes one attempt per call; retries and limits are up to its caller."""
@@ -38,5 +40,6 @@ def create_provider(name: str, endpoint: dict) -> Provider:
     kind = endpoint["kind"]
     if kind not in PROVIDERS:
         raise InputError(f"endpoint {name!r}: kind must be one of {', '.join(PROVIDERS)}, got {kind!r}")
-    module, class_name = PROVIDERS[kind].split(":")
+    place = RUN_BATCH if kind in SERVED_KINDS and endpoint.get("batch") else PROVIDERS[kind]
+    module, class_name = place.split(":")
     return getattr(importlib.import_module(module), class_name)(name, endpoint)

@@ -143,6 +143,17 @@ def test_the_constraints_pin_what_the_requirements_pin():
     assert not missing
 
 
+def test_the_libraries_of_one_cuda_constrain_the_container_alone():
+    """Elsewhere a build of torch for another CUDA may be installed, which they would let pip replace."""
+    tied = {name for name in pins(REPOSITORY / "constraints.txt") if name.startswith(("cuda-", "nvidia-"))}
+    apart = pins(REPOSITORY / "constraints-cuda.txt")
+    assert not tied and apart and all(name.startswith(("cuda-", "nvidia-")) for name in apart)
+    recipes = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("requirements*.txt")]
+    for path in [*recipes, REPOSITORY / "Makefile"]:
+        assert "-c constraints-cuda.txt" not in path.read_text(encoding="utf-8"), path.name
+    assert "-c constraints.txt -c constraints-cuda.txt" in (REPOSITORY / "Containerfile").read_text(encoding="utf-8")
+
+
 def test_a_gpu_machine_installs_with_the_constraints_wherever_it_is_described():
     described = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("config/*.md")]
     recipes = [REPOSITORY / name for name in ("Containerfile", "Makefile", "requirements-gpu.txt")]
@@ -168,5 +179,6 @@ def test_the_model_of_spacy_is_installed_by_its_digest_and_named_alike_everywher
 def test_the_container_is_built_from_the_pinned_requirements():
     recipe = (REPOSITORY / "Containerfile").read_text(encoding="utf-8")
     assert re.search(r"apt-get install .*\bg\+\+", recipe), "`compile: regions` needs a C++ compiler"
-    for name in ("requirements.txt", "constraints.txt", "requirements-gpu.txt", "requirements-model.txt"):
+    pinned = ("requirements.txt", "requirements-gpu.txt", "requirements-model.txt")
+    for name in (*pinned, "constraints.txt", "constraints-cuda.txt"):
         assert re.search(rf"^COPY .*{re.escape(name)}", recipe, re.M) and re.search(rf"-[rc] {re.escape(name)}", recipe)

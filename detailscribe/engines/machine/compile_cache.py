@@ -9,8 +9,6 @@ put them there.
 """
 
 import fcntl
-import importlib.metadata
-import importlib.util
 import os
 import re
 import sys
@@ -20,6 +18,7 @@ import torch
 
 from detailscribe.engines.machine.hardware import processor_name
 from detailscribe.engines.torch_setup import default_device
+from detailscribe.engines.versions import installed_version
 from detailscribe.files.digests import digest
 from detailscribe.files.user_tmp import user_tmp
 
@@ -54,11 +53,10 @@ def _name() -> str:
     """Versions and processor as the name of a folder, readable up to the digest of all of them."""
     # Inductor compiles C++ for the CPU that it runs on, and one with the same vector instructions may lack others.
     versions = [torch.__version__, torch.version.cuda, torch.version.hip, sys.version_info[:2]]
-    triton = importlib.metadata.version("triton") if importlib.util.find_spec("triton") else None
     on_gpu = default_device().type == "cuda"
     processor = processor_name().partition(", ")[0]
     kind = torch.cuda.get_device_capability() if on_gpu else (torch.backends.cpu.get_cpu_capability(), _cpu_flags())
-    made_for = digest([*map(str, versions), str(triton), processor, str(kind)])
+    made_for = digest([*map(str, versions), str(installed_version("triton")), processor, str(kind)])
     return re.sub(r"[^\w.+-]+", "-", f"torch-{torch.__version__}-{processor}-{made_for[:8]}")
 
 

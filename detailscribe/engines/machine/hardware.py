@@ -5,13 +5,12 @@ different, images may differ in rounding. Each new row of a manifest records the
 """
 
 import functools
-import importlib.util
 import platform
 import sys
 from pathlib import Path
 
 from detailscribe.engines.gpu.installed import nvidia_gpus
-from detailscribe.engines.versions import library_versions
+from detailscribe.engines.versions import installed_version, library_versions
 
 LIBRARIES = ("torch", "diffusers", "transformers")
 UNKNOWN = "a machine that was not recorded"
@@ -47,9 +46,13 @@ def image_software(model: dict) -> dict[str, str]:
 
     used = [QUANTIZER[model["precision"]]] if model["precision"] in QUANTIZER else []
     on_gpu = default_device().type == "cuda"
-    if on_gpu and model.get("compile", "none") != "none" and importlib.util.find_spec("triton"):
-        used.append("triton")
-    facts = {"attention": _attention(on_gpu), **(_gpu_facts() if on_gpu else _cpu_facts()), **_vector_instructions()}
+    triton = installed_version("triton") if on_gpu and model.get("compile", "none") != "none" else None
+    facts = {
+        "triton": triton,
+        "attention": _attention(on_gpu),
+        **(_gpu_facts() if on_gpu else _cpu_facts()),
+        **_vector_instructions(),
+    }
     return library_versions([*LIBRARIES, *used]) | {name: value for name, value in facts.items() if value}
 
 

@@ -7,7 +7,7 @@ not answer (expired, failed, unparseable) go into another one.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Batches:
         self._entered: Counter[str] = Counter()  # batches that each request was in
         self._unusable: dict[str, list[Answer]] = defaultdict(list)  # answers of earlier batches, each paid for
         self._taken: set[str] = set()  # ids of batches whose answers were read
+        self._ignored = 0  # lines of output that are about none of the requests
         self._unknown: set[str] = set()  # names of damaged records of which the endpoint has no batch
 
     async def run(self) -> None:
@@ -148,7 +149,7 @@ class Batches:
         for request in requests:
             self._state.close_if_suspect(request)
 
-    def _read_lines(self, lines: list[bytes], batch: str) -> list[EndpointError]:
+    def _read_lines(self, lines: Iterable[bytes], batch: str) -> list[EndpointError]:
         """Keep the answer of every line; a failure is kept only if no line of the same request brings an answer.
 
         Returns:
@@ -158,6 +159,7 @@ class Batches:
         failed: dict[str, Answer] = {}
         for line in lines:
             if not (found := read_line(line, self._unanswered)):
+                self._ignored += 1
                 continue  # unreadable, foreign, or a second answer
             request, row = found
             try:

@@ -12,8 +12,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, needs_gpu, server_command, server_program
+from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, batch_command, needs_gpu, server_command, server_program
 
 HOST = "127.0.0.1"
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
@@ -67,6 +68,23 @@ def command_line(endpoint: dict, weights: Weights, model: str, port: int) -> lis
         "transformers": _transformers,
     }[program](endpoint, weights, model, options)
     return [*server_command(endpoint), *arguments, *_flags({"host": HOST, "port": port, **flags})]
+
+
+def batch_command_line(endpoint: dict, weights: Weights, model: str, requests: Path, answers: Path) -> list[str]:
+    """Command that answers the requests of a file with vLLM, under the flags of its server.
+
+    Args:
+        endpoint: Its config entry.
+        weights: Where the weights are.
+        model: Name of the model in the requests.
+        requests: File with a request per line.
+        answers: File that gets an answer per line.
+    """
+    options = endpoint.get("options", {})
+    flags = {**options.get("flags", {}), **options.get("machine_flags", {})}
+    files = {"input-file": requests, "output-file": answers}
+    arguments = _vllm(endpoint, weights, model, options)
+    return [*batch_command(endpoint), "--model", *arguments, *_flags({**files, **flags})]
 
 
 def _vllm(endpoint: dict, weights: Weights, model: str, options: dict) -> list[str]:
@@ -158,7 +176,7 @@ def server_environment(endpoint: dict, key: str, port: int, gpus: Mapping[str, i
 
     Args:
         endpoint: Its config entry.
-        key: The server's API key.
+        key: The server's API key; empty for a program that takes no calls.
         port: Its port.
         gpus: Numbers of the machine's GPUs by UUID. vLLM reads CUDA_VISIBLE_DEVICES as numbers.
             Source: vllm-project/vllm, pull request 46132.
@@ -166,7 +184,7 @@ def server_environment(endpoint: dict, key: str, port: int, gpus: Mapping[str, i
     program = server_program(endpoint)
     names = PYTHON_SERVER_SETTINGS if program == LLAMA_CPP_PYTHON else ()
     kept = {name: value for name, value in os.environ.items() if not HIDDEN.fullmatch(name) and name not in names}
-    if program in KEY_VARIABLES:
+    if program in KEY_VARIABLES and key:
         kept[KEY_VARIABLES[program]] = key
     if program == LLAMA_CPP_PYTHON:  # they win over its flags
         kept |= {"HOST": HOST, "PORT": str(port)}

@@ -10,11 +10,13 @@ COMMANDS = {  # how each kind's program is started unless the endpoint has a `co
     "llama_cpp": ["llama-server"],
     "transformers": ["transformers", "serve"],
 }
+SERVE, RUN_BATCH = "serve", "run-batch"  # of vLLM: the server, and its program for files
 LLAMA_CPP_PYTHON = "llama_cpp.server"  # the other program of the kind llama_cpp; a `command` that holds it starts it
 DEFAULT_START_TIMEOUT_S = 1800.0  # a server of a large model reads its weights and compiles
 OWN_FLAGS = (  # set by the job; a flag of the user's would contradict it
     *("host", "port", "api-key", "api-key-file", "model", "served-model-name", "alias", "model-alias", "revision"),
     *("uds", "hf-repo", "hf-file", "model-url", "reuse-port", "ssl-keyfile", "ssl-certfile", "config", "config-file"),
+    *("input-file", "output-file"),
 )
 
 
@@ -34,6 +36,11 @@ def server_command(endpoint: dict) -> list[str]:
     return shlex.split(command) if isinstance(command, str) else list(command)
 
 
+def batch_command(endpoint: dict) -> list[str]:
+    """Program and first arguments of vLLM for files: `run-batch` in place of the `serve` that ends its command."""
+    return [*server_command(endpoint)[:-1], RUN_BATCH]
+
+
 def server_program(endpoint: dict) -> str:
     """The server: vllm, llama-server, llama_cpp.server or transformers. One kind may have several programs."""
     if endpoint["kind"] != "llama_cpp":
@@ -51,8 +58,10 @@ def check_served(name: str, endpoint: dict) -> None:
     for key in ("model", "revision", "version"):
         if not isinstance(endpoint.get(key), str) or (key != "revision" and not endpoint[key].strip()):
             raise InputError(f"{place}: kind {endpoint['kind']} needs `{key}`; {_remedy(key, program)}")
-    if endpoint.get("batch"):
-        raise InputError(f"{place}: `batch` needs kind openai, got {endpoint['kind']!r}; remove it")
+    if endpoint.get("batch") and program != "vllm":
+        raise InputError(f"{place}: `batch` needs kind openai or vllm, got {endpoint['kind']!r}; remove it")
+    if endpoint.get("batch") and server_command(endpoint)[-1] != SERVE:
+        raise InputError(f"{place}: command: {endpoint['command']!r} must end with `serve`, or remove `batch`")
     for key, usable in {"file": endpoint["kind"] == "llama_cpp", "projector": endpoint["kind"] == "llama_cpp"}.items():
         if endpoint.get(key) and not usable:
             raise InputError(f"{place}: {key}: only kind llama_cpp has it; remove it")

@@ -69,6 +69,13 @@ class ServerProcess:
         return "was ended from outside" if ended else ""
 
     @property
+    def exit_status(self) -> int | None:
+        """Exit status of the server's own process, negative for a signal; None if it has none."""
+        self._read()
+        statuses = [line.partition(" ")[2] for line in self._lines if line.startswith("exited")]
+        return int(statuses[0]) if statuses else None
+
+    @property
     def is_missing(self) -> bool:
         """Whether the program could not be started at all."""
         self._read()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from detailscribe.errors import SetupError
 from detailscribe.llm.endpoint_error import EndpointError
@@ -50,8 +51,7 @@ class ServedProvider(OpenAIProvider):
             raise await asyncio.to_thread(self._explained, error) from None
         if answer.served_model and not is_same_model(name, answer.served_model):  # not recorded: it cost nothing
             raise EndpointError(f"answered as {answer.served_model!r}, but serves {name!r}", retryable=False)
-        # A server that cannot be told a name answers under its own.
-        return replace(answer, served_model=request.model) if answer.served_model and name != request.model else answer
+        return _renamed(answer, name, request.model)
 
     def _explained(self, error: EndpointError) -> EndpointError:
         """The error, or what became of the server if that is its cause."""
@@ -66,3 +66,13 @@ class ServedProvider(OpenAIProvider):
         remedy = f"; {MEMORY_REMEDY}" if is_out_of_memory(self._server.log) else ""
         message = f"has lost its server: {self._server.program} {ending} {self._server.excerpt()}{remedy}"
         return EndpointError(message, retryable=False, may_be_billed=error.may_be_billed)
+
+
+def _renamed(answer: Answer, name: str, model: str) -> Answer:
+    """The answer of a server that cannot be told a name, under the requested one; no path of this machine is kept."""
+    if not answer.served_model or name == model:
+        return answer
+    body = answer.body
+    if Path(name).is_absolute() and isinstance(body, dict) and "model" in body:
+        body = {**body, "model": model}
+    return replace(answer, served_model=model, body=body)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from detailscribe.llm.endpoints import Redactor
+
 TAIL_BYTES = 2**18  # of a log that is read
 LINE_LENGTH = 240  # characters of a line that are quoted
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -21,8 +23,12 @@ ERROR = re.compile(
     r"\b\w*(Error|Exception|Exit)\b\s*:|^error\b|\b(error|fatal|failed|cannot|could not|couldn't|unrecognized)\b",
     re.IGNORECASE,
 )
-# Lines that only say that something failed before.
-SECOND_HAND = re.compile(r"See root cause above|EngineCore failed to start|Engine process failed|^Traceback")
+# Lines that only say that something failed before, and one that llama.cpp writes at each start.
+SECOND_HAND = re.compile(
+    r"See root cause above|EngineCore failed to start|Engine process failed|EngineDeadError|^Traceback|"
+    r"EngineCore encountered|cannot be used with preferred buffer type"
+)
+ENGINE_DEAD = re.compile("EngineCore encountered a fatal error|EngineDeadError")
 NOISE = re.compile(r"^[\s^~.\-=]*$|^\s*(File \"|raise |at 0x)|^\s{4,}")
 
 
@@ -50,6 +56,11 @@ def reason_line(log: Path) -> str:
     return _short(lines[-1]) if lines else ""
 
 
+def quoted_reason(log: Path, key: str = "") -> str:
+    """The line that says why a server failed, without its key, and the log's path, in brackets."""
+    return f"({Redactor(key).excerpt(reason_line(log)) or 'its log is empty'}; log: {log})"
+
+
 def last_line(log: Path) -> str:
     """The last line of a log that is not empty, for a message of progress."""
     lines = [line.strip() for line in tail(log) if line.strip()]
@@ -64,6 +75,11 @@ def is_port_taken(log: Path) -> bool:
 def is_out_of_memory(log: Path) -> bool:
     """Whether the log says that memory was not enough."""
     return any(OUT_OF_MEMORY.search(line) for line in tail(log))
+
+
+def is_engine_dead(log: Path) -> bool:
+    """Whether the log says that the process which runs vLLM's model has failed."""
+    return any(ENGINE_DEAD.search(line) for line in tail(log))
 
 
 def _short(line: str) -> str:

@@ -14,6 +14,7 @@ from detailscribe.errors import InputError, SetupError
 from detailscribe.llm.endpoints import Redactor
 from detailscribe.llm.request import Request
 from detailscribe.llm.served import startup
+from detailscribe.llm.served.batch_program import PROGRAMS, BatchProgram
 from detailscribe.llm.served.command_line import Weights, command_line, served_name, server_environment
 from detailscribe.llm.served.kinds import (
     DEFAULT_START_TIMEOUT_S,
@@ -25,7 +26,7 @@ from detailscribe.llm.served.kinds import (
 )
 from detailscribe.llm.served.ports import HOST, Port, claim_port
 from detailscribe.llm.served.process import GRACE_S, ServerProcess
-from detailscribe.llm.served.server_log import is_out_of_memory, is_port_taken, last_line, reason_line
+from detailscribe.llm.served.server_log import is_out_of_memory, is_port_taken, last_line, quoted_reason
 
 PORT_TRIES = 3
 PROGRESS_S = 15.0  # between two messages of progress
@@ -50,10 +51,9 @@ class RunningServer:
     served_name: str
     key: str
 
-    def excerpt(self) -> str:
-        """The log's line that says why the server failed, and the log's path, in brackets."""
-        line = Redactor(self.key).excerpt(reason_line(self.log))
-        return f"({line or 'its log is empty'}; log: {self.log})"
+    def excerpt(self, log_tells: bool = True) -> str:
+        """The log's line that says why the server failed, and the log's path, in brackets; or the path alone."""
+        return quoted_reason(self.log, self.key) if log_tells else f"(log: {self.log})"
 
 
 RUNNING: dict[str, RunningServer] = {}  # servers of this process by `base_url`
@@ -95,6 +95,8 @@ class Servers:
     def serve(self, endpoints: dict[str, dict], requests: Iterable[Request]) -> dict[str, dict]:
         """Start what the requests need; entries of the served endpoints with the address and key of their servers.
 
+        An endpoint with `batch` has no server: its program is started with the file of its requests (`run_batch`).
+
         Raises:
             InputError: an endpoint is misconfigured, or asked for several models.
             SetupError: a server does not start; the message has the last line of its log, and the log's path.
@@ -115,6 +117,8 @@ class Servers:
             self._end(name)
         check_served(name, endpoint)
         _check_one_model(name, models)
+        if endpoint.get("batch"):
+            return self._batch_entry(name, endpoint, models[0])
         server = self._start(name, endpoint, models[0])
         variable = f"DETAILSCRIBE_KEY_OF_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
         os.environ[variable] = server.key  # where the client, its redactor and its messages find a key
@@ -123,6 +127,19 @@ class Servers:
         RUNNING[entry["base_url"]] = server
         self._running[name] = server, entry
         return entry
+
+    def _batch_entry(self, name: str, endpoint: dict, model: str) -> dict:
+        entry = {**endpoint, "base_url": f"http://{HOST}/run-batch/{name}", "key_env": ""}
+        entry.pop("default_query", None)
+        environment = server_environment(endpoint, "", 0, _gpu_numbers())
+        PROGRAMS[entry["base_url"]] = BatchProgram(
+            *(name, entry, self._locate(endpoint), model, environment, self._log_of(name)),
+            *(self._locks, self._grace_s, self._say, self._note),
+        )
+        return entry
+
+    def _log_of(self, name: str) -> Path:
+        return self._log.with_name(f"{self._log.stem}.{name}.log")
 
     def _end(self, name: str) -> None:
         server, entry = self._running.pop(name)
@@ -133,7 +150,7 @@ class Servers:
 
     def _start(self, name: str, endpoint: dict, model: str) -> RunningServer:
         weights = self._locate(endpoint)
-        log = self._log.with_name(f"{self._log.stem}.{name}.log")
+        log = self._log_of(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(PORT_TRIES):
             server = self._launch(endpoint, weights, model, log)
@@ -184,10 +201,7 @@ class Servers:
         startup.check_model(server.program, port, key, server.served_name)
         found, wanted = startup.server_version(endpoint, port, key), endpoint["version"]
         if found and not startup.is_version(wanted, found):
-            raise startup.StartError(
-                f"is version {found}, but `version` says {wanted}; install that one, or set `version: {found!r}`, "
-                "with which everything is asked again"
-            )
+            raise startup.StartError(startup.version_problem(wanted, found), log_tells=False)
         unknown = "" if found else f"; it does not tell its version, which counts as {wanted}"
         self._say(f"Endpoint {name!r}: {server.program} is ready after {time.monotonic() - started:.0f} s{unknown}")
 
@@ -200,8 +214,9 @@ def _start_message(name: str, endpoint: dict, server: RunningServer, error: star
             f"Endpoint {name!r}: the program {program!r} {error}; install it where the job runs, or name it in "
             f"`command`{other}."
         )
-    remedy = MEMORY_REMEDY if is_out_of_memory(server.log) else "correct that"
-    return f"Endpoint {name!r}: its server {server.program} {error} {server.excerpt()}; {remedy}, and run again."
+    remedy = MEMORY_REMEDY if error.log_tells and is_out_of_memory(server.log) else "correct that"
+    place = server.excerpt(error.log_tells)
+    return f"Endpoint {name!r}: its server {server.program} {error} {place}; {remedy}, and run again."
 
 
 def _check_one_model(name: str, models: list[str]) -> None:

@@ -24,7 +24,16 @@ MAX_BYTES = 2**22  # of a reply
 
 
 class StartError(Exception):
-    """The server did not become ready; the message continues a sentence that begins with the server's name."""
+    """The server did not become ready; the message continues a sentence that begins with the server's name.
+
+    Args:
+        message: The rest of the sentence.
+        log_tells: Whether a line of the server's log says why; not of a healthy server that is not the wanted one.
+    """
+
+    def __init__(self, message: str, log_tells: bool = True):
+        super().__init__(message)
+        self.log_tells = log_tells
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ def check_model(program: str, port: int, key: str, name: str) -> None:
     names = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     if name not in names:
         listed = ", ".join(repr(str(each)[:80]) for each in names[:3]) or f"nothing readable (HTTP {status})"
-        raise StartError(f"serves {listed} instead of {name!r}")
+        raise StartError(f"serves {listed} instead of {name!r}", log_tells=False)
 
 
 def server_version(endpoint: dict, port: int, key: str) -> str:
@@ -123,6 +132,14 @@ def server_version(endpoint: dict, port: int, key: str) -> str:
 def is_version(wanted: str, found: str) -> bool:
     """Whether a version is the wanted one, or a build of it: `0.33.0+cu130` of 0.33.0, `b6123-4f1a` of b6123."""
     return found == wanted or found.startswith((f"{wanted}+", f"{wanted}-"))
+
+
+def version_problem(wanted: str, found: str) -> str:
+    """What is wrong with a server of another version than the configured one, and the remedy."""
+    return (
+        f"is version {found}, but `version` says {wanted}; install that one, or set `version: {found!r}`, "
+        "with which everything is asked again"
+    )
 
 
 def _printed_version(command: list[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detailscribe.files.locked_file import open_locked_file
-from detailscribe.llm.prices import BATCH_PRICE
+from detailscribe.llm.prices import batch_factor
 from detailscribe.llm.request import Answer, Request
 from detailscribe.llm.spending.account import MARGIN, Account, Open
 from detailscribe.llm.spending.bounds import Bound, call_bound
@@ -84,7 +84,7 @@ class Budget:
         """
         if self.limit_usd is None or not (bound := call_bound(request, endpoint)).amount_usd:
             return Reservation()
-        kind, discount = (request.role, request.model), BATCH_PRICE if endpoint.get("batch") else 1.0
+        kind, discount = (request.role, request.model), batch_factor(endpoint)
         async with self._turn:
             while True:
                 self._settled.clear()

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from detailscribe.files.digests import canonical_json
-from detailscribe.llm.prices import cost_usd, prices_of
+from detailscribe.llm.prices import batch_factor, cost_usd, prices_of
 from detailscribe.llm.request import Answer, Request
 
 SPEND_FILE = "spend.jsonl"
@@ -78,7 +78,7 @@ class SpendLog:
 
 def call_row(request: Request, endpoint: dict) -> dict:
     """What every row of a call says: role, model, batch, digest."""
-    batch = bool(endpoint.get("batch"))
+    batch = batch_factor(endpoint) < 1
     return {"role": request.role, "model": request.model, "batch": batch, "digest": request.digest}
 
 

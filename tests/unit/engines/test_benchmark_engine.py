@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from detailscribe.engines.gpu.device_errors import DeviceError
+from detailscribe.errors import SetupError
 from tests.paths import REPOSITORY
 
 STEPS = 6
@@ -23,6 +26,7 @@ CPU = torch.device("cpu")
 def bench(monkeypatch):
     """The benchmark's modules."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    import engine
     import engine_check
     import engine_draw
     import engine_floor
@@ -35,7 +39,8 @@ def bench(monkeypatch):
     verbosity = logging.get_verbosity()
     engine_model.quiet()
     modules = (engine_check, engine_draw, engine_floor, engine_measure, engine_model, engine_scores, engine_ways)
-    yield SimpleNamespace(**{module.__name__.removeprefix("engine_"): module for module in modules})
+    named = {module.__name__.removeprefix("engine_"): module for module in modules}
+    yield SimpleNamespace(main=engine, **named)
     logging.set_verbosity(verbosity)
 
 
@@ -163,11 +168,204 @@ def test_a_way_that_reads_from_disk_has_the_same_weights(bench, model):
     assert model.save_s is not None and np.abs(images[0] - images[1]).max() <= 2
 
 
-def test_the_sizes_of_large_are_those_of_the_published_model(bench):
-    shapes = bench.model._transformer
-    with torch.device("meta"):
-        transformer = shapes(bench.model.SIZES["large"])
-    assert sum(p.numel() for p in transformer.parameters()) == 8_056_627_520
+def test_the_model_of_large_is_the_published_one(bench):
+    large = bench.model.Model("large", torch.device("meta"), torch.bfloat16)
+    weights = {name: sum(p.numel() for p in part.parameters()) for name, part in large.work.modules.items()}
+    assert weights["transformer"] == 8_056_627_520
+    pipe = bench.model.build(large.size, large.device, large.dtype)
+    assert weights == {name: sum(p.numel() for p in getattr(pipe, name).parameters()) for name in weights}
+    assert pipe.vae.config.shift_factor == 0.0609, "the pipeline adds it before it decodes"
+    large.close()
+
+
+@pytest.fixture
+def pretended(model, monkeypatch):
+    """The tiny model, its weights made, on a card that is pretended; its memory in bytes is the value of `total`."""
+    model.resident()
+    card = SimpleNamespace(total=80e9, calls=[])
+    model.device = SimpleNamespace(type="cuda")
+    for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda name=name: card.calls.append(name))
+    for name in ("max_memory_allocated", "max_memory_reserved"):
+        monkeypatch.setattr(torch.cuda, name, lambda: 10**9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=card.total))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (card.total, card.total))
+    return card
+
+
+def broken(*_):
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def test_a_card_that_is_lost_keeps_the_ways_own_error(bench, model, plan, pretended, monkeypatch):
+    def draw(way, seed):
+        for name in ("synchronize", "empty_cache"):  # from now on every call fails
+            monkeypatch.setattr(torch.cuda, name, broken)
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(bench.ways.EngineWay, "draw", draw)
+    line = bench.measure.measure("exact", model, plan, unlimited(bench), None)
+    assert line["device_lost"] and line["error"].startswith("RuntimeError: CUDA error: ")
+    # A card that is lost without an error is an error, too.
+    monkeypatch.setattr(bench.measure, "_measure", lambda *_: None)
+    assert bench.measure.measure("exact", model, plan, unlimited(bench), None)["error"] == bench.measure.DEVICE_LOST
+
+
+def test_after_a_lost_card_the_summary_is_printed_and_no_other_way_runs(bench, monkeypatch, capsys):
+    asked = []
+
+    def measure(name, *_):
+        asked.append(name)
+        return {"way": name, "error": "RuntimeError: CUDA error", "device_lost": True}
+
+    monkeypatch.setattr(bench.main, "measure", measure)
+    assert bench.main.main(["--tiny", "--rounds", "1", "--steps", "6", "--ways", "exact", "plain"]) == 1
+    *_, plain, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert asked == ["exact"] and last["device_lost"] == "exact"
+    assert last["failed"] == {"exact": "RuntimeError: CUDA error"}
+    assert plain["skipped"] == last["skipped"]["plain"]
+    assert plain["skipped"].startswith("the device was lost in exact")
+
+
+def test_checks_after_a_lost_card_are_skipped_and_the_check_fails(bench, monkeypatch):
+    lost = iter([True, False])
+    monkeypatch.setattr(bench.check, "release", lambda device: next(lost))
+    monkeypatch.setattr(bench.check, "restart_check", lambda *_: {"status": "passed"})
+    monkeypatch.setattr(bench.check, "pipeline_check", lambda model: {"status": "passed", "largest_difference": 0})
+    lines = []
+    assert bench.check.run_checks(["exact"], "tiny", time.monotonic(), None, lines.append) == 1
+    last = lines[-1]
+    assert (last["passed"], last["failed"], last["measured"]) == (["bytes-exact"], ["pipeline"], [])
+    assert last["checks"]["pipeline"]["reason"] == bench.measure.DEVICE_LOST
+    assert last["checks"]["batch"]["reason"] == "the device was lost before"
+
+
+def test_an_error_before_the_first_way_is_a_line_and_no_traceback(bench, monkeypatch, capsys):
+    def refuse():
+        raise SetupError("torch cannot use the GPU: install a driver")
+
+    monkeypatch.setattr(bench.main.torch_setup, "default_device", refuse)
+    assert bench.main.main(["--tiny"]) == 1
+    assert json.loads(capsys.readouterr().out) == {"error": "torch cannot use the GPU: install a driver"}
+
+
+def test_ways_that_read_from_disk_need_no_weights_on_the_device(bench, monkeypatch, capsys):
+    """On a processor they are refused, and nothing was made for them before."""
+    for name in ("build", "build_part"):
+        monkeypatch.setattr(bench.model, name, lambda *_: pytest.fail("weights are made"))
+    options = ["--tiny", "--rounds", "1", "--steps", "6", "--ways", "24gb", "paper"]
+    if not torch.cuda.is_available():
+        assert bench.main.main(options) == 1
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert lines[0]["million_weights"]["transformer"] > 0 and set(lines[-1]["skipped"]) == {"24gb", "paper"}
+
+
+def test_weights_are_written_a_part_at_a_time_and_are_those_of_the_device(bench, model, monkeypatch):
+    made, build_part, alive = [], bench.model.build_part, []
+
+    def build_one(part, device, dtype):
+        module = build_part(part, device, dtype)
+        if device.type != "meta":
+            assert not any(each() is not None for each in alive), "the part before is still there"
+            alive.append(weakref.ref(module))
+            made.append(part.name)
+        return module
+
+    monkeypatch.setattr(bench.model, "build_part", build_one)
+    with bench.ways.loaded("exact", model, STEPS, offload="encoders") as way:
+        from_disk = np.stack([np.asarray(image, int) for image in way.draw(1)])
+    assert model.build_s is None and len(made) == 5
+    alive.clear()
+    monkeypatch.setattr(bench.model, "build_part", build_part)
+    with bench.ways.loaded("exact", model, STEPS) as way:
+        resident = np.stack([np.asarray(image, int) for image in way.draw(1)])
+    assert np.abs(resident - from_disk).max() <= 2
+
+
+def test_a_part_is_made_on_the_card_only_if_it_fits(bench, pretended):
+    large = bench.model.Model("large", SimpleNamespace(type="cuda"), torch.bfloat16)
+    parts = large.work.modules
+    for memory, here in ((24e9, {"transformer", "text_encoder_3"}), (16e9, {"text_encoder_3"}), (8e9, set())):
+        pretended.total = memory
+        on_card = {name for name, part in parts.items() if large._place_of(part).type == "cuda"}
+        assert on_card == here | {"text_encoder", "text_encoder_2", "vae"}, memory
+    large.close()
+
+
+def test_a_card_that_cannot_hold_the_large_model_skips_its_ways(bench, pretended, plan):
+    large = bench.model.Model("large", SimpleNamespace(type="cuda"), torch.bfloat16)
+    pretended.total = 24e9
+    line = bench.measure.measure("exact", large, plan, unlimited(bench), None)
+    assert line["skipped"].startswith("expected to need ") and "this card has 24.0" in line["skipped"]
+    assert large.build_s is None
+    for memory, fits in ((16e9, False), (80e9, True)):
+        pretended.total = memory
+        assert fits == (not bench.measure._too_small(bench.ways.entry_of("exact", large), large))
+    pretended.total = 24e9
+    assert not bench.measure._too_small(bench.ways.entry_of("24gb", large), large)
+    large.close()
+
+
+def test_a_model_that_leaves_the_card_gives_its_memory_back(bench, model, pretended, monkeypatch):
+    held = weakref.ref(model.resident().transformer)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: pretended.calls.append(held()))
+    model.leave_device()
+    assert pretended.calls[0] is None, "the cache was emptied while the weights were still held"
+
+
+def test_an_error_of_the_device_is_no_way_that_this_machine_cannot_run(bench, model, plan, monkeypatch):
+    def refuse(*_):
+        raise DeviceError("memory", "the GPU memory is too small", "end other programs")
+
+    monkeypatch.setattr(bench.measure, "load_way", refuse)
+    line = bench.measure.measure("exact", model, plan, unlimited(bench), None)
+    assert line["error"].startswith("the GPU memory is too small") and "skipped" not in line
+
+
+@pytest.mark.parametrize("way", ["plain", "released"])
+def test_the_check_is_of_profiles_alone(bench, way, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        bench.main.main(["--check", "--ways", "exact", way])
+    assert stopped.value.code == 2
+    assert "--check is of this engine's profiles (paper, " in (said := capsys.readouterr().err) and way in said
+
+
+def test_blocks_compiled_in_a_round_are_told(bench, model, plan, monkeypatch):
+    draw = bench.ways.EngineWay.draw
+
+    def meets_another_number_of_rows(way, seed):
+        torch._dynamo.utils.counters["stats"]["unique_graphs"] += 3 if seed == 1 else 2 * (seed == 2)
+        return draw(way, seed)
+
+    monkeypatch.setattr(bench.ways.EngineWay, "draw", meets_another_number_of_rows)
+    line = bench.measure.measure("exact", model, plan, unlimited(bench), None)
+    assert (line["compiled_graphs"], line["compiled_graphs_in_rounds"]) == (6, [2, 0])
+    torch._dynamo.utils.counters.clear()
+
+
+def test_the_check_takes_the_large_model_for_exact_where_card_and_time_allow(bench, pretended):
+    card, now = SimpleNamespace(type="cuda"), time.monotonic()
+
+    def size_of(way, left_s=None):
+        return bench.check.size_of(way, card, bench.measure.Budget(left_s, now))
+
+    assert (size_of("exact"), size_of("exact", 400.0), size_of("exact", 60.0)) == ("large", "large", "middle")
+    assert size_of("fast") == "middle" and bench.check.size_of("exact", CPU, unlimited(bench)) == "tiny"
+    pretended.total = 24e9
+    assert size_of("exact") == "middle"
+
+
+def test_a_process_ends_with_the_budget_and_is_not_passed(bench, tmp_path):
+    budget = bench.measure.Budget(0.5, time.monotonic())
+    line = bench.check.one_check(lambda: bench.check.restart_check("exact", "tiny", budget), budget, CPU)
+    assert line["status"] == "skipped" and line["reason"].startswith("the budget of seconds ended a process")
+    assert line["seconds"] < 10
+
+
+def test_a_process_that_hangs_fails(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench.check, "PROCESS_S", 0.2)
+    with pytest.raises(RuntimeError, match="a process did not end in"):
+        bench.check.draw_in_new_process(tmp_path, "exact", "tiny", unlimited(bench))
 
 
 def test_peaks_of_memory_belong_to_their_phase(bench, model, monkeypatch):
@@ -216,7 +414,7 @@ def test_the_check_passes_on_this_machine_and_skips_what_needs_two_devices(bench
 def test_other_bytes_after_a_restart_fail_the_check_and_an_error_leaves_the_other_checks(bench, monkeypatch):
     started = []
 
-    def draw(folder, way, size):
+    def draw(folder, way, size, budget):
         missing = [name for name in (*bench.draw.ORIGINALS, *bench.draw.CANDIDATES) if not (folder / name).exists()]
         for name in missing:
             pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) + len(started)
@@ -225,7 +423,7 @@ def test_other_bytes_after_a_restart_fail_the_check_and_an_error_leaves_the_othe
         return {"drawn": missing, "process_s": 0.0, "peaks_gb": {}}
 
     monkeypatch.setattr(bench.check, "draw_in_new_process", draw)
-    result = bench.check.restart_check("exact", "tiny")
+    result = bench.check.restart_check("exact", "tiny", unlimited(bench))
     assert result["status"] == "failed" and result["largest_difference"] == 1 and not any(result["same_bytes"].values())
 
     monkeypatch.setattr(bench.check, "score_checks", lambda: [("score", lambda: {"status": "measured"})])
@@ -239,7 +437,7 @@ def test_other_bytes_after_a_restart_fail_the_check_and_an_error_leaves_the_othe
 
 def test_a_process_that_cannot_draw_is_named(bench, tmp_path):
     with pytest.raises(RuntimeError, match="error: argument --size: invalid choice"):
-        bench.check.draw_in_new_process(tmp_path, "exact", "huge")
+        bench.check.draw_in_new_process(tmp_path, "exact", "huge", unlimited(bench))
 
 
 def test_scores_that_differ_between_devices_fail(bench, monkeypatch, miniature):

@@ -74,8 +74,9 @@ class FakeVllm:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def ports(self) -> list[int]:
-        """Port of each start."""
-        return [int(note["argv"][note["argv"].index("--port") + 1]) for note in self.notes()]
+        """Port of each server that was started."""
+        argvs = [note["argv"] for note in self.notes()]
+        return [int(argv[argv.index("--port") + 1]) for argv in argvs if "--port" in argv]
 
     def processes(self) -> list[int]:
         """Processes of all starts, keepers and children of the server included."""

@@ -214,7 +214,7 @@ def test_wrong_config_is_reported(tmp_path):
     with pytest.raises(InputError, match="kind must be one of openai, .*offline, got 'magic'"):
         Chat({"server": {"kind": "magic", "in_flight": 1}}, tmp_path, "live").ask([chat_request()])
     offline = {"server": {"kind": "offline", "in_flight": 1, "batch": True}}
-    with pytest.raises(InputError, match="endpoint 'server': `batch` needs kind openai, got 'offline'"):
+    with pytest.raises(InputError, match="endpoint 'server': `batch` needs kind openai or vllm, got 'offline'"):
         Chat(offline, tmp_path, "live").ask([chat_request()])
 
 

@@ -84,7 +84,7 @@ def test_only_servers_of_the_job_need_its_gpus():
     ("endpoint", "said"),
     [
         ({**ENDPOINT, "version": ""}, "local: kind vllm needs `version`; .*vllm --version"),
-        ({**ENDPOINT, "batch": True}, "`batch` needs kind openai"),
+        ({**TRANSFORMERS, "batch": True}, "`batch` needs kind openai or vllm, got 'transformers'; remove it"),
         ({**ENDPOINT, "file": "x.gguf"}, "file: only kind llama_cpp has it"),
         ({**GGUF, "file": ""}, "name the GGUF file of 'some/repository-GGUF' in `file`"),
         ({**TRANSFORMERS, "chat_template": "x.jinja"}, "transformers has no flag for a template file"),
@@ -126,6 +126,12 @@ LOGS = [  # last lines of real servers, shortened
         False,
     ),
     ("INFO 11-27 15:00:00 [api_server.py:1] Loading weights\n\n", "Loading weights", False),
+    (
+        "done_getting_tensors: tensor 'a' cannot be used with preferred buffer type CPU_REPACK, using CPU "
+        "instead\nllama_perf_context_print: graphs reused = 6\n",
+        "llama_perf_context_print",
+        False,
+    ),
     ("\x1b[31mERROR:\x1b[0m    Application startup failed. Exiting.\r\n", "ERROR: Application startup failed", False),
     ("", "", False),
 ]

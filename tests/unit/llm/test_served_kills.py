@@ -1,5 +1,6 @@
 """A job that is killed at a random moment leaves no process and no port of the server that it started."""
 
+import json
 import os
 import random
 import signal
@@ -10,11 +11,13 @@ import time
 import pytest
 
 from detailscribe.llm import exchange_store
+from detailscribe.llm.served import batch_program
 from tests.paths import REPOSITORY
 from tests.unit.llm.served_helpers import FakeVllm
 
 START_S, ASKING_S = 1.5, 0.5  # of a job: until its server is ready, and a while after its first answer
 JOB = """
+import json
 import sys
 from pathlib import Path
 from tests.unit.llm.served_helpers import ENDPOINT, served_question
@@ -24,7 +27,7 @@ from detailscribe.llm.served.servers import Servers
 folder = Path(sys.argv[1])
 print("starts", flush=True)
 with Servers(print, print, folder / "logs" / "job.log", grace_s=float(sys.argv[2])) as servers:
-    chat = Chat({"local": ENDPOINT}, folder / "store", "live", servers=servers)
+    chat = Chat({"local": ENDPOINT | json.loads(sys.argv[3])}, folder / "store", "live", servers=servers)
     for first in range(0, 100_000, 4):
         chat.ask([served_question(first + n) for n in range(4)])
 """
@@ -36,10 +39,10 @@ def vllm(tmp_path, monkeypatch):
     return FakeVllm(tmp_path, monkeypatch)
 
 
-def start_job(vllm: FakeVllm, grace_s: float = 1.0) -> subprocess.Popen:
+def start_job(vllm: FakeVllm, grace_s: float = 1.0, **changes) -> subprocess.Popen:
     """A process that asks without end; it has loaded its modules."""
     job = subprocess.Popen(
-        [sys.executable, "-c", JOB, str(vllm.folder), str(grace_s)],
+        [sys.executable, "-c", JOB, str(vllm.folder), str(grace_s), json.dumps(changes)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -74,6 +77,26 @@ def test_after_a_kill_nothing_is_left(vllm, seed):
     end_and_check(vllm, job, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_after_a_kill_of_a_job_with_batches_nothing_is_left_and_the_next_run_goes_on(vllm, monkeypatch, seed):
+    chance = random.Random(seed)
+    vllm.misbehave(["", "slow", "streams"][seed % 3])
+    job = start_job(vllm, batch=True)
+    if seed % 2:
+        wait_for_an_answer(vllm)
+    time.sleep(chance.uniform(0, ASKING_S if seed % 2 else START_S))
+    end_and_check(vllm, job, signal.SIGKILL)
+    store = vllm.folder / "store"
+    kept = {path: path.read_bytes() for path in exchange_store.exchange_files(store)}
+    vllm.misbehave("")
+    monkeypatch.setattr(batch_program, "STALE_S", -1.0)
+    with vllm.servers() as servers:
+        last = len(kept) + 4
+        assert {reply.status for reply in vllm.ask(servers, *range(last), batch=True)} == {"ok"}
+    assert f"for {last - len(kept)} requests" in vllm.said[0], "the recorded answers count"
+    assert all(path.read_bytes() == data for path, data in kept.items()) and not list(store.glob(".run-batch-*"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_job_that_asks_is_ended_and_the_next_one_goes_on_from_its_answers(vllm, number):
     job = start_job(vllm)
@@ -94,7 +117,9 @@ def test_a_job_is_killed_while_its_server_loads_and_a_child_holds_its_files(vllm
         "with Servers(", "import os, time\nfrom threading import Timer\nTimer(1, fork).start()\nwith Servers("
     )
     code = "def fork():\n    if not os.fork():\n        time.sleep(8)\n        os._exit(0)\n" + code
-    job = subprocess.Popen([sys.executable, "-c", code, str(vllm.folder), "1"], cwd=REPOSITORY, stdout=subprocess.PIPE)
+    job = subprocess.Popen(
+        [sys.executable, "-c", code, str(vllm.folder), "1", "{}"], cwd=REPOSITORY, stdout=subprocess.PIPE
+    )
     time.sleep(3)
     assert vllm.notes()
     os.kill(job.pid, signal.SIGKILL)

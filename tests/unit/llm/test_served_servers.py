@@ -126,9 +126,10 @@ STARTS = [
     ("memory", {}, "lower `context`, `image_tokens` or `in_flight`, quantise the model, or use a larger GPU"),
     ("silent", {"start_timeout_s": 0.5}, "was not ready after 0.5 s (vLLM API server version 0.33.0"),
     ("never", {"start_timeout_s": 0.5}, "was not ready after 0.5 s"),
-    ("other-at-start", {}, "serves 'somebody/else' instead of 'some/model'"),
+    ("other-at-start", {}, "serves 'somebody/else' instead of 'some/model' (log: "),
     ("port", {}, "ended with exit status 1 (OSError: [Errno 98] Address already in use"),
     ("stubborn", {"version": "0.32.0"}, "is version 0.33.0, but `version` says 0.32.0; install that one, or set"),
+    ("", {"version": "0.32.0"}, "with which everything is asked again (log: "),
     ("", {"options": {"flags": {"no-such-flag": 1}}}, "error: unrecognized arguments: --no-such-flag"),
     ("", {"command": "no-such-program serve"}, "the program 'no-such-program' could not be started (No such file or"),
 ]

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from detailscribe.engines import torch_setup
+from detailscribe.engines import torch_setup, versions
 from detailscribe.engines.gpu.installed import NvidiaGpus
-from detailscribe.engines.machine import hardware
+from detailscribe.engines.machine import compile_cache, hardware
+from detailscribe.errors import SetupError
 from tests.paths import REPOSITORY
 
 H100 = SimpleNamespace(name="NVIDIA H100 80GB HBM3", major=9, minor=0, multi_processor_count=132)
@@ -34,6 +35,28 @@ def card(monkeypatch):
 @pytest.fixture
 def processor(monkeypatch):
     monkeypatch.setattr(torch_setup, "default_device", lambda: torch.device("cpu"))
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Variables that a call sets are restored, and the user has set none; a loaded triton is forgotten."""
+    for name in (compile_cache.VARIABLE, compile_cache.TRITON_VARIABLE):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(compile_cache, "_USERS_CHOICE", dict.fromkeys(compile_cache._USERS_CHOICE))
+    yield
+    sys.modules.pop("triton", None)
+
+
+def install_triton(site, distribution: str) -> None:
+    """A package `triton` that a distribution of this name brought, or none."""
+    (site / "triton").mkdir(parents=True)
+    (site / "triton" / "__init__.py").write_text('__version__ = "3.9.1"\n')
+    if distribution:
+        info = site / f"{distribution}-3.9.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 3.9.1\n")
+        (info / "RECORD").write_text("triton/__init__.py,,\n")
 
 
 def test_a_row_names_the_gpu_its_driver_and_libraries(card):
@@ -79,6 +102,36 @@ def test_the_attention_kernels_in_use_are_named(card, monkeypatch):
         assert hardware.image_software({"precision": "fp32"})["attention"] == "math"
     finally:
         torch.backends.cuda.enable_flash_sdp(True)
+
+
+@pytest.mark.parametrize("distribution", ["pytorch_triton_rocm", ""], ids=["another name", "no distribution"])
+def test_triton_of_another_distribution_is_named_and_has_a_cache_of_its_own(
+    card, monkeypatch, tmp_path, environment, distribution
+):
+    hardware.image_software({"precision": "fp32"})  # loads what would look for triton by itself
+    monkeypatch.setattr(compile_cache, "default_device", lambda: torch.device("cpu"))
+    before = compile_cache.share_compile_cache(tmp_path)
+    install_triton(tmp_path / "site", distribution)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    assert compile_cache.share_compile_cache(tmp_path) != before
+    compiled = {"precision": "bf16", "compile": "regions"}
+    assert hardware.image_software(compiled)["triton"] == "3.9.1"
+    assert "triton" not in hardware.image_software({"precision": "bf16", "compile": "none"})
+
+
+def test_a_triton_without_a_version_is_left_out(card, monkeypatch, tmp_path):
+    (tmp_path / "triton").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    assert "triton" not in hardware.image_software({"precision": "bf16", "compile": "regions"})
+
+
+@pytest.mark.parametrize("name", ["no-such-package", "no.such.package", "no_such_package"])
+def test_a_package_that_is_not_installed_is_named(name):
+    assert versions.installed_version(name) is None
+    with pytest.raises(SetupError, match=f"the package {name} is not installed"):
+        versions.library_versions(["torch", name])
 
 
 def test_a_row_of_an_earlier_version_names_no_machine():
