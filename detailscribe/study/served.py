@@ -88,7 +88,7 @@ def _weights_identity(name: str, endpoint: dict) -> tuple[str, str]:
     record = read_weight_record(model, revision)
     commit = record["commit"] if record else revision
     if COMMIT.fullmatch(commit):
-        return f"commit:{commit}", ""
+        return f"commit:{commit}", ""  # a copy of the commit in a folder is the same model
     local = Path(model).expanduser()
     if local.is_file():
         if local.stat().st_size <= SMALL_FOLDER_BYTES:

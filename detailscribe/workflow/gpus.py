@@ -32,8 +32,8 @@ def held_locks() -> list[int]:
 def one_gpu(say: Callable[[str], object], folder: Path | None = None, count: int = 1) -> Iterator[str | None]:
     """Hold one GPU of this machine, or `count`, that no other job of this user holds; wait while there are too few.
 
-    If CUDA_VISIBLE_DEVICES is set, as by Slurm, the GPU is one of those that it lists. Nothing is done if it lists one
-    GPU or none, because the scheduler has chosen already, nor on a machine without a GPU.
+    If CUDA_VISIBLE_DEVICES is set, as by Slurm, the GPU is one of those that it lists. Nothing is done if it lists
+    none, or one whose UUID is not known, because the scheduler has chosen already, nor on a machine without a GPU.
 
     Args:
         say: Receives a message when the job waits.
@@ -50,7 +50,7 @@ def one_gpu(say: Callable[[str], object], folder: Path | None = None, count: int
     gpus = _available_gpus()
     if gpus and len(gpus) < count:
         raise SetupError(f"the job needs {count} GPUs, and {len(gpus)} are available here; lower `tensor_parallel`")
-    if len(gpus) < 2 and (VISIBLE in os.environ or not gpus):
+    if len(gpus) < 2 and not any(uuid.startswith(("GPU-", "MIG-")) for uuid in gpus.values()):
         yield None
         return
     with _lock(gpus, folder or user_tmp("detailscribe-gpus"), say, count) as name:

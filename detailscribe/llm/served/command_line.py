@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 KEY_VARIABLES = {"vllm": "VLLM_API_KEY", "llama-server": "LLAMA_API_KEY", LLAMA_CPP_PYTHON: "API_KEY"}
 # Variables that would change which server starts or what it answers: the configuration alone decides.
-HIDDEN = re.compile(r"LLAMA_ARG_\w+|VLLM_API_KEY|LLAMA_API_KEY|VLLM_PORT|VLLM_HOST_IP")
+HIDDEN = re.compile(r"LLAMA_ARG_\w+|LLAMA_CHAT_TEMPLATE_KWARGS|VLLM_API_KEY|LLAMA_API_KEY|VLLM_PORT|VLLM_HOST_IP")
 PYTHON_SERVER_SETTINGS = (  # fields of llama_cpp.server's settings, each of which it also reads from the environment
     *("MODEL", "MODEL_ALIAS", "N_CTX", "SEED", "CHAT_FORMAT", "CHAT_TEMPLATE_KWARGS", "CLIP_MODEL_PATH", "LORA_BASE"),
     *("LORA_PATH", "KV_OVERRIDES", "DRAFT_MODEL", "API_KEY", "ROOT_PATH", "SSL_KEYFILE", "SSL_CERTFILE"),
@@ -67,7 +67,8 @@ def command_line(endpoint: dict, weights: Weights, model: str, port: int) -> lis
         LLAMA_CPP_PYTHON: _llama_cpp_python,
         "transformers": _transformers,
     }[program](endpoint, weights, model, options)
-    return [*server_command(endpoint), *arguments, *_flags({"host": HOST, "port": port, **flags})]
+    bare = program != LLAMA_CPP_PYTHON  # whose flags all take a value
+    return [*server_command(endpoint), *arguments, *_flags({"host": HOST, "port": port, **flags}, bare)]
 
 
 def batch_command_line(endpoint: dict, weights: Weights, model: str, requests: Path, answers: Path) -> list[str]:
@@ -155,14 +156,20 @@ def _on_off(options: dict) -> str | None:
     return ("on" if options["thinking"] else "off") if "thinking" in options else None
 
 
-def _flags(values: Mapping[str, object]) -> list[str]:
-    """Flags by name: true is a bare flag, false its `--no-` form, a mapping is JSON, a list repeats its values."""
+def _flags(values: Mapping[str, object], bare: bool = True) -> list[str]:
+    """Flags by name: true is a bare flag, false its `--no-` form, a mapping is JSON, a list repeats its values.
+
+    Args:
+        bare: If not, true and false are values like others.
+    """
     words: list[str] = []
     for name, value in values.items():
         flag = f"--{name.lstrip('-')}"
         if value is None:
             continue
-        if isinstance(value, bool):
+        if isinstance(value, bool) and not bare:
+            words += [flag, str(value).lower()]
+        elif isinstance(value, bool):
             words.append(flag if value else f"--no-{name.lstrip('-')}")
         elif isinstance(value, dict):
             words += [flag, json.dumps(value, sort_keys=True)]

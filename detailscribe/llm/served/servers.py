@@ -174,13 +174,17 @@ class Servers:
     def _launch(self, endpoint: dict, weights: Weights, model: str, log: Path) -> RunningServer:
         port, key = claim_port(), secrets.token_urlsafe(24)
         log.write_bytes(b"")
-        process = ServerProcess(
-            command_line(endpoint, weights, model, port.number),
-            server_environment(endpoint, key, port.number, _gpu_numbers()),
-            log,
-            [port.lock, *self._locks()],
-            self._grace_s,
-        )
+        try:
+            process = ServerProcess(
+                command_line(endpoint, weights, model, port.number),
+                server_environment(endpoint, key, port.number, _gpu_numbers()),
+                log,
+                [port.lock, *self._locks()],
+                self._grace_s,
+            )
+        except BaseException:
+            port.release()
+            raise
         name = served_name(endpoint, weights, model)
         return RunningServer(server_program(endpoint), process, port, log, model, name, key)
 

@@ -31,7 +31,7 @@ def pilot_account(
         costs = list(csv.DictReader(table))
     dollars, calls = sum(float(row["cost_usd"]) for row in costs), sum(int(row["calls"]) for row in costs)
     lines = [
-        f"GPU memory: {_memory(results)}",
+        f"GPU memory of images and scores: {_memory(results)}; that of servers is not measured",
         f"disk: {_size(results / PILOT_SCENARIO) / 1e6:.0f} MB of results, {_weights_bytes() / 1e9:.1f} GB of weights",
         f"time: {run_s / 60:.1f} minutes of this run; by rule: {rules or 'none'}",
         f"dollars: {dollars:.2f} for {calls} calls to models",
@@ -45,7 +45,7 @@ def pilot_account(
 def _memory(results: Path) -> str:
     peaks = [row for row in read_peak_memory(results) if f"/{PILOT_SCENARIO}/" in row["log"]]
     if not peaks:
-        return "none by images and scores"
+        return "none"
     most = max(peaks, key=lambda row: row["peak_bytes"])
     return f"{most['peak_bytes'] / 1e9:.1f} of {most['gpu_bytes'] / 1e9:.1f} GB, by {most['rule']}"
 

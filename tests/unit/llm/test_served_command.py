@@ -57,7 +57,14 @@ def test_flags_of_the_user_follow():
 
 
 def test_the_environment_decides_neither_server_nor_answers(monkeypatch):
-    theirs = {"LLAMA_ARG_CTX_SIZE": "1", "VLLM_API_KEY": "theirs", "HOST": "0.0.0.0", "PORT": "80", "CONFIG_FILE": "x"}
+    theirs = {
+        "LLAMA_ARG_CTX_SIZE": "1",
+        "LLAMA_CHAT_TEMPLATE_KWARGS": "{}",
+        "VLLM_API_KEY": "theirs",
+        "HOST": "0.0.0.0",
+        "PORT": "80",
+        "CONFIG_FILE": "x",
+    }
     for name, value in {**theirs, "N_CTX": "1", "VLLM_CACHE_ROOT": "/cache"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
@@ -66,7 +73,9 @@ def test_the_environment_decides_neither_server_nor_answers(monkeypatch):
     )
     assert vllm["VLLM_API_KEY"] == llama["LLAMA_API_KEY"] == python["API_KEY"] == "ours"
     assert "ours" not in plain.values(), "`transformers serve` knows no key"
-    assert "LLAMA_ARG_CTX_SIZE" not in llama and vllm["VLLM_CACHE_ROOT"] == "/cache"
+    assert (
+        not {"LLAMA_ARG_CTX_SIZE", "LLAMA_CHAT_TEMPLATE_KWARGS"} & llama.keys() and vllm["VLLM_CACHE_ROOT"] == "/cache"
+    )
     assert (python["HOST"], python["PORT"]) == ("127.0.0.1", "5") and not {"CONFIG_FILE", "N_CTX"} & python.keys()
     assert vllm["CUDA_VISIBLE_DEVICES"] == "3"
     without = server_environment({**ENDPOINT, "options": {"tensor_parallel": 0}}, "ours", 5, {})
@@ -165,3 +174,11 @@ def test_a_log_of_any_bytes_is_one_printable_line(tmp_path):
 def test_a_build_of_a_version_is_the_version():
     assert is_version("0.33.0", "0.33.0+cu130") and is_version("b6123", "b6123-4f1a9c")
     assert not is_version("0.33.0", "0.33.01") and not is_version("0.33", "0.33.0")
+
+
+def test_true_and_false_are_values_for_the_python_server():
+    flags = {"flash_attn": True, "machine_flags_apart": False}
+    python = " ".join(command_line({**PYTHON_GGUF, "options": {"flags": flags}}, Weights("m.gguf"), "m", 5))
+    assert "--flash_attn true" in python and "--machine_flags_apart false" in python
+    llama = " ".join(command_line({**GGUF, "options": {"flags": flags}}, Weights("m.gguf"), "m", 5))
+    assert "--flash_attn --no-machine_flags_apart" in llama

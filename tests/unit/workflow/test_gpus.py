@@ -85,12 +85,23 @@ def test_the_choice_is_among_the_gpus_that_the_environment_lists(machine, job):
     assert job().stdout.readline() == "has: GPU-aaaa GPU-aaaa\n"
 
 
-@pytest.mark.parametrize("visible", ["1", "", "-1", "NoDevFiles", "GPU-bbbb", "0,-1"])
-def test_a_choice_that_was_made_already_is_left_alone(machine, monkeypatch, visible):
+@pytest.mark.parametrize("visible", ["", "-1", "NoDevFiles", "7"])
+def test_a_choice_of_no_known_gpu_is_left_alone(machine, monkeypatch, visible):
     machine(*gpus("aaaa", "bbbb"))
     monkeypatch.setenv(VISIBLE, visible)
     with one_gpu(pytest.fail) as gpu:
         assert gpu is None and os.environ[VISIBLE] == visible
+
+
+@pytest.mark.parametrize("visible", ["1", "GPU-bbbb", "1,-1"])
+def test_one_listed_gpu_is_held_as_any_other(machine, monkeypatch, job, visible):
+    machine(*gpus("aaaa", "bbbb"))
+    monkeypatch.setenv(VISIBLE, visible)
+    with one_gpu(pytest.fail) as gpu:
+        assert gpu == os.environ[VISIBLE] == visible.partition(",")[0]
+        assert job(CUDA_VISIBLE_DEVICES="1").stdout.readline().startswith("waits:")
+        assert job(CUDA_VISIBLE_DEVICES="0").stdout.readline() == "has: 0 0\n"
+    assert os.environ[VISIBLE] == visible
 
 
 def test_the_parts_of_a_split_gpu_are_the_gpus(machine, job):

@@ -139,7 +139,7 @@ ENDPOINT = {
 def test_jobs_that_draw_or_score_stop_where_torch_cannot_use_the_gpu(monkeypatch):
     asked = []
 
-    def problem(image_models, folder):
+    def problem(image_models, folder, draws):
         asked.append([model["path"] for model in image_models])
         return "this machine has a GPU that torch cannot use" if folder == REPOSITORY else ""
 
