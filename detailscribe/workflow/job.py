@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from detailscribe.engines.gpu.device_errors import DeviceError, friendly_device_errors
-from detailscribe.engines.gpu.peak_memory import record_peak_memory
+from detailscribe.engines.gpu.peak_memory import record_peak_memory, record_server_memory
 from detailscribe.engines.gpu.usable import allow_cpu
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.output_records import forget_outputs, record_outputs
@@ -118,7 +118,12 @@ def chat_of(snakemake) -> Chat:
     from detailscribe.study.served import locate_weights
 
     config = snakemake.config
-    servers = Servers(_say, _note, Path(snakemake.log[0]), locate_weights, held_locks)
+    log = str(snakemake.log[0])
+
+    def measure(pids: list[int]) -> None:
+        record_server_memory(RESULTS, snakemake.rule, log, pids)
+
+    servers = Servers(_say, _note, Path(log), locate_weights, held_locks, measure=measure)
     for running in RUNNING:
         running.closing.enter_context(servers)
     return Chat(

@@ -38,10 +38,7 @@ def test_a_pilot_says_what_it_needs_and_took_and_the_study_takes_it_over(toy):
     end = lines.index("Pilot: it took:")
     assert start < next(n for n, line in enumerate(lines) if "Decomposing" in line) < end
     taken = " ".join(lines[end + 1 : end + 5])
-    assert (
-        "GPU memory of images and scores: none; that of servers is not measured" in taken
-        and "dollars: 0.00 for " in taken
-    )
+    assert "GPU memory: none   disk" in taken and "dollars: 0.00 for " in taken
     assert re.search(r"time: \d+\.\d minutes of this run; by rule: .*generate_images \d", taken)
     before = images(toy)
     assert {name.partition("/")[0] for name in before if name.startswith("original")} == {"original-11", "original-12"}

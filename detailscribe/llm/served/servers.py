@@ -69,6 +69,7 @@ class Servers:
         locate: Finds the weights of an endpoint.
         locks: Open locks of the job's GPUs, held until the last process of a server has ended.
         grace_s: Seconds that a server has to end before it is killed.
+        measure: Called with the process numbers of each server before it ends with a job that succeeded.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Servers:
         locate: Callable[[dict], Weights] | None = None,
         locks: Callable[[], Sequence[int]] = tuple,
         grace_s: float = GRACE_S,
+        measure: Callable[[list[int]], object] | None = None,
     ):
+        self._measure = measure or _nothing
         self._say, self._note, self._log = say or _nothing, note or _nothing, log
         self._locate, self._locks, self._grace_s = locate or _as_configured, locks, grace_s
         self._running: dict[str, tuple[RunningServer, dict]] = {}
@@ -87,9 +90,11 @@ class Servers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_) -> None:
         """End all servers."""
-        for name in list(self._running):
+        for name, (server, _entry) in list(self._running.items()):
+            if error is None:
+                self._measure(server.process.pids())
             self._end(name)
 
     def serve(self, endpoints: dict[str, dict], requests: Iterable[Request]) -> dict[str, dict]:
@@ -246,5 +251,5 @@ def _as_configured(endpoint: dict) -> Weights:
     return Weights(endpoint["model"], "" if is_here else endpoint["revision"], endpoint.get("projector", ""))
 
 
-def _nothing(_: str) -> None:
+def _nothing(_: object) -> None:
     pass

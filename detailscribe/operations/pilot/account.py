@@ -31,23 +31,30 @@ def pilot_account(
         costs = list(csv.DictReader(table))
     dollars, calls = sum(float(row["cost_usd"]) for row in costs), sum(int(row["calls"]) for row in costs)
     lines = [
-        f"GPU memory of images and scores: {_memory(results)}; that of servers is not measured",
+        f"GPU memory: {_memory(results)}",
         f"disk: {_size(results / PILOT_SCENARIO) / 1e6:.0f} MB of results, {_weights_bytes() / 1e9:.1f} GB of weights",
         f"time: {run_s / 60:.1f} minutes of this run; by rule: {rules or 'none'}",
         f"dollars: {dollars:.2f} for {calls} calls to models",
     ]
     if measured := _servers(benchmarks, logs):
         lines.append(measured)
+        if not any(row.get("server") for row in _pilot_memory(results)):
+            lines[0] += "; that of servers could not be measured"
     more = "The study takes over these images and answers; `snakemake plan` says what is left."
     return ["Pilot: it took:", *(f"  {line}" for line in lines), more]
 
 
 def _memory(results: Path) -> str:
-    peaks = [row for row in read_peak_memory(results) if f"/{PILOT_SCENARIO}/" in row["log"]]
+    peaks = _pilot_memory(results)
     if not peaks:
         return "none"
     most = max(peaks, key=lambda row: row["peak_bytes"])
-    return f"{most['peak_bytes'] / 1e9:.1f} of {most['gpu_bytes'] / 1e9:.1f} GB, by {most['rule']}"
+    by = f"the server of {most['rule']}" if most.get("server") else most["rule"]
+    return f"{most['peak_bytes'] / 1e9:.1f} of {most['gpu_bytes'] / 1e9:.1f} GB, by {by}"
+
+
+def _pilot_memory(results: Path) -> list[dict]:
+    return [row for row in read_peak_memory(results) if f"/{PILOT_SCENARIO}/" in row["log"]]
 
 
 def _servers(benchmarks: Path, logs: Path) -> str:

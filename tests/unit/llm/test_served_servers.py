@@ -48,6 +48,19 @@ def test_one_server_answers_all_requests_of_a_job_and_a_replayed_job_starts_none
     assert len(vllm.notes()) == 1
 
 
+def test_the_processes_of_a_server_are_measured_before_it_ends_with_its_job(vllm):
+    measured: list[list[int]] = []
+    with vllm.servers(measure=measured.append) as servers:
+        vllm.ask(servers, 1)
+        (note,) = vllm.notes()
+        assert not measured
+    assert len(measured) == 1 and note["pid"] in measured[0]
+    with pytest.raises(ValueError, match="the job failed"), vllm.servers(measure=measured.append) as servers:
+        vllm.ask(servers, 2)
+        raise ValueError("the job failed")
+    assert len(measured) == 1, "a job that fails ends at once"
+
+
 def test_the_key_is_random_and_is_in_no_command_line_log_or_exchange(vllm):
     keys = set()
     for number in (1, 2):

@@ -95,12 +95,16 @@ def test_an_account_sums_what_jobs_left_on_disk(folder):
     text = f"{json.dumps(row)}\n{json.dumps(other)}\n{{half"
     (folder / "results" / MEMORY_FILE).write_text(text)
     assert pilot_account(folder / "results", 900.0)[1:6] == [
-        "  GPU memory of images and scores: 30.1 of 85.0 GB, by generate_images; that of servers is not measured",
+        "  GPU memory: 30.1 of 85.0 GB, by generate_images; that of servers could not be measured",
         "  disk: 2 MB of results, 0.0 GB of weights",
         "  time: 15.0 minutes of this run; by rule: generate_images 10.0, judge_images 4.0",
         "  dollars: 1.75 for 25 calls to models",
         "  servers: set `plan: {server_start_s: 140, call_s: 2}`",
     ]
+    served = row | {"rule": "judge_images", "log": str(log), "peak_bytes": 71_000_000_000, "server": True}
+    (folder / "results" / MEMORY_FILE).write_text(f"{text[: -len('{half')]}{json.dumps(served)}\n")
+    expected = "  GPU memory: 71.0 of 85.0 GB, by the server of judge_images"
+    assert pilot_account(folder / "results", 900.0)[1] == expected
     shutil.rmtree(folder / "logs")
     assert "servers: set" not in " ".join(pilot_account(folder / "results", 900.0))
 
