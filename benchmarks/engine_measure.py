@@ -13,11 +13,11 @@ from engine_floor import floor_s, phases_of, release
 from engine_model import Model
 from engine_ways import GENERATION, KS, LEAST_STEPS, EngineWay, entry_of, is_resident, load_way
 
+from detailscribe.engines.acceleration.first_steps import refinement_steps
 from detailscribe.engines.gpu.device_errors import DeviceError
 from detailscribe.engines.precision import QUANTIZER, check_precision
 from detailscribe.engines.versions import library_versions
 from detailscribe.engines.workload.profile_memory import expected_memory, rows_at_once
-from detailscribe.engines.workload.tables import refinement_steps
 from detailscribe.errors import InputError, SetupError
 
 # Assumed until a way was measured: how much longer than its operations a prompt takes, and what comes before.

@@ -21,10 +21,9 @@ import yaml
 from engine_model import Model
 
 from detailscribe.engines import load, torch_setup  # noqa: F401 - before diffusers
-from detailscribe.engines.acceleration.first_steps import FirstSteps
+from detailscribe.engines.acceleration.first_steps import FirstSteps, refinement_steps
 from detailscribe.engines.machine.compile_cache import VARIABLE
 from detailscribe.engines.precision import check_precision, quantization_config
-from detailscribe.engines.workload.tables import refinement_steps
 
 KS = [0, 1, 2, 4]
 LEAST_STEPS = max(KS) + 2  # every number of rows is met, and compiled for

@@ -10,7 +10,7 @@ from detailscribe.workflow.job import job
 with job(snakemake) as running:
     parameters, image_set = parameters_of(snakemake), snakemake.wildcards.external
     requests = requests_from_text(read_rows(snakemake.input.prompts), None, image_set, ImageRecipes(parameters))
-    ImageGenerator([parameters], snakemake.params.machine).generate_shard(
+    ImageGenerator(parameters, snakemake.params.machine).generate_shard(
         snakemake.wildcards.scenario,
         snakemake.wildcards.shard,
         [image_set],

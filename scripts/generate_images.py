@@ -17,7 +17,7 @@ with job(snakemake) as running:
             records, rewrites.get(image_set), image_set, ImageRecipes(parameters[parameters_name(image_set)])
         )
     ]
-    ImageGenerator(list(parameters.values()), snakemake.params.machine).generate_shard(
+    ImageGenerator(next(iter(parameters.values())), snakemake.params.machine).generate_shard(
         snakemake.wildcards.scenario,
         snakemake.wildcards.shard,
         [name_of(path) for path in snakemake.output],

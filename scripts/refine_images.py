@@ -16,7 +16,7 @@ with job(snakemake) as running:
             records, rows_by_id(path), ImageRecipes(parameters[f"refine-{name_of(path)}"])
         )
     ]
-    ImageGenerator(list(parameters.values()), snakemake.params.machine).generate_shard(
+    ImageGenerator(next(iter(parameters.values())), snakemake.params.machine).generate_shard(
         snakemake.wildcards.scenario,
         snakemake.wildcards.shard,
         [name_of(path) for path in snakemake.output],

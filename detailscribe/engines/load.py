@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from detailscribe.engines.acceleration.first_steps import check_scheduler
-from detailscribe.engines.acceleration.options import check_options, lossy_options
+from detailscribe.engines.acceleration.options import SD3, check_options, lossy_options
 from detailscribe.engines.any_pipeline import CallbackEngine
 from detailscribe.engines.engine import Engine
 from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
@@ -23,7 +23,6 @@ from detailscribe.engines.weights import fetch_model_file
 from detailscribe.engines.workload.profile_memory import memory_note, rows_at_once
 from detailscribe.errors import InputError, SetupError
 
-SD3 = "StableDiffusion3Pipeline"
 MAX_TOKENS = 512  # of the T5 encoder, as Stable Diffusion 3's pipeline allows
 # Blocks to compile where diffusers names none.
 BLOCKS = {"SD3Transformer2DModel": ["JointTransformerBlock"]}

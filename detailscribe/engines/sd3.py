@@ -22,8 +22,8 @@ from detailscribe.engines.engine import NOT_FINITE, check_ks
 from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
 from detailscribe.engines.precision import is_quantized
 from detailscribe.engines.sd3_steps import PromptEmbeds, Run, start_run, take_step
+from detailscribe.engines.workload.architectures import ENCODERS
 
-ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 DENOISER, DECODER = ("transformer",), ("vae",)
 DENOISER_AND_DECODER = DENOISER + DECODER
 

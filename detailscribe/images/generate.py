@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from detailscribe.engines.acceleration.first_steps import refinement_steps
 from detailscribe.engines.engine import Engine
 from detailscribe.engines.machine.hardware import image_software, processor_name
 from detailscribe.engines.machine.speeds import LOAD, STEP, TEXT, JobSpeeds, image_speed_key
@@ -19,15 +20,14 @@ class ImageGenerator:
     """Generates the missing images of a shard, of all image sets of a job, with one loaded model.
 
     Args:
-        parameters: Of the stage of each of the job's image sets or critics. They differ in seed and candidates, and
-            share `model` and `generation`.
+        parameters: Of the stage of any of the job's image sets or critics, which share `model` and `generation`.
         machine: `offload`, which modules of the model leave the GPU while they are idle; `batch`, whether the
             candidates of a prompt are one batch (candidates) or each image is (image); `first_steps`, if refinements
             reuse latents of the image that they refine: its `image_set`, and the `ks` after which they start.
     """
 
-    def __init__(self, parameters: list[dict], machine: dict):
-        self.parameters = parameters[0]
+    def __init__(self, parameters: dict, machine: dict):
+        self.parameters = parameters
         self.machine = machine
         self.first_latents: FirstLatents | None = None
         self.speeds = JobSpeeds()
@@ -123,6 +123,4 @@ def denoising_steps(requests: list[ImageRequest], first_steps: int | None = None
     alone = {request.key for request in requests if "refined_prompt" not in request.recipe}
     steps = requests[0].recipe["generation"]["steps"]
     ks = candidates[0].recipe.get("batch") or [request.k for request in candidates] if candidates else []
-    ks = sorted(set(ks))  # equal images of two critics are drawn once
-    shared = max((k + 1 for k in ks if k), default=0) if first_steps is None or not candidates else first_steps
-    return steps * len(alone) + shared + sum(steps - (k + 1 if k else 0) for k in ks)
+    return steps * len(alone) + (refinement_steps(ks, steps, first_steps) if candidates else 0)

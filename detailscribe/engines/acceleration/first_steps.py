@@ -7,6 +7,7 @@ latents computed again are the same bits.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError
@@ -39,6 +40,19 @@ class FirstSteps:
         if k in self.ks and k not in self.latents:
             self.latents[k] = latents.to("cpu", copy=True)
             self.computed.append(k)
+
+
+def refinement_steps(ks: Collection[int], steps: int, first: int | None = None) -> int:
+    """Denoising steps of a prompt's candidates; steps that they share count once, and k=0 is a run of its own.
+
+    Args:
+        ks: Steps, by index, after which the refined prompt takes over.
+        steps: Of a full run.
+        first: How many of the original prompt's steps are computed, if not all that the candidates share.
+    """
+    late = {k for k in ks if k > 0}
+    shared = max((k + 1 for k in late), default=0) if first is None else first
+    return (steps if 0 in ks else 0) + shared + sum(steps - k - 1 for k in late)
 
 
 def check_scheduler(config: dict) -> None:

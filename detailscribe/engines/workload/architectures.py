@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import torch
 
+from detailscribe.engines.acceleration.options import SD3
 from detailscribe.engines.weight_records import resolve_model_path
 from detailscribe.engines.weights import fetch_model_file
 from detailscribe.errors import SetupError
 
-SD3 = "StableDiffusion3Pipeline"
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 PARTS = (*ENCODERS, "transformer", "vae")
 

@@ -1,6 +1,8 @@
 """Markdown tables of the expected memory and the work of a configuration's Stable Diffusion 3 profiles."""
 
-from detailscribe.engines.workload.architectures import PUBLISHED, SD3
+from detailscribe.engines.acceleration.first_steps import refinement_steps
+from detailscribe.engines.acceleration.options import SD3
+from detailscribe.engines.workload.architectures import PUBLISHED
 from detailscribe.engines.workload.profile_memory import PHASES, expected_memory, rows_at_once, sd3_work
 
 MEASURED_PEAK_GB: dict[str, str] = {}  # by profile, as benchmarks/engine.md has it: figure and card
@@ -85,12 +87,6 @@ def study_flop(model: dict, config: dict) -> int:
     rows = all_steps * _halves(config)
     work = sd3_work(model)
     return rows * row_flop(model, config) + texts * work.text().flop + images * work.decoding().flop
-
-
-def refinement_steps(ks: list[int], steps: int) -> int:
-    """Denoising steps of a prompt's candidates, those that they share counted once; k=0 is a run of its own."""
-    late = {k for k in ks if k > 0}
-    return (steps if 0 in ks else 0) + max((k + 1 for k in late), default=0) + sum(steps - k - 1 for k in late)
 
 
 def _switches(config: dict) -> list[list[int]]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 
+from detailscribe.engines.acceleration.first_steps import refinement_steps
 from detailscribe.engines.machine.speeds import STEP, TEXT, image_speed_key
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import canonical_json
@@ -90,12 +91,9 @@ def _likely_work(parameters: dict, group: list[ImageRequest], reuse: bool) -> tu
     """The same of images whose texts do not exist yet: as much of the recipe as their speed depends on."""
     steps, candidates = parameters["generation"]["steps"], parameters.get("candidates", {})
     ks = [k for request in group if (k := candidates.get(request.image_set)) is not None]
-    shared = 0 if reuse else max((k + 1 for k in ks if k), default=0)
     batch = sorted(k for k in candidates.values() if k is not None) if parameters.get("batch") == "candidates" else []
-    return (
-        {"refined_prompt": "", "batch": batch} if ks else {},
-        steps * len(group) + shared - sum(k + 1 for k in ks if k),
-    )
+    switched = refinement_steps(ks, steps, 0 if reuse else None)
+    return {"refined_prompt": "", "batch": batch} if ks else {}, steps * (len(group) - len(ks)) + switched
 
 
 def first_steps_of(shard: Shard) -> Callable[[list[ImageRequest]], int | None]:

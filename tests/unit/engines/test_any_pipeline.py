@@ -139,7 +139,7 @@ def test_flux_generates_a_stage_of_the_workflow(flux, tmp_path, monkeypatch):
     saving = {"format": "png"}
     parameters = {"algorithm": 1, "model": stage, "generation": SETTINGS | saving, "seed": 7, "batch": "image"}
     parameters["candidates"] = {"mine-k0": 0, "mine-k1": 1}
-    image_generator = ImageGenerator([parameters], {"offload": "none", "batch": "image"})
+    image_generator = ImageGenerator(parameters, {"offload": "none", "batch": "image"})
     critique = {"status": "ok", "reason": "", "refined_prompt": P1}
     image_requests = requests_from_critiques([{"id": "a", "prompt": P0}], {"a": critique}, ImageRecipes(parameters))
     image_generator.generate_shard("s", "000-of-001", list(parameters["candidates"]), image_requests, lambda: None)

@@ -7,6 +7,7 @@ import torch
 import yaml
 from torch.profiler import ProfilerActivity, profile
 
+from detailscribe.engines.acceleration.first_steps import refinement_steps
 from detailscribe.engines.load import load_engine
 from detailscribe.engines.workload.architectures import PUBLISHED, Part, architecture
 from detailscribe.engines.workload.live_bytes import LiveBytes, measure
@@ -21,7 +22,6 @@ from detailscribe.engines.workload.sd3_work import SD3Work
 from detailscribe.engines.workload.tables import (
     largest_batch,
     memory_table,
-    refinement_steps,
     replace_table,
     work_table,
 )

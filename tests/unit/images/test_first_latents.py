@@ -46,7 +46,7 @@ class SmallStudy:
 
     def run(self, stage) -> ImageGenerator:
         parameters = {"generate": self.first, "refine": self.refined}[stage]
-        recipes, generator = ImageRecipes(parameters), ImageGenerator([parameters], self.machine)
+        recipes, generator = ImageRecipes(parameters), ImageGenerator(parameters, self.machine)
         if stage == "generate":
             requests = requests_from_text(RECORDS, None, "original-7", recipes)
         else:

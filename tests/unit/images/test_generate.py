@@ -47,7 +47,7 @@ def keys(recipes: ImageRecipes) -> dict[int, str]:
 
 
 def recording_generator(recipes: ImageRecipes) -> ImageGenerator:
-    generator = ImageGenerator([recipes.parameters], {"offload": "none", "batch": recipes.parameters["batch"]})
+    generator = ImageGenerator(recipes.parameters, {"offload": "none", "batch": recipes.parameters["batch"]})
     generator.engine = RecordingEngine()
     return generator
 
@@ -118,7 +118,7 @@ def shard(folder, miniature, batch, ids) -> tuple[ImageGenerator, dict[tuple[str
     generation = {"steps": 6, "guidance": 4.5, "swap_pooled": False, "format": "png"}
     stage = {"algorithm": 1, "model": model, "generation": generation, "seed": 7, "batch": batch}
     recipes = ImageRecipes(stage | {"candidates": {f"mine-k{k}": k for k in KS}})
-    generator = ImageGenerator([stage], {"offload": "none", "batch": batch})
+    generator = ImageGenerator(stage, {"offload": "none", "batch": batch})
     records = [{"id": id, "prompt": f"{id} fox on a branch"} for id in ids]
     refined = {id: {"status": "ok", "reason": "", "refined_prompt": "A fox and a parrot, whole."} for id in ids}
     sets = [f"mine-k{k}" for k in KS]

@@ -1,5 +1,6 @@
 """Versions and machine in the rows of new images, with a real CPU and with a pretended GPU."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -39,12 +40,19 @@ def processor(monkeypatch):
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Variables that a call sets are restored, and the user has set none; a loaded triton is forgotten."""
+    """Variables that a call sets are restored, and the user has set none."""
     for name in (compile_cache.VARIABLE, compile_cache.TRITON_VARIABLE):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(compile_cache, "_USERS_CHOICE", dict.fromkeys(compile_cache._USERS_CHOICE))
-    yield
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder of packages, of which triton is forgotten: other tests would find it loaded."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    yield tmp_path / "site"
     sys.modules.pop("triton", None)
 
 
@@ -106,24 +114,22 @@ def test_the_attention_kernels_in_use_are_named(card, monkeypatch):
 
 @pytest.mark.parametrize("distribution", ["pytorch_triton_rocm", ""], ids=["another name", "no distribution"])
 def test_triton_of_another_distribution_is_named_and_has_a_cache_of_its_own(
-    card, monkeypatch, tmp_path, environment, distribution
+    card, monkeypatch, tmp_path, environment, site, distribution
 ):
     hardware.image_software({"precision": "fp32"})  # loads what would look for triton by itself
     monkeypatch.setattr(compile_cache, "default_device", lambda: torch.device("cpu"))
     before = compile_cache.share_compile_cache(tmp_path)
-    install_triton(tmp_path / "site", distribution)
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    install_triton(site, distribution)
+    importlib.invalidate_caches()
     assert compile_cache.share_compile_cache(tmp_path) != before
     compiled = {"precision": "bf16", "compile": "regions"}
     assert hardware.image_software(compiled)["triton"] == "3.9.1"
     assert "triton" not in hardware.image_software({"precision": "bf16", "compile": "none"})
 
 
-def test_a_triton_without_a_version_is_left_out(card, monkeypatch, tmp_path):
-    (tmp_path / "triton").mkdir()
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "triton", raising=False)
+def test_a_triton_without_a_version_is_left_out(card, site):
+    (site / "triton").mkdir(parents=True)
+    importlib.invalidate_caches()
     assert "triton" not in hardware.image_software({"precision": "bf16", "compile": "regions"})
 
 
