@@ -51,6 +51,7 @@ class LiveRequests:
             else:
                 self._earlier[request.digest] = reply.reason
         self._states: dict[str, EndpointState] = {}
+        self._early_failures: list[tuple[Request, EndpointError, EndpointState]] = []  # before any call was answered
         self._first_error: Exception | None = None
 
     async def run(self, requests: list[Request]) -> None:
@@ -79,6 +80,7 @@ class LiveRequests:
                 else:
                     tasks += [asyncio.create_task(self._ask_one(request, state)) for request in by_endpoint[name]]
             await asyncio.gather(*tasks)
+            await self._judge_early_failures()
         finally:
             for task in tasks:
                 task.cancel()
@@ -131,13 +133,25 @@ class LiveRequests:
         Raises:
             EndpointError: it is the first time, or nothing else is answered either.
         """
-        if not error.retryable or error.rate_limited or state.closed or not state.first_calls(request).works:
+        if not error.retryable or error.rate_limited or state.closed:
+            raise error
+        if not state.first_calls(request).works:
+            self._early_failures.append((request, error, state))
             raise error
         reason = f"the endpoint {error}"
         reply = self._record(request, Answer("failed", reason, billed=False), state)
         if not state.failed_before(request, reason):
             raise error
         return reply
+
+    async def _judge_early_failures(self) -> None:
+        """Look again at the calls that failed before any other was answered: by now, others may have been."""
+        early, self._early_failures = self._early_failures, []
+        for request, error, state in early:
+            with contextlib.suppress(EndpointError, CallNotSentError):
+                async with self._exclusive(request, state) as recorded:
+                    self._finish(recorded or self._failed_again(request, error, state))
+                    state.unanswered -= 1
 
     async def _ask_in_batches(self, requests: list[Request], state: EndpointState) -> None:
         batches = RunBatches if isinstance(state.provider, RunBatchProvider) else Batches

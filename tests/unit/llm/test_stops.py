@@ -210,9 +210,13 @@ def test_prompts_that_always_fail_are_rows_at_each_retry_beside_recorded_answers
     assert [reply.status for reply in replies] == ["ok"] * 30 + ["failed"] * 30
 
 
+@pytest.mark.parametrize("others_s", [0, 0.5], ids=["others-quick", "others-slow"])
 @pytest.mark.parametrize("fault", ["close", 503])
-def test_a_request_that_never_gets_an_answer_is_a_row_in_the_second_run(tmp_path, fault):
-    with ChatServer(answer=echo, fault=lambda role, prompt: fault if prompt == "1" else None) as server:
+def test_a_request_that_never_gets_an_answer_is_a_row_in_the_second_run(tmp_path, fault, others_s):
+    def fault_of(role, prompt):
+        return fault if prompt == "1" else time.sleep(others_s)
+
+    with ChatServer(answer=echo, fault=fault_of) as server:
         with pytest.raises(SetupError, match="1 of 6 calls are unanswered"):
             chat(server, tmp_path).ask(questions(6))
         replies = chat(server, tmp_path).ask(questions(6))
