@@ -24,7 +24,6 @@ if start_pilot(sys.argv[1:], workflow.is_main_process):
 RUN = WorkflowRun(config, Path(workflow.basedir), sys.argv[1:], workflow.is_main_process)
 STUDY = RUN.study
 FILES = RuleFiles(STUDY, Path(workflow.basedir))
-INITIAL = STUDY.originals()[0]  # the image set that critics look at
 
 
 onstart:
@@ -40,6 +39,7 @@ wildcard_constraints:
     external="|".join([*config["external"], "none"]),
     metric="|".join([*config["metrics"], "none"]),
     judge="|".join([*config["judges"], "none"]),
+    selection="|".join([*STUDY.graph.selections, "none"]),
     topics="|".join([*config["topics"], "none"]),
 
 

@@ -1,14 +1,15 @@
-# Critique: a vision-language model looks at the initial image and answers with a refined prompt.
-# Reads   results/{scenario}/shards/, images/original-{first seed}/ and, for a critic that is shown them, decompositions/
+# Critique: a vision-language model looks at an image, by default the initial one, and answers with a refined prompt.
+# Reads   results/{scenario}/shards/, the image set or selection that the critic looks at (by default
+#         images/original-{first seed}/) and, for a critic that is shown them, decompositions/
 # Writes  results/{scenario}/critiques/{critic}/{shard}.jsonl
 
 
 rule critique_images:
-    """Let one critic criticise the initial image of each prompt of a shard."""
+    """Let one critic criticise the image of each prompt of a shard."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         decompositions=FILES.decompositions_of_critic,
-        images=f"results/{{scenario}}/images/{INITIAL}/{{shard}}.jsonl",
+        images=FILES.image_of_critic,
         parameters="results/parameters/critique-{critic}.json",
         weights=lambda wildcards: FILES.served_weights("critique", wildcards.critic),
     output:

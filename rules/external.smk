@@ -54,6 +54,7 @@ rule draw_external:
     threads: lambda wildcards: FILES.gpu_threads(FILES.drawn_weights_name(wildcards.external))
     resources:
         gpu=1,
+        mem_mb=lambda wildcards: FILES.drawing_memory_mb(wildcards.external),
     params:
         machine=lambda wildcards: STUDY.machine_of(wildcards.external),
     message:

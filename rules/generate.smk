@@ -29,6 +29,7 @@ rule rewrite_prompts:
     """Ask a language model for a detailed description of each prompt, without an image."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
+        images=FILES.images_of_rewriter,
         parameters="results/parameters/rewrite-{rewriter}.json",
         weights=lambda wildcards: FILES.served_weights("rewrite", wildcards.rewriter),
     output:
@@ -55,7 +56,7 @@ rule generate_images:
     """Generate the images of one shard that need text alone: every seed, and every rewritten prompt."""
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
-        rewrites=expand("results/{{scenario}}/rewrites/{rewriter}/{{shard}}.jsonl", rewriter=config["rewriters"]),
+        rewrites=expand("results/{{scenario}}/rewrites/{rewriter}/{{shard}}.jsonl", rewriter=STUDY.rewritten),
         parameters=expand("results/parameters/{name}.json", name=map(parameters_name, FROM_TEXT)),
         images=FILES.image_folder(*FROM_TEXT),
         weights=FILES.weights("model"),

@@ -1,33 +1,40 @@
-# Refine: the initial image is denoised again; the refined prompt replaces the original one after step k.
-# Reads   results/{scenario}/shards/{shard}.jsonl, critiques/{critic}/{shard}.jsonl
+# Refine: images are drawn anew from images, refined prompts or both; by default the initial image is denoised again, and
+# the refined prompt replaces the original one after step k.
+# Reads   results/{scenario}/shards/{shard}.jsonl, critiques/{critic}/{shard}.jsonl, rewrites/{rewriter}/{shard}.jsonl;
+#         the image sets and selections that refiners start from
 # Writes  results/{scenario}/images/{critic}-k{k}/{shard}.jsonl, one per k (or images/{critic}/ for a critic that
-#         starts from noise), and the images in {shard}/ beside each
-# One job generates the candidates of all critics, with one load of the model. The candidates of a critic share the
-# first steps.
+#         starts from noise), and the images in {shard}/ beside each; so for every refiner
+# One job draws all refinements that wait for the same earlier ones, with one load of one image model: refine_images
+# those of images that are no refinements, refine_images_2 those of their images, and so on. The candidates of a critic
+# share the first steps.
 
-if config["critics"]:
+for JOB in STUDY.graph.jobs:
 
-    rule refine_images:
-        """Generate the candidates of every critic for one shard."""
+    rule:
+        name:
+            JOB.rule
         input:
             prompts="results/{scenario}/shards/{shard}.jsonl",
-            critiques=expand("results/{{scenario}}/critiques/{critic}/{{shard}}.jsonl", critic=config["critics"]),
-            parameters=expand("results/parameters/refine-{critic}.json", critic=config["critics"]),
-            images=FILES.image_folder(*STUDY.sets_by_stage()["refine"]),
-            weights=FILES.weights("model"),
+            critiques=FILES.inputs_of_refinements(JOB, "critiques"),
+            rewrites=FILES.inputs_of_refinements(JOB, "rewrites"),
+            sources=FILES.inputs_of_refinements(JOB, "sources"),
+            parameters=[f"results/parameters/refine-{each.name}.json" for each in JOB.refinements],
+            images=FILES.image_folder(*JOB.image_sets),
+            weights=FILES.weights(FILES.image_model_weights(JOB.image_model)),
         output:
-            expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=STUDY.sets_by_stage()["refine"]),
+            expand("results/{{scenario}}/images/{image_set}/{{shard}}.jsonl", image_set=JOB.image_sets),
         log:
-            "logs/refine_images/{scenario}/{shard}.log",
+            f"logs/{JOB.rule}/{{scenario}}/{{shard}}.log",
         benchmark:
-            "benchmarks/refine_images/{scenario}/{shard}.tsv"
+            f"benchmarks/{JOB.rule}/{{scenario}}/{{shard}}.tsv"
         conda:
             "../envs/diffusion.yaml"
-        threads: FILES.gpu_threads("model")
+        threads: FILES.gpu_threads(FILES.image_model_weights(JOB.image_model))
         resources:
             gpu=1,
         params:
-            machine=STUDY.machine,
+            refinements=JOB.refinements,
+            machine=STUDY.machine_with(JOB.image_model),
         message:
             "Refining {wildcards.scenario} {wildcards.shard}"
         script:

@@ -31,6 +31,7 @@ rule score_images:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
+        selected=FILES.selected_by,
         sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
         weights=lambda wildcards: FILES.weights(f"score-{wildcards.metric}"),
@@ -59,6 +60,7 @@ rule score_images_by_package:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
+        selected=FILES.selected_by,
         sets="results/parameters/sets.json",
         parameters="results/parameters/score-{metric}.json",
         weights=lambda wildcards: FILES.weights(f"score-{wildcards.metric}"),
@@ -87,6 +89,7 @@ rule judge_images:
     input:
         prompts="results/{scenario}/shards/{shard}.jsonl",
         manifests=MANIFESTS,
+        selected=FILES.selected_by,
         sets="results/parameters/sets.json",
         parameters="results/parameters/judge-{judge}.json",
         weights=lambda wildcards: FILES.served_weights("judge", wildcards.judge),

@@ -46,7 +46,7 @@ def fetch_repository(repository: str, revision: str, files: list[str], required:
         folder = ""
     commit = record["commit"] if record else ""
     if not folder:
-        commit, folder = _download(repository, revision, commit, files)
+        commit, folder = _download(repository, revision, commit, sorted({*asked, *files}))
     names = [path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()]
     names = [name for name in sorted(names) if _is_requested(name, files)]
     if lacking := [pattern for pattern in required if not fnmatch.filter(names, pattern)]:

@@ -1,4 +1,4 @@
-"""Interface of an image engine: a loaded text-to-image model with the settings of a study."""
+"""Interface of an image engine: a loaded text-to-image model with the settings of a study; abilities that some have."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -49,6 +49,51 @@ class Engine(Protocol):
 
         Raises:
             InputError: a k outside the schedule.
+            SetupError, FloatingPointError: as `generate`.
+        """
+        ...
+
+
+class RedrawEngine(Engine, Protocol):
+    """An engine that can also redraw an image, image-to-image; whether one can: `hasattr(engine, "redraw")`."""
+
+    def redraw(
+        self, image: PIL.Image.Image, prompt: str, seed: int, strengths: list[float]
+    ) -> dict[float, PIL.Image.Image]:
+        """Noise an image in part and denoise it with a prompt, once per strength.
+
+        Args:
+            image: Any size and mode; taken in RGB, cropped around its centre to a square, and resized (Lanczos).
+            prompt: Text of the steps that are left; it alone, and the empty one for guidance, is encoded.
+            seed: Seed of all noise of each strength, sampled on the CPU.
+            strengths: Shares of the schedule to redo, above 0 and at most 1; `redraw_steps` says how many steps are
+                left. 1 starts from noise alone, so that nothing of the image is left; the noise is not that of
+                `generate` with the same seed. Order is irrelevant, and so are the other strengths.
+
+        Returns:
+            Images by strength: RGB, `size_px` square.
+
+        Raises:
+            InputError: a strength that leaves no step.
+            SetupError, FloatingPointError: as `generate`; SetupError also where the scheduler cannot start there.
+        """
+        ...
+
+
+class NearNoiseEngine(Engine, Protocol):
+    """An engine that can also start near a seed's noise; whether one can: `hasattr(engine, "generate_near")`."""
+
+    def generate_near(self, prompt: str, seed: int, shifts: list[tuple[int, float]]) -> PIL.Image.Image:
+        """Generate one image from the noise of a seed, moved towards the noise of others; else as `generate`.
+
+        Args:
+            prompt, seed: As for `generate`.
+            shifts: (seed, share) in turn: the noise becomes `sqrt(1 - share^2) * noise + share * noise_of(seed)`, which
+                is standard normal again. None: the image of `generate`; a share of 1: that of `generate` with its seed;
+                0 changes nothing. `near_noise` has source and departures.
+
+        Raises:
+            InputError: a share outside 0 to 1, or a seed that is in the noise already.
             SetupError, FloatingPointError: as `generate`.
         """
         ...

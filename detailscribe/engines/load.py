@@ -4,17 +4,20 @@ import functools
 import importlib.metadata
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from detailscribe.engines.acceleration.first_steps import check_scheduler
 from detailscribe.engines.acceleration.options import SD3, check_options, lossy_options
-from detailscribe.engines.any_pipeline import CallbackEngine
+from detailscribe.engines.any_pipeline import PipelineEngine
 from detailscribe.engines.engine import Engine
 from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
 from detailscribe.engines.gpu.usable import refuse_full_size_on_cpu
 from detailscribe.engines.machine.compile_cache import share_compile_cache
+from detailscribe.engines.pipelines.editing import EditingEngine
+from detailscribe.engines.pipelines.known import check_editing, check_text_to_image
 from detailscribe.engines.precision import DTYPES, QUANTIZER, check_precision, quantization_config
 from detailscribe.engines.sd3 import SD3Engine
 from detailscribe.engines.torch_setup import default_device
@@ -30,7 +33,7 @@ RECOMPILE_LIMIT = 256  # one compiled block for each kind of block and number of
 
 
 def load_engine(model: dict, generation: dict) -> Engine:
-    """Load a pipeline.
+    """Load a pipeline that generates images from texts.
 
     Args:
         model: `pipeline`, its class in diffusers; `path`, a folder or a repository of the Hugging Face hub; `revision`,
@@ -46,12 +49,58 @@ def load_engine(model: dict, generation: dict) -> Engine:
 
     Raises:
         InputError: a value outside its range.
-        SetupError: the model cannot be found, fetched, loaded or put on this machine.
+        SetupError: the model cannot be found, fetched, loaded or put on this machine, or its class generates no image
+            from a text.
     """
+    pipe = _open_pipeline(model, generation, check_text_to_image)
+    settings = _settings(model, generation) | {"swap_pooled": generation["swap_pooled"]}
+    if model["pipeline"] != SD3:
+        return PipelineEngine(pipe, **settings, call=model["call"])
+    batch_candidates, device = model["batch"] == "candidates", default_device()
+    engine = SD3Engine(
+        pipe, device, offload=model["offload"], batch_candidates=batch_candidates, **settings, **lossy_options(model)
+    )
+    engine.memory_note = functools.partial(memory_note, model)
+    return engine
+
+
+def load_editor(model: dict, generation: dict) -> EditingEngine:
+    """Load a pipeline that edits an image by an instruction.
+
+    Args:
+        model: As for `load_engine`, of a class whose call takes `image` and `prompt`.
+        generation: As for `load_engine`; `swap_pooled` is not read.
+
+    Raises:
+        InputError: a value outside its range.
+        SetupError: as `load_engine`, or its class edits no image by an instruction.
+    """
+    pipe = _open_pipeline(model, generation, check_editing)
+    return EditingEngine(pipe, **_settings(model, generation), call=model["call"])
+
+
+def _settings(model: dict, generation: dict) -> dict:
+    """Settings of all engines."""
+    steps = {key: generation[key] for key in ("steps", "guidance")}
+    return steps | {key: model[key] for key in ("size_px", "max_sequence_length")}
+
+
+def _pipeline_class(name: str) -> type:
+    import diffusers
+
+    found: type | None = getattr(diffusers, name, None)
+    if found is None:
+        raise InputError(f"pipeline: diffusers {importlib.metadata.version('diffusers')} has no {name!r}")
+    return found
+
+
+def _open_pipeline(model: dict, generation: dict, check_class: Callable[[type], None]) -> Any:
+    """The pipeline of an entry, on its device, if its class passes a check; raises as `load_engine`."""
     path, name, device = resolve_model_path(model["path"], model["revision"]), model["pipeline"], default_device()
     if device.type == "cpu":
         refuse_full_size_on_cpu(model["path"], model["revision"])
     _check(model, generation)
+    check_class(_pipeline_class(name))
     index = _read_json(path, "model_index.json", model["revision"])
     if index.get("_class_name") != name:
         found = index.get("_class_name", "model without a class")
@@ -80,16 +129,7 @@ def load_engine(model: dict, generation: dict) -> Engine:
             ) from error
     if model["compile"] == "regions":
         _compile(pipe)
-    settings = {key: generation[key] for key in ("steps", "guidance", "swap_pooled")}
-    settings |= {key: model[key] for key in ("size_px", "max_sequence_length")}
-    if name != SD3:
-        return CallbackEngine(pipe, call=model["call"], **settings)
-    batch_candidates = model["batch"] == "candidates"
-    engine = SD3Engine(
-        pipe, device, offload=model["offload"], batch_candidates=batch_candidates, **settings, **lossy_options(model)
-    )
-    engine.memory_note = functools.partial(memory_note, model)
-    return engine
+    return pipe
 
 
 def _check(model: dict, generation: dict) -> None:
@@ -127,9 +167,6 @@ def _load_pipeline(path: str, index: dict, model: dict) -> Any:
     if not sys.stderr.isatty():
         logging.disable_progress_bar()
     revision, precision, name = model["revision"] or None, model["precision"], model["pipeline"]
-    pipeline_class = getattr(diffusers, name, None)
-    if pipeline_class is None:
-        raise InputError(f"pipeline: diffusers {importlib.metadata.version('diffusers')} has no {name!r}")
     # For models published without the T5 encoder the pipeline needs an explicit None.
     optional = ("text_encoder_3", "tokenizer_3") if name == SD3 else ()
     parts = {part: None for part in optional if not any(index.get(part, []))}
@@ -146,7 +183,7 @@ def _load_pipeline(path: str, index: dict, model: dict) -> Any:
             device_map=gpu,  # each layer is quantised there; otherwise torchao uses one core of the CPU
         )
     resident = gpu if model["offload"] == "none" else None
-    pipe = pipeline_class.from_pretrained(
+    pipe = _pipeline_class(name).from_pretrained(
         path, revision=revision, dtype=DTYPES[precision], device_map=resident, **parts
     )
     pipe.set_progress_bar_config(disable=True)

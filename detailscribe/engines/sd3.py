@@ -1,4 +1,4 @@
-"""Stable Diffusion 3 engine: full runs, and runs whose prompt is replaced by a refined one after step k.
+"""Stable Diffusion 3 engine: full runs, runs whose prompt is replaced by a refined one after step k, redrawn images.
 
 The denoising loop is our own, over the parts of a diffusers pipeline, so that the candidates of a prompt share their
 common steps and go through the transformer as one batch. Its images are those of `StableDiffusion3Pipeline` with a
@@ -7,10 +7,11 @@ common steps and go through the transformer as one batch. Its images are those o
 
 Source: https://github.com/gxy000/DetailScribe at ff94a1bfc479474d72545fc50bd73c93a085f8f4; settings in `config/`.
 Differs: the steps that candidates share are computed once, where the released code repeats them for each.
+`SD3Engine.redraw` (`redraw_steps`) and `SD3Engine.generate_near` (`near_noise`) are not of the released code.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import PIL.Image
@@ -20,16 +21,18 @@ from detailscribe.engines.acceleration.first_steps import FirstSteps
 from detailscribe.engines.acceleration.guidance_interval import EVERY_STEP, is_guided
 from detailscribe.engines.engine import NOT_FINITE, check_ks
 from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
+from detailscribe.engines.near_noise import Shift
 from detailscribe.engines.precision import is_quantized
-from detailscribe.engines.sd3_steps import PromptEmbeds, Run, start_run, take_step
+from detailscribe.engines.redraw_steps import redraw_steps, square
+from detailscribe.engines.sd3_steps import PromptEmbeds, Run, encode_image, start_redrawing, start_run, take_step
 from detailscribe.engines.workload.architectures import ENCODERS
 
-DENOISER, DECODER = ("transformer",), ("vae",)
-DENOISER_AND_DECODER = DENOISER + DECODER
+DENOISER, AUTOENCODER = ("transformer",), ("vae",)
+DENOISER_AND_AUTOENCODER = DENOISER + AUTOENCODER
 
 
 class SD3Engine:
-    """A loaded Stable Diffusion 3 with the settings of a study; an `engine.Engine`.
+    """A loaded Stable Diffusion 3 with the settings of a study; an `engine.RedrawEngine` and `engine.NearNoiseEngine`.
 
     Args:
         pipe: A StableDiffusion3Pipeline.
@@ -97,14 +100,36 @@ class SD3Engine:
 
     def generate(self, prompt: str, seed: int, first_steps: FirstSteps | None = None) -> PIL.Image.Image:
         """Generate one image; see `engine.Engine.generate`."""
+        return self._generate(prompt, seed, (), first_steps)
+
+    def generate_near(self, prompt: str, seed: int, shifts: list[Shift]) -> PIL.Image.Image:
+        """Generate one image from noise near that of the seed; see `engine.NearNoiseEngine.generate_near`."""
+        return self._generate(prompt, seed, shifts, None)
+
+    def redraw(
+        self, image: PIL.Image.Image, prompt: str, seed: int, strengths: list[float]
+    ) -> dict[float, PIL.Image.Image]:
+        """Redraw an image; see `engine.RedrawEngine.redraw`.
+
+        The images are those of StableDiffusion3Img2ImgPipeline with a generator of the seed. The image is encoded once;
+        each strength's steps are batches of their own, and strengths that leave as many steps share one image.
+        """
+        left = {strength: redraw_steps(strength, self.steps) for strength in strengths}
+        if not left:
+            return {}
+        latents = {}
         with self._inference():
-            run = self._start(seed, self._condition(self.encode(prompt)))
+            condition = self._condition(self.encode(prompt))
+            self._move_to_device(AUTOENCODER)
+            encoded, noise = encode_image(self.pipe, square(image, self.size_px), seed, condition)
             self._move_to_device(DENOISER)
-            for i in range(len(run.scheduler.timesteps)):
-                self._step([run], i)
-                if first_steps:
-                    first_steps.keep(i, run.latents)
-            return self._decode([run.latents])[0]
+            for number in dict.fromkeys(left.values()):
+                run, first = start_redrawing(self.pipe, encoded, noise, self.steps, number, condition)
+                for i in range(first, len(run.scheduler.timesteps)):
+                    self._step([run], i)
+                latents[number] = run.latents
+            images = dict(zip(latents, self._decode([*latents.values()]), strict=True))
+        return {strength: images[number] for strength, number in left.items()}
 
     def refine(
         self, prompt: str, refined_prompt: str, seed: int, ks: list[int], first_steps: FirstSteps | None = None
@@ -178,8 +203,20 @@ class SD3Engine:
         embeds, pooled = torch.cat([t.embeds for t in texts]), torch.cat([t.pooled for t in texts])
         return PromptEmbeds(embeds, pooled).to(self.device)
 
-    def _start(self, seed: int, condition: PromptEmbeds) -> Run:
-        return start_run(self.pipe, self.size_px, self.steps, seed, condition)
+    def _generate(
+        self, prompt: str, seed: int, shifts: Sequence[Shift], first_steps: FirstSteps | None
+    ) -> PIL.Image.Image:
+        with self._inference():
+            run = self._start(seed, self._condition(self.encode(prompt)), shifts)
+            self._move_to_device(DENOISER)
+            for i in range(len(run.scheduler.timesteps)):
+                self._step([run], i)
+                if first_steps:
+                    first_steps.keep(i, run.latents)
+            return self._decode([run.latents])[0]
+
+    def _start(self, seed: int, condition: PromptEmbeds, shifts: Sequence[Shift] = ()) -> Run:
+        return start_run(self.pipe, self.size_px, self.steps, seed, condition, shifts)
 
     def _batches(self, original: list[Run], candidates: list[Run], apart: bool) -> list[list[Run]]:
         """Batches of one step; `apart`: the original prompt's run in a batch of its own, as in its own image."""
@@ -201,7 +238,7 @@ class SD3Engine:
         vae = self.pipe.vae
         images: list[PIL.Image.Image] = []
         for one in latents:
-            self._move_to_device(DECODER)
+            self._move_to_device(AUTOENCODER)
             pixels = vae.decode(one / vae.config.scaling_factor + vae.config.shift_factor, return_dict=False)[0]
             if not torch.isfinite(pixels).all():
                 raise FloatingPointError(NOT_FINITE)
@@ -212,10 +249,10 @@ class SD3Engine:
         """With an offload, have the modules of a phase on the GPU, and the others in main memory.
 
         offload='encoders' has two phases, texts and images, and quantised modules are in both: they are small.
-        offload='model' has three: texts, denoising, decoding.
+        offload='model' has three: texts, denoising, and encoding or decoding images.
         """
         if self.offload == "encoders" and phase != ENCODERS:
-            phase = DENOISER_AND_DECODER
+            phase = DENOISER_AND_AUTOENCODER
         if self.offload == "none" or self._resident == phase:
             return
         parts = {name: part for name, part in self.pipe.components.items() if isinstance(part, torch.nn.Module)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     values = {
         "metrics": study.metrics,
-        "notice": study.image_model["notice"],
+        "notice": study_notice(study),
     }
     return {"human_agreement": values}
 

@@ -65,8 +65,11 @@ class ImageGenerator:
         composition.
         """
         engine, recipe, latents = self.engine, requests[0].recipe, self.first_latents
-        started = time.monotonic()
-        if "refined_prompt" in recipe:
+        started, first_steps = time.monotonic(), None
+        if drawn_by := requests[0].drawn_by:
+            drawn = {key: drawn_by.draw(engine, one) for key, one in {each.key: each for each in requests}.items()}
+            images = [drawn[request.key] for request in requests]
+        elif "refined_prompt" in recipe:
             ks = recipe.get("batch") or [request.recipe["k"] for request in requests]
             first_steps = latents.known(requests[0], ks) if latents else None
             options = {"first_steps": first_steps} if first_steps else {}
@@ -119,8 +122,13 @@ def denoising_steps(requests: list[ImageRequest], first_steps: int | None = None
     Args:
         first_steps: How many of the original prompt's steps are computed, if not all that the candidates share.
     """
-    candidates = [request for request in requests if "refined_prompt" in request.recipe]
-    alone = {request.key for request in requests if "refined_prompt" not in request.recipe}
-    steps = requests[0].recipe["generation"]["steps"]
+    others = {request.key: request for request in requests if request.drawn_by}.values()
+    count = sum(request.drawn_by.steps(request) for request in others if request.drawn_by)
+    own = [request for request in requests if not request.drawn_by]
+    if not own:
+        return count
+    candidates = [request for request in own if "refined_prompt" in request.recipe]
+    alone = {request.key for request in own if "refined_prompt" not in request.recipe}
+    steps = own[0].recipe["generation"]["steps"]
     ks = candidates[0].recipe.get("batch") or [request.k for request in candidates] if candidates else []
-    return steps * len(alone) + (refinement_steps(ks, steps, first_steps) if candidates else 0)
+    return count + steps * len(alone) + (refinement_steps(ks, steps, first_steps) if candidates else 0)

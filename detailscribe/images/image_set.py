@@ -3,17 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
 from detailscribe.engines.gpu.device_errors import friendly_device_errors
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH, digest, file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
 from detailscribe.images.image_file import FORMAT_SUFFIXES, is_intact, save_image
 from detailscribe.images.image_reader import UNIFORM, RefusedImage, is_black
 from detailscribe.study.study import Study
+
+if TYPE_CHECKING:
+    from detailscribe.engines.engine import Engine
 
 STAGE = "sets"
 ALGORITHM = 1
@@ -27,6 +32,18 @@ def parameters(study: Study) -> dict[str, dict]:
     return {"sets": {"image_sets": study.image_sets()}}
 
 
+class Drawing(Protocol):
+    """How an image is drawn, and what that takes; a module of `methods/refiners` is one."""
+
+    def draw(self, engine: "Engine", request: "ImageRequest") -> Image.Image:
+        """The image of a request, with the loaded image model."""
+        ...
+
+    def steps(self, request: "ImageRequest") -> int:
+        """Denoising steps that `draw` takes."""
+        ...
+
+
 @dataclass(frozen=True)
 class ImageRequest:
     """One image that a manifest should hold, or the reason why it cannot.
@@ -34,6 +51,10 @@ class ImageRequest:
     `recipe` holds everything that decides the bytes; the key is its digest. `prompt` is the text of the final image,
     `k` the denoising step after which it replaced the original prompt (None: from noise on), `exchange` the recorded
     response that the image came in. `model` names what makes the image, as `name@revision` or the digest of its files.
+
+    `drawn_by` draws it, if it is not drawn from text or by a prompt switch. `source` is the file of the image that it
+    starts from, `carried` the row of an image that it repeats unchanged: the same file, at no cost. `state` is what a
+    later step that starts from this image needs to know besides prompt and seed; it is written into the row.
     """
 
     id: str
@@ -46,11 +67,15 @@ class ImageRequest:
     recipe: dict = field(default_factory=dict)
     exchange: str | None = None
     model: str = ""
+    drawn_by: Drawing | None = None
+    source: Path | None = None
+    carried: dict | None = None
+    state: dict = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        """Digest of the recipe, 64 hex characters."""
-        return digest(self.recipe)
+        """Digest of the recipe, 64 hex characters; of a carried image the key that it has already."""
+        return self.carried["key"] if self.carried else digest(self.recipe)
 
     @property
     def group(self) -> str:
@@ -100,6 +125,12 @@ def make_images(
         kept = ledgers[request.image_set].get(request.id, request.key) if request.status == "ok" else _row(request)
         if kept and (request.status != "ok" or is_intact(results, kept)):
             rows[request.image_set].append(kept)
+            on_done()
+        elif request.carried:
+            ledgers[request.image_set].add(
+                row := _carry(request, folder / "images" / request.image_set / shard, results)
+            )
+            rows[request.image_set].append(row)
             on_done()
         else:
             missing.setdefault(request.id, {}).setdefault(request.group, []).append(request)
@@ -166,6 +197,18 @@ def _save(
     )
 
 
+def _carry(request: ImageRequest, folder: Path, results: Path) -> dict:
+    """The row of an image that is another one's file, with that file copied into the folder of its own set."""
+    carried = request.carried
+    assert carried
+    source = results / carried["file"]
+    path = folder / source.name
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(source.read_bytes())
+    file = str(path.relative_to(results))
+    return _row(request, file=file, sha256=file_sha256(path), software=carried.get("software"))
+
+
 def _row(
     request: ImageRequest,
     status: str = "",
@@ -174,7 +217,7 @@ def _row(
     sha256: str | None = None,
     software: dict | None = None,
 ) -> dict:
-    return {
+    row = {
         "id": request.id,
         "status": status or request.status,
         "reason": reason or request.reason,
@@ -187,3 +230,5 @@ def _row(
         "software": software,
         "exchange": request.exchange,
     }
+    row |= {"state": request.state} if request.state else {}
+    return row | ({"carried": True} if request.carried else {})

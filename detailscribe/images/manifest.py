@@ -9,8 +9,13 @@ from detailscribe.images.image_file import image_problem, names_own_image
 
 
 def is_foreign(manifest: Path, row: dict) -> bool:
-    """Whether a row of a manifest names an image that is not its own, or not in the folder beside the manifest."""
+    """Whether a row of a manifest names an image that is not its own, or not in the folder beside the manifest.
+
+    The rows of a selection name images of the sets that they were chosen from.
+    """
     scenario, image_set = manifest.parent.parent.parent.name, manifest.parent.name
+    if manifest.parent.parent.name == "selections":
+        image_set = str(row.get("image_set"))
     return row["file"] is not None and not names_own_image(row, scenario, image_set, manifest.stem)
 
 

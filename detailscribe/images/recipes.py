@@ -1,6 +1,8 @@
 """Recipes of generated images: everything that decides an image's bytes, as image requests with their keys."""
 
 import functools
+from pathlib import Path
+from typing import Any
 
 from detailscribe.engines.weights import model_identity
 from detailscribe.files.digests import digest
@@ -8,11 +10,12 @@ from detailscribe.images.image_set import ImageRequest
 
 
 class ImageRecipes:
-    """Makes the image requests of one image set that is generated from text, or of the candidates of one critic.
+    """Makes the image requests of one image set that is generated from text, or of one refinement.
 
     Args:
-        parameters: Of the stage: `algorithm`, `model`, `generation`, `seed` and, for a refinement, `candidates`
-            {image set: k}, `batch` (candidates or image) and, if it is true, `reuse_first_steps`.
+        parameters: Of the stage: `algorithm`, `model`, `generation`, `seed`; for a prompt switch `candidates`
+            {image set: k}, `batch` (candidates or image) and, if it is true, `reuse_first_steps`; for another refiner
+            `refiner`, what decides how it draws.
 
     Raises:
         SetupError: by the first request: the model's files are not on this machine.
@@ -39,29 +42,60 @@ class ImageRecipes:
         ks = sorted(k for k in self.parameters.get("candidates", {}).values() if k is not None)
         return ks if self.parameters.get("batch") == "candidates" else []
 
-    def from_noise_request(self, id: str, image_set: str, prompt: str, k: int | None = None) -> ImageRequest:
-        """Request a full run with one prompt, in a batch of its own."""
-        return self._request(id, image_set, prompt, k, {"prompt": prompt})
+    def from_noise_request(
+        self, id: str, image_set: str, prompt: str, k: int | None = None, seed: int | None = None
+    ) -> ImageRequest:
+        """Request a full run with one prompt, in a batch of its own; the seed is the study's unless it is given."""
+        return self._request(id, image_set, prompt, k, {"prompt": prompt}, seed)
 
-    def prompt_switch_request(self, id: str, image_set: str, prompt: str, refined_prompt: str, k: int) -> ImageRequest:
+    def prompt_switch_request(
+        self, id: str, image_set: str, prompt: str, refined_prompt: str, k: int, seed: int | None = None
+    ) -> ImageRequest:
         """Request a run that starts with the prompt and continues with the refined one after step k.
 
         k=0 is a full run with the refined prompt, as released; unless it shares a batch, it has the recipe of one.
         """
         if k == 0 and not self._batch_ks:
-            return self.from_noise_request(id, image_set, refined_prompt, k=0)
+            return self.from_noise_request(id, image_set, refined_prompt, k=0, seed=seed)
         switch = {"k": k, "refined_prompt": refined_prompt, "swap_pooled": self.parameters["generation"]["swap_pooled"]}
         batch: dict = {"batch": self._batch_ks} if self._batch_ks else {}
         if len(self._batch_ks) > 1:
             batch["decoded"] = "alone"  # they were decoded together once, which rounds otherwise
         if self._batch_ks and self.parameters.get("reuse_first_steps"):
             batch["reuse_first_steps"] = True  # the original prompt's steps are no part of the batch
-        return self._request(id, image_set, refined_prompt, k, {"prompt": prompt} | switch | batch)
+        return self._request(id, image_set, refined_prompt, k, {"prompt": prompt} | switch | batch, seed)
 
-    def _request(self, id: str, image_set: str, text: str, k: int | None, recipe: dict) -> ImageRequest:
-        base, seed = self._base_recipe, self.parameters["seed"]
+    def refined_request(
+        self,
+        id: str,
+        image_set: str,
+        prompt: str,
+        values: dict,
+        image: dict | None = None,
+        seed: int | None = None,
+        state: dict | None = None,
+    ) -> ImageRequest:
+        """Request an image of a refiner of its own.
+
+        Args:
+            prompt: Text of the image.
+            values: What else decides its bytes, by names of the refiner's choice.
+            image: Row of the image that it starts from, with `path` and `sha256`, if its pixels are used.
+            seed: Of its noise; the study's unless it is given.
+            state: What a later step that starts from this image needs to know (`ImageRequest.state`).
+        """
+        recipe = {"refiner": self.parameters["refiner"], "prompt": prompt, **values}
+        recipe |= {"image_sha256": image["sha256"]} if image else {}
+        options: dict[str, Any] = {"source": Path(image["path"]) if image else None, "state": state or {}}
+        return self._request(id, image_set, prompt, None, recipe, seed, **options)
+
+    def _request(
+        self, id: str, image_set: str, text: str, k: int | None, recipe: dict, seed: int | None, **options: Any
+    ) -> ImageRequest:
+        base = self._base_recipe | ({} if seed is None else {"seed": seed})
+        model = base["model"]["identity"]
         return ImageRequest(
-            id, image_set, prompt=text, seed=seed, k=k, recipe=base | recipe, model=base["model"]["identity"]
+            id, image_set, prompt=text, seed=base["seed"], k=k, recipe=base | recipe, model=model, **options
         )
 
 
@@ -69,6 +103,16 @@ def first_image_key(request: ImageRequest) -> str:
     """Key of the full run of a request's first prompt: the image that a prompt switch continues, or itself."""
     kept = ("algorithm", "model", "generation", "seed", "prompt")
     return digest({name: request.recipe[name] for name in kept})
+
+
+def carried_request(id: str, image_set: str, image: dict) -> ImageRequest:
+    """Request the image of another set unchanged, because there is nothing to correct.
+
+    Args:
+        image: Its row.
+    """
+    kept = {key: image[key] for key in ("prompt", "seed", "k")}
+    return ImageRequest(id, image_set, **kept, carried=image, state=image.get("state") or {})
 
 
 def skipped_request(id: str, image_set: str, stage: str, row: dict) -> ImageRequest:

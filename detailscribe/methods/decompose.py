@@ -9,7 +9,7 @@ from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "decompose"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:

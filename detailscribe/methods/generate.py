@@ -13,7 +13,7 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     shared = generation_parameters(study)
     originals = {f"generate-{seed}": {**shared, "seed": seed} for seed in study.seeds}
-    rewritten = {f"generate-{name}": {**shared, "seed": study.seeds[0]} for name in study.config["rewriters"]}
+    rewritten = {f"generate-{name}": {**shared, "seed": study.seeds[0]} for name in study.rewritten}
     drawn = {
         parameters_name(name): generation_parameters(study, study.config["image_models"][model])
         | {"seed": study.seeds[0]}

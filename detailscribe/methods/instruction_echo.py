@@ -12,6 +12,7 @@ from detailscribe.llm.request import Request
 RUN_WORDS = 5  # fewer words of an instruction may stand in a prompt by chance
 LARGEST_REST = 1 / 3  # of an echo's words that are not the instruction's; an instruction may name words to be used
 _GROUP = re.compile(r"<[^<>]{1,400}>(?:[^<>\n]{0,20}<[^<>]{1,400}>)*")  # `<yes> or <no>` is one group
+_EXAMPLE = re.compile(r"<([^<>=＝]*)[=＝]([^<>]*)>")  # of a decomposition: `<(concept: x) = (a) + (b)>`
 _WORD = re.compile(r"[^\W_]+")
 _PLACEHOLDER_WORDS = 4
 
@@ -31,7 +32,7 @@ def repeats_instruction(request: Request, text: str, value: object) -> bool:
     if isinstance(value, float):  # an instruction may give a valid mark as its example
         return False
     if isinstance(value, tuple):
-        return _is_example(request, groups, value)
+        return _is_example(request, value[1])
     return _repeats_words(request, groups, value) if isinstance(value, str) else bool(repeated)
 
 
@@ -46,16 +47,31 @@ def without_label(request: Request, prompt: str) -> str:
     return prompt
 
 
-def _is_example(request: Request, groups: list[str], value: tuple) -> bool:
-    """Whether the components are an example's; a prompt that is about the example's very concept may have them."""
-    answer = _words(" ".join(value[1]))
-    for group in groups:
-        words = _words(group)
-        if "=" in group and answer and words[-len(answer) :] == answer:
-            concept = [word for word in words[: -len(answer)] if word != "concept"]
-            own = {word[:4] for text in _values(request) for word in _words(text)}
-            return not all(word[:4] in own for word in concept)
-    return False
+def _is_example(request: Request, components: Sequence[str]) -> bool:
+    """Whether each component is an example's: all of them, some, in another order, or one several times.
+
+    No echo where the prompt justifies each one: it is about the very concept of an example that has the component, or
+    has the component's own words.
+    """
+    examples = [example for text in _instructions(request) for example in _examples(text)]
+    holders = [[name for name, words in examples if _spaced(_words(each)) in words] for each in components]
+    if not all(holders):
+        return False
+    own = {_stem(word) for text in _values(request) for word in _words(text)}
+    return not all(
+        any(_are_in(own, words) for words in (_words(each), *names))
+        for each, names in zip(components, holders, strict=True)
+    )
+
+
+def _are_in(own: set[str], words: Sequence[str]) -> bool:
+    """Whether a record's own texts have the words in some form; words of one or two letters are in any text."""
+    long = [word for word in words if len(word) > 2 or not word.isascii()]
+    return bool(long) and all(_stem(word) in own for word in long)
+
+
+def _stem(word: str) -> str:
+    return word[:4]  # `rolls` is a form of `rolling`
 
 
 def _repeats_words(request: Request, groups: list[str], value: str) -> bool:
@@ -74,19 +90,32 @@ def _repeats_words(request: Request, groups: list[str], value: str) -> bool:
 
 
 def _groups(request: Request) -> Iterator[str]:
-    """Bracketed texts of the instruction, neighbours together; not those of the record's own text."""
+    """Bracketed texts of the instruction, neighbours together."""
+    for text in _instructions(request):
+        yield from _bracketed(text)
+
+
+def _instructions(request: Request) -> Iterator[str]:
+    """Messages that hold a bracket, without the record's own texts that do."""
     own = [text for text in _values(request) if "<" in text]
     for message in request.messages:
         content = message["content"]
         for text in own:
             content = content.replace(text, " ")
         if "<" in content:
-            yield from _bracketed(content)
+            yield content
 
 
 @lru_cache(maxsize=64)
 def _bracketed(text: str) -> list[str]:
     return _GROUP.findall(text)
+
+
+@lru_cache(maxsize=64)
+def _examples(text: str) -> list[tuple[tuple[str, ...], str]]:
+    """Decompositions that an instruction gives as examples: words of the concept, and those of the components."""
+    found = [(_words(concept), _spaced(_words(components))) for concept, components in _EXAMPLE.findall(text)]
+    return [(tuple(word for word in name if word != "concept"), words) for name, words in found]
 
 
 def _values(request: Request) -> Iterator[str]:

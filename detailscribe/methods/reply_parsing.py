@@ -29,16 +29,20 @@ _YES_NO = re.compile(
     r"(?:answer ?[:=] ?)?(yes|no)[ .!]*(?:[-–—=:,;(](?! ?(?:or )?(?:yes|no)\b).{0,400})?", re.IGNORECASE
 )
 _ANSWER_TAG = re.compile(r"<(answer|response|output|solution)>", re.IGNORECASE)
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _WIDE = str.maketrans("（）＝＋：", "()=+:")
 
 
 def whole_text(text: str) -> str | None:
-    """The whole reply without thoughts, special tokens and a frame around it (tags, code fence); None if empty."""
+    """The whole reply without thoughts, special tokens and a frame around it (tags, code fence).
+
+    None if it holds no letter or digit: dots, a line, an emoji.
+    """
     spoken = unfenced(spoken_text(text).text)
     if framed := _ANSWER_TAG.match(spoken):
         closing = f"</{framed[1]}>"
         spoken = spoken[framed.end() : -len(closing) if spoken.endswith(closing) else None].strip()
-    return spoken or None
+    return spoken if _LETTER_OR_DIGIT.search(spoken) else None
 
 
 def last_brackets(text: str) -> str | None:
@@ -56,14 +60,17 @@ def last_brackets(text: str) -> str | None:
 
 
 def parse_decomposition(text: str) -> tuple[str, list[str]] | None:
-    """Concept and components of the last `<(concept: x) = (a) + (b)>`; None if absent or unbalanced."""
+    """Concept and components of the last `<(concept: x) = (a) + (b)>`.
+
+    None if absent or unbalanced, or if one of them holds no letter or digit.
+    """
     inside = last_brackets(text)
     sides = _split(inside.translate(_WIDE), "=") if inside else None
     if not sides or len(sides) != 2:
         return None
     concept = re.fullmatch(r"concept ?(?: |:) ?([^\s:].*)", _unwrap(sides[0]), re.IGNORECASE)
     components = [_unwrap(component) for component in _split(sides[1], "+") or []]
-    if not concept or not components or not all(re.search(r"\w", component) for component in components):
+    if not concept or not all(_LETTER_OR_DIGIT.search(part) for part in (concept[1], *components)):
         return None
     return concept[1].strip(), components
 

@@ -3,33 +3,53 @@
 from collections.abc import Callable
 
 from detailscribe.llm.client import Chat
-from detailscribe.methods.roles import prompt_in_reply, request_for, result_row, template_values
+from detailscribe.methods.roles import input_problem, prompt_in_reply, request_for, result_row, template_values
 from detailscribe.study.roles import role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "rewrite"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     return {
         f"rewrite-{name}": role_parameters(study, entry["role"], entry["template"], entry["reply"])
+        | ({"of": study.graph.source(entry)} if "of" in entry else {})
         for name, entry in study.config["rewriters"].items()
     }
 
 
-def rewrite(records: list[dict], role: dict, chat: Chat, on_done: Callable[[], None] | None = None) -> list[dict]:
+def rewrite(
+    records: list[dict],
+    role: dict,
+    chat: Chat,
+    on_done: Callable[[], None] | None = None,
+    images: dict[str, dict] | None = None,
+) -> list[dict]:
     """Request a more detailed prompt from the text alone.
+
+    Args:
+        images: Rows of images by id, whose own prompts are rewritten; None for the prompts themselves.
 
     Returns:
         Rows `id, status, reason, refined_prompt, exchange`.
 
     Source: DetailScribe, baseline GPT Rewrite.
     """
-    requests = [request_for("rewrite", role, record, template_values(record)) for record in records]
-    rows = []
-    for record, request, reply in zip(records, requests, chat.ask(requests, on_done), strict=True):
-        status, reason, prompt = prompt_in_reply(reply, role, request)
-        rows.append(result_row(record, status, reason, refined_prompt=prompt, exchange=reply.digest))
-    return rows
+    requests, rows = {}, {}
+    for record in records:
+        id, values = record["id"], template_values(record)
+        if images is not None:
+            if images[id]["status"] != "ok":
+                reason = input_problem("image", images[id])
+                rows[id] = result_row(record, "skipped", reason, refined_prompt=None, exchange=None)
+                continue
+            values |= {"prompt": images[id].get("prompt") or record["prompt"], "original_prompt": record["prompt"]}
+        requests[id] = request_for("rewrite", role, record, values)
+    replies = dict(zip(requests, chat.ask(list(requests.values()), on_done), strict=True))
+    for record in records:
+        if reply := replies.get(record["id"]):
+            status, reason, prompt = prompt_in_reply(reply, role, requests[record["id"]])
+            rows[record["id"]] = result_row(record, status, reason, refined_prompt=prompt, exchange=reply.digest)
+    return [rows[record["id"]] for record in records]

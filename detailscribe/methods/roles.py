@@ -86,7 +86,8 @@ def prompt_in_reply(reply: Reply, role: dict, request: Request) -> tuple[str, st
         raise InputError(f"reply must be brackets or whole, got {role['reply']!r}")
     is_whole = role["reply"] == "whole"
     parse = reply_parsing.whole_text if is_whole else reply_parsing.last_brackets
-    status, reason, prompt = read_reply(reply, request, parse, "text" if is_whole else "<...>", is_whole)
+    expected = "text with a letter or digit" if is_whole else "<...>"
+    status, reason, prompt = read_reply(reply, request, parse, expected, is_whole)
     if prompt is not None and reply_parsing.is_refusal(prompt):
         return "refused", f"the model declined: {excerpt(prompt)}", None
     return status, reason, prompt and (prompt if is_whole else without_label(request, prompt))

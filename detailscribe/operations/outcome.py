@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows
+from detailscribe.study.stages import NOTHING_TO_CORRECT
 
 ROWS, REJECTED = ".jsonl", ".rejected.tsv"
 REASON_LENGTH = 160  # characters of the most frequent reason
@@ -30,6 +31,7 @@ def outcome_line(outputs: Iterable[Path]) -> str:
             unusable = [row["reason"] for row in rows if row.get("status") in UNUSABLE]
         reasons.update(unusable)
         places += [str(path)] if unusable else []
+    statuses["ok"] += statuses.pop(NOTHING_TO_CORRECT, 0)
     asked = sum(count for status, count in statuses.items() if status != "skipped")
     if asked == statuses["ok"]:
         return ""

@@ -8,6 +8,7 @@ from detailscribe.files.rows import read_rows
 from detailscribe.llm.exchange_store import REPLACED, replace_exchange
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.operations.outputs import made_from_exchange, outputs_of, remove_damaged_outputs, remove_outputs_if
+from detailscribe.study.stages import USABLE
 
 RETRIED = ("failed", "unparsed", "refused")  # statuses of rows that may be made again
 ANSWERS = ("unparsed", "refused")  # of rows that were made from an answer, which is kept and would be read again
@@ -63,7 +64,7 @@ def _answers(results: Path, scenarios: list[str], statuses: Collection[str]) -> 
     kept, wanted = set[str](), set[str]()
     for path in (path for scenario in scenarios for path in outputs_of(results / scenario)) if statuses else ():
         for row in read_rows(path):
-            if row["status"] == "ok":
+            if row["status"] in USABLE:
                 kept.update(exchanges_of([row], path))
             elif row["status"] in statuses:
                 wanted.update(exchanges_of([row], path))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report.prompt_story import ScenarioResults, page_values
+from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ ALGORITHM = 3
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     values = {
-        "notice": study.image_model["notice"],
+        "notice": study_notice(study),
         "methods": [vars(method) for method in study.methods()],
         "critics": [{"name": name, "candidates": list(study.candidates(name))} for name in study.config["critics"]],
     }

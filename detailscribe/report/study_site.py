@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ ALGORITHM = 2
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    return {"reports": {"notice": study.image_model["notice"], "scenarios": study.config["study"]}}
+    return {"reports": {"notice": study_notice(study), "scenarios": study.config["study"]}}
 
 
 def write_study(site: Path, sites: dict[str, Path], overview: Overview) -> None:

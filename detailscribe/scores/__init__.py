@@ -45,12 +45,9 @@ Importing the module should be cheap: import torch and models inside `load`, and
 before torchvision, transformers, diffusers or open_clip. State formula, range and direction in the docstring.
 """
 
-import importlib
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
-from detailscribe.errors import InputError, SetupError
+from detailscribe.study.plugins import load_plugin
 
 REQUIRED_NAMES = ("ALGORITHM", "LIBRARIES", "load")
 # Keys of a metric's entry that locate its code and weights; a fingerprint holds the digest of the weights instead.
@@ -64,40 +61,4 @@ def load_metric(module: str) -> ModuleType:
         InputError: there is no such module, or it lacks a name that a metric needs.
         SetupError: the module imports a package that is not installed.
     """
-    own = f"{__name__}.{module}"
-    metric = _import_file(module) if is_metric_file(module) else _import_module(own) or _import_module(module)
-    if metric is None:
-        problem = "there is no such file" if is_metric_file(module) else f"neither {own} nor {module} can be imported"
-        raise InputError(f"no metric module {module!r}: {problem}")
-    if missing := [name for name in REQUIRED_NAMES if not hasattr(metric, name)]:
-        raise InputError(
-            f"the metric module {metric.__name__} lacks {', '.join(missing)}: see detailscribe/scores/__init__.py"
-        )
-    return metric
-
-
-def is_metric_file(module: str) -> bool:
-    """Whether a metric is named by the path of its file."""
-    return module.endswith(".py")
-
-
-def _import_file(path: str) -> ModuleType | None:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path) if Path(path).is_file() else None
-    if spec is None or spec.loader is None:
-        return None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        raise SetupError(f"the metric {path} needs the package {error.name}: install it") from error
-    return module
-
-
-def _import_module(name: str) -> ModuleType | None:
-    """The module, or None if it does not exist; a missing module that it imports is an error."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            return None
-        raise SetupError(f"the metric {name} needs the package {error.name}: install it") from error
+    return load_plugin("metric", __name__, module, REQUIRED_NAMES)

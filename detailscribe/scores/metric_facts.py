@@ -6,7 +6,8 @@ import yaml
 
 from detailscribe.engines.versions import release_versions
 from detailscribe.files.digests import file_sha256
-from detailscribe.scores import is_metric_file, load_metric
+from detailscribe.scores import load_metric
+from detailscribe.study.plugins import is_file
 from detailscribe.study.study import Study
 
 JUDGE_RANGES: dict[str, list[float]] = {"grade": [1, 5], "yes_no": [0, 1]}  # by scale
@@ -32,7 +33,7 @@ def metric_code(study: Study, entry: dict) -> dict:
     """What decides a metric's scores besides its entry in the config: its code and the versions of its libraries."""
     metric = load_metric(entry["module"])
     code = {"metric_algorithm": metric.ALGORITHM}
-    if is_metric_file(entry["module"]):
+    if is_file(entry["module"]):
         code["module_sha256"] = file_sha256(Path(entry["module"]))
     if environment := getattr(metric, "ENVIRONMENT", ""):
         text = (study.folder / "envs" / f"{environment}.yaml").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ def parameters(study: Study) -> dict[str, dict]:
 def hub_weights(study: Study) -> dict[str, dict]:
     """What to fetch from the hub, by name.
 
-    `model` (the image model), `model-{name}` (another image model that draws an external set), `score-{metric}`, and
+    `model` (the image model), `model-{name}` (another image model that jobs load), `score-{metric}`, and
     `endpoint-{name}` (a model that jobs serve; endpoints of one repository and revision share the first one's).
     """
     entries = {}
@@ -103,21 +103,25 @@ def fetch_model_weights(entry: dict) -> list[dict]:
     Returns:
         Repository, revision and commit of each repository.
     """
-    if "module" in entry:
-        sources = load_metric(entry["module"]).weights(entry)
-    elif "repository" in entry:
-        sources = [{key: entry[key] for key in ("repository", "revision", "files", "required")}]
-    else:
-        sources = [{"repository": entry["path"], "revision": entry["revision"], "files": PIPELINE_FILES}]
+    sources = weight_sources(entry)
     records = [
         fetch_address(source["address"]) if "address" in source else fetch_repository(**source) for source in sources
     ]
     return [{key: record[key] for key in ("repository", "revision", "commit")} for record in records]
 
 
+def weight_sources(entry: dict) -> list[dict]:
+    """What to fetch for an entry of `hub_weights`: `repository`, `revision`, `files` of each, or `address`."""
+    if "module" in entry:
+        return load_metric(entry["module"]).weights(entry)
+    if "repository" in entry:
+        return [{key: entry[key] for key in ("repository", "revision", "files", "required")}]
+    return [{"repository": entry["path"], "revision": entry["revision"], "files": PIPELINE_FILES}]
+
+
 def _image_models(study: Study) -> dict[str, dict]:
     names = {"model": study.config["image_model"]}
-    names |= {image_weights_name(study, name): name for name in study.drawn.values()}
+    names |= {image_weights_name(study, name): name for name in study.other_image_models}
     return {name: study.config["image_models"][model] for name, model in names.items()} | {"model": study.image_model}
 
 

@@ -33,7 +33,7 @@ def configured_methods(study: Study) -> list[Method]:
     seeds = tuple(f"original-{seed}" for seed in config["seeds"])
     rows = [Method("sd", (originals[0],), "single")]
     rows += [Method(name, (name,), "single") for name in config["rewriters"]]
-    critics = [Method(name, tuple(study.candidates(name)), "oracle") for name in config["critics"]]
+    critics = [Method(name, tuple(sets), "oracle") for name in config["critics"] if (sets := study.candidates(name))]
     rows += [Method(row.name, row.candidates, "single") for row in critics if len(row.candidates) == 1]
     if len(seeds) > 1:
         rows.append(Method("multi_seed", seeds, f"by:{config['seed_selector']}"))
@@ -42,7 +42,14 @@ def configured_methods(study: Study) -> list[Method]:
         count = 1 + max((len(row.candidates) for row in critics), default=len(originals))
         rows.append(Method("equal_compute_seeds", tuple(originals[:count]), "by:" + config["seed_selector"]))
     rows += [Method(name, (name,), "single") for name in config["external"]]
-    return rows + [row for row in critics if len(row.candidates) > 1]
+    rows += [row for row in critics if len(row.candidates) > 1]
+    graph, configured = study.graph, {*config["critics"], *config["rewriters"]}
+    for each in graph.refinements:
+        if each.name not in configured and each.name not in graph.in_chains:
+            rows.append(Method(each.name, tuple(each.image_sets), "oracle" if len(each.image_sets) > 1 else "single"))
+    return rows + [
+        Method(each.name, tuple(graph.flat(each.name)), f"by:{each.by}") for each in graph.selections.values()
+    ]
 
 
 def best_of(study: Study) -> list[str]:
@@ -55,6 +62,7 @@ def rated_methods(study: Study) -> list[Method]:
     shown = {method.name: method.candidates for method in study.methods() if not method.headline.startswith("by:")}
     if study.candidates_of_method("multi_seed"):
         shown["multi_seed"] = ("multi_seed",)  # the selected image, under this name in the dictionary
+    shown |= {name: (name,) for name in study.graph.selections}
     return [Method(name, shown.get(name, ()), "oracle") for name in study.config["human"]["methods"]]
 
 
@@ -64,16 +72,11 @@ def denoising_steps_by_method(study: Study) -> dict[str, int]:
     Candidates of a critic share the steps before the prompt switches, which are the initial image's own where they are
     reused. Imported and hosted image sets have no entry.
     """
-    steps_per_image = study.config["generation"]["steps"]
+    full, reuse = study.config["generation"]["steps"], bool(study.first_step_ks())
     steps = {}
     for method in study.methods():
-        if method.name in study.config["critics"]:
-            after = [k for k in study.candidates(method.name).values() if k]
-            shared = 0 if study.first_step_ks() else max(after, default=-1) + 1
-            from_noise = len(method.candidates) - len(after)
-            steps[method.name] = (
-                steps_per_image * (1 + from_noise) + shared + sum(steps_per_image - k - 1 for k in after)
-            )
-        elif method.name not in study.config["external"]:
-            steps[method.name] = steps_per_image * len(method.candidates)
+        if method.name not in study.config["external"]:
+            needs = study.needs_of(method)
+            drawn_here = [name for name in needs.image_sets if name not in study.config["external"]]
+            steps[method.name] = full * len(drawn_here) + study.graph.steps(needs, full, reuse)
     return steps

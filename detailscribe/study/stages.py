@@ -42,6 +42,9 @@ ROW_STAGES = ("decompose", "rewrite", "generate", "critique", "refine", "externa
 STAGES = ("decompose", "generate", "critique", "refine", "external", "score", "select", "tables", "report")
 # Stages that run only when they are asked for by name: people have to act before them.
 HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement")
+# Status of a row of a critic that may stop: the image stays as it is. As good as "ok".
+NOTHING_TO_CORRECT = "nothing_to_correct"
+USABLE = ("ok", NOTHING_TO_CORRECT)
 FIGURES = ("main", "bars", "wins", "compute")
 # Tables of a scenario that its report shows besides the main one.
 REPORT_TABLES = ("published", "strata", "optimism", "judges", "judge_repeats", "truncation_shares", "cost")
@@ -67,7 +70,10 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
         "refine": images["refine"],
         "external": images["external"],
         "score": [f"scores/{name}/{{shard}}.jsonl" for name in study.metrics],
-        "select": ["selections/multi_seed/{shard}.jsonl"] if study.candidates_of_method("multi_seed") else [],
+        "select": [
+            *(["selections/multi_seed/{shard}.jsonl"] if study.candidates_of_method("multi_seed") else []),
+            *(f"selections/{name}/{{shard}}.jsonl" for name in study.graph.selections),
+        ],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
             *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),

@@ -4,11 +4,13 @@ Pure functions of the configuration: nothing here loads a model, sends a request
 stage stand in the module whose results they decide (`parameters(study)` beside its `ALGORITHM`).
 """
 
+from functools import cached_property
 from pathlib import Path
 
 from detailscribe.study import validation
 from detailscribe.study.interacting import SHA256
 from detailscribe.study.methods import Method, configured_methods
+from detailscribe.study.refinements import ImageGraph, Needs, candidates_of_critic
 from detailscribe.study.shards import shard_names
 
 MINIATURE = "resources/miniature"  # folder of the miniature models, built on demand
@@ -71,9 +73,21 @@ class Study:
         external = self.config["external"].items()
         return {name: entry["image_model"] for name, entry in external if "image_model" in entry}
 
+    @property
+    def other_image_models(self) -> list[str]:
+        """Entries of `image_models` that jobs load besides the study's own."""
+        refiners = [job.image_model for job in self.graph.jobs if job.image_model]
+        return list(dict.fromkeys([*self.drawn.values(), *refiners]))
+
     def machine_of(self, external: str) -> dict:
         """`machine` of the image model that draws an external set."""
-        model = self.config["image_models"][self.drawn[external]]
+        return self.machine_with(self.drawn[external])
+
+    def machine_with(self, image_model: str) -> dict:
+        """`machine` of an entry of `image_models`; of the study's own for an empty name."""
+        if not image_model:
+            return self.machine
+        model = self.config["image_models"][image_model]
         return {"offload": model["offload"], "batch": model["batch"]}
 
     @property
@@ -88,18 +102,29 @@ class Study:
 
     def first_step_ks(self) -> list[int]:
         """The ks after which refinements continue latents of the initial image; empty unless they are reused."""
-        ks = {k for critic in self.config["critics"] for k in self.candidates(critic).values() if k}
+        initial = self.originals()[0]
+        critics = [name for name in self.config["critics"] if self.graph.source_of_critic(name) == initial]
+        ks = {k for critic in critics for k in self.candidates(critic).values() if k}
         return sorted(ks) if self.image_model.get("reuse_first_steps") else []
+
+    @cached_property
+    def graph(self) -> ImageGraph:
+        """What starts from images: refinements and selections."""
+        return ImageGraph(self.config, self.originals()[0])
 
     def candidates(self, critic: str) -> dict[str, int | None]:
         """Image sets of a critic with their k; None starts from noise with the refined prompt alone."""
-        after_step = self.config["critics"][critic]["after_step"]
-        return {critic: None} if after_step == "scratch" else {f"{critic}-k{k}": k for k in after_step}
+        return candidates_of_critic(critic, self.config["critics"][critic])
+
+    @property
+    def rewritten(self) -> list[str]:
+        """Image sets of the rewriters that start from the prompt itself."""
+        return [name for name, entry in self.config["rewriters"].items() if "of" not in entry]
 
     def sets_by_stage(self) -> dict[str, list[str]]:
         """Image sets of a scenario by the stage that makes them: generate (from text alone), refine, external."""
-        refined = [name for critic in self.config["critics"] for name in self.candidates(critic)]
-        from_text = [*self.originals(), *self.config["rewriters"]]
+        refined = [name for refinement in self.graph.refinements for name in refinement.image_sets]
+        from_text = [*self.originals(), *self.rewritten]
         return {"generate": from_text, "refine": refined, "external": list(self.config["external"])}
 
     def image_sets(self) -> list[str]:
@@ -113,6 +138,10 @@ class Study:
     def methods(self) -> list[Method]:
         """Rows of the tables, in the paper's order."""
         return configured_methods(self)
+
+    def needs_of(self, method: Method) -> Needs:
+        """Everything that the images of a method are made with."""
+        return self.graph.needs([method.name] if method.name in self.graph.selections else method.candidates)
 
     def candidates_of_method(self, name: str) -> list[str]:
         """Image sets that the method of this name chooses from; empty if there is no such method."""

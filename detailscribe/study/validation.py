@@ -59,16 +59,24 @@ def check_study(study: Study) -> None:
             server_url(name, endpoint)
     _check_files(study)
     _check_steps(study.config)
-    for name in dict.fromkeys([study.config["image_model"], *study.drawn.values()]):
+    for name, entry in study.config["refiners"].items():
+        if "image_model" in entry:
+            _known(
+                f"refiners: {name}: image_model", [entry["image_model"]], study.config["image_models"], "image_models"
+            )
+    for name in dict.fromkeys([study.config["image_model"], *study.other_image_models]):
         _check_image_model(study.config, name)
     request_options.check_options(study.config)
     _check_served_options(study.config)
-    rows = [method.name for method in study.methods()]
-    groups = "critics, rewriters and external"
+    groups = "critics, rewriters, refiners and external"
     if duplicate := _duplicate(study.image_sets()):
         raise InputError(f"{groups} make the image set {duplicate!r} twice; rename one")
+    study.graph.check(study.image_sets())
+    rows = [method.name for method in study.methods()]
     if duplicate := _duplicate(rows):
         raise InputError(f"{groups}: the tables have a row {duplicate!r} already; rename one")
+    for name, selection in study.graph.selections.items():
+        _known(f"selections: {name}: by", [selection.by], study.metrics, "metrics and judges (judge-NAME)")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
@@ -149,7 +157,7 @@ def _paths(config: dict) -> list[tuple[str, str]]:
 def _check_steps(config: dict) -> None:
     steps = config["generation"]["steps"]
     for name, entry in config["critics"].items():
-        if entry["after_step"] == "scratch":
+        if isinstance(entry["after_step"], str):
             continue
         if steps < 2:
             raise InputError(f"generation: steps must be at least 2 for {name}, which takes over after a step")

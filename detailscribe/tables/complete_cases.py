@@ -1,6 +1,6 @@
 """Complete cases: the dictionary of prompts with every image, and the dropped rows with their reasons."""
 
-from detailscribe.study.stages import ROW_STAGES
+from detailscribe.study.stages import ROW_STAGES, USABLE
 from detailscribe.study.study import Study
 
 STAGE = "clean"
@@ -19,7 +19,7 @@ def clean_dictionary(
     records: list[dict],
     stages: list[tuple[str, str, list[dict]]],
     image_sets: dict[str, dict[str, dict]],
-    selected: dict[str, dict],
+    selected: dict[str, dict[str, dict]],
 ) -> tuple[list[dict], list[dict]]:
     """Separate the complete prompts of a scenario from the rows that are not ok.
 
@@ -27,7 +27,8 @@ def clean_dictionary(
         records: Prompt records.
         stages: (stage, name, rows) of every output; the name is the `image_set` of rows that have none.
         image_sets: Manifest rows by id, by image set; a complete prompt has an ok image in each set.
-        selected: Rows of the seed selection by id; the selected image is listed as `multi_seed`.
+        selected: Rows by id of each selection, of the seeds (`multi_seed`) or of the graph; the selected image is listed
+            under its name.
 
     Returns:
         The dictionary, one row per complete prompt {id, topic, prompt, images}, and the dropped rows with
@@ -37,7 +38,7 @@ def clean_dictionary(
     problems: dict[str, list[dict]] = {record["id"]: [] for record in records}
     for stage, name, rows in sorted(stages, key=lambda entry: ROW_STAGES.index(entry[0])):
         for row in rows:
-            if row["status"] != "ok" and row["id"] in problems:
+            if row["status"] not in USABLE and row["id"] in problems:
                 image_set = row.get("image_set") or name
                 reason = f"{name}: {row['reason']}" if stage == "score" else row["reason"]
                 problems[row["id"]].append(
@@ -47,8 +48,9 @@ def clean_dictionary(
         id = record["id"]
         images = {name: rows[id]["file"] for name, rows in image_sets.items() if rows[id]["status"] == "ok"}
         if len(images) == len(image_sets):
-            if id in selected and selected[id]["status"] == "ok":
-                images["multi_seed"] = images[selected[id]["image_set"]]
+            for name, chosen in selected.items():
+                if id in chosen and chosen[id]["status"] == "ok":
+                    images[name] = images[chosen[id]["image_set"]]
             dictionary.append({**record, "images": images})
         dropped += [{"id": id, "topic": record["topic"], **problem} for problem in problems[id]]
     return dictionary, dropped

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detailscribe.study.methods import denoising_steps_by_method
+from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 from detailscribe.tables.figure_panels import (
     BEST,
@@ -37,7 +38,7 @@ ALGORITHM = 2
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    notice, selector = study.image_model["notice"], study.config["seed_selector"]
+    notice, selector = study_notice(study), study.config["seed_selector"]
     return {"plot": {"notice": notice, "steps": denoising_steps_by_method(study), "selector": selector}}
 
 

@@ -15,6 +15,7 @@ from detailscribe.files.atomic import write_text
 from detailscribe.files.rows import write_frame
 from detailscribe.scores.metric_facts import score_ranges
 from detailscribe.study.methods import best_of
+from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def table_settings(study: Study) -> dict:
         "best_of": best_of(study),
         "ranges": score_ranges(study),
         "ties_win": config["quirks"]["ties_win"],
-        "notice": study.image_model["notice"],
+        "notice": study_notice(study),
     }
 
 

@@ -26,7 +26,7 @@ def name_of(output: str | Path) -> str:
 
 def collect_stage_outputs(
     files: list[Path], stage_by_image_set: dict[str, str]
-) -> tuple[list[tuple[str, str, list[dict]]], dict[str, dict[str, dict]], dict[str, dict]]:
+) -> tuple[list[tuple[str, str, list[dict]]], dict[str, dict[str, dict]], dict[str, dict[str, dict]]]:
     """Rows of every stage of a scenario, as `complete_cases` takes them.
 
     Args:
@@ -34,11 +34,11 @@ def collect_stage_outputs(
         stage_by_image_set: Stage of each image set by name.
 
     Returns:
-        (stage, name, rows) of each file, manifest rows by id by image set, and the selected seeds by id.
+        (stage, name, rows) of each file, manifest rows by id by image set, and the rows of each selection by id.
     """
     stages: list[tuple[str, str, list[dict]]] = []
     manifests: dict[str, dict[str, dict]] = {}
-    selected: dict[str, dict] = {}
+    selected: dict[str, dict[str, dict]] = {}
     for file in files:
         name, folder = file.parent.name, file.parent.parent.name
         if name in STAGE_OF_FOLDER:
@@ -48,7 +48,7 @@ def collect_stage_outputs(
             refuse_foreign_rows(file, rows)
             manifests.setdefault(name, {}).update({row["id"]: row for row in rows})
         elif folder == "selections":
-            selected.update({row["id"]: row for row in rows})
+            selected.setdefault(name, {}).update({row["id"]: row for row in rows})
         stages.append((stage_by_image_set[name] if folder == "images" else STAGE_OF_FOLDER[folder], name, rows))
     return stages, manifests, selected
 

@@ -21,7 +21,7 @@ from detailscribe.files.output_records import forget_outputs, record_outputs
 from detailscribe.operations.outcome import outcome_line
 from detailscribe.workflow.gpus import held_locks, one_gpu
 from detailscribe.workflow.run_lock import RESULTS, job_running
-from detailscribe.workflow.start import LLM_RULES
+from detailscribe.workflow.start import LLM_RULES, SELECT_BY_JUDGE
 
 if TYPE_CHECKING:
     from detailscribe.llm.client import Chat
@@ -89,7 +89,7 @@ def job(snakemake) -> Iterator[Job]:
                 yield running
                 record_peak_memory(RESULTS, snakemake.rule, str(snakemake.log[0]))
             record_outputs(RESULTS, outputs)
-            if snakemake.rule in LLM_RULES and (line := outcome_line(outputs)):
+            if snakemake.rule in {*LLM_RULES, SELECT_BY_JUDGE} and (line := outcome_line(outputs)):
                 running.say([f"{snakemake.rule}: {line}"])
             return
         except (InputError, SetupError) as error:

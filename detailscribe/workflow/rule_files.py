@@ -7,6 +7,7 @@ from detailscribe.human.ratings import rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, image_weights_name, model_folders, served_weights_name
 from detailscribe.study.served import gpus_of, is_served_stage
+from detailscribe.study.refinements import RefineJob
 from detailscribe.study.stages import STAGES, stage_outputs
 from detailscribe.study.study import MINIATURE, Study
 from detailscribe.workflow.watched import watched_folders, watched_tables
@@ -105,6 +106,78 @@ class RuleFiles:
 
         return folders
 
+    def source(self, scenario: str, shard: str, name: str) -> str:
+        """The rows of an image set or of a selection of images."""
+        folder = "selections" if name in self._study.graph.selections else "images"
+        return f"results/{scenario}/{folder}/{name}/{shard}.jsonl"
+
+    def image_of_critic(self, wildcards) -> str:
+        """The images that a critic looks at."""
+        of = self._study.graph.source_of_critic(wildcards.critic)
+        return self.source(wildcards.scenario, wildcards.shard, of)
+
+    def images_of_rewriter(self, wildcards) -> list[str]:
+        """The images whose prompts a rewriter rewrites; none for one that rewrites the prompts themselves."""
+        entry = self._study.config["rewriters"][wildcards.rewriter]
+        of = self._study.graph.source(entry)
+        return [self.source(wildcards.scenario, wildcards.shard, of)] if "of" in entry else []
+
+    def candidates_of_selection(self, wildcards) -> list[str]:
+        """The image sets and selections that a selection chooses from."""
+        among = self._study.graph.selections[wildcards.selection].among
+        return [self.source(wildcards.scenario, wildcards.shard, name) for name in among]
+
+    def phrases_of_selection(self, wildcards) -> list[str]:
+        """The noun phrases of a shard, if the metric of a selection reads them."""
+        path = f"results/{wildcards.scenario}/noun_phrases/{wildcards.shard}.jsonl"
+        return [path] if reads_phrases(self._study, self.selector(wildcards)) else []
+
+    def selector(self, wildcards) -> str:
+        """The metric, or judge-{name}, by which a selection selects."""
+        return self._study.graph.selections[wildcards.selection].by
+
+    def judge(self, wildcards) -> str:
+        """The judge by which a selection selects."""
+        return self.selector(wildcards).removeprefix("judge-")
+
+    def selections_by(self, environment: str) -> str:
+        """Pattern of the selections by metrics of an environment of envs/, or by judges."""
+        names = [
+            name
+            for name, selection in self._study.graph.selections.items()
+            if (environment_of(self._study, selection.by) if selection.by in self._study.config["metrics"] else "judge")
+            == environment
+        ]
+        return "|".join([*names, "none"])
+
+    def selected_by(self, wildcards) -> list[str]:
+        """Selections of a shard by the metric or judge that scores it: they are made first, and their scores kept."""
+        wildcard = vars(wildcards)
+        by = wildcard["metric"] if "metric" in wildcard else f"judge-{wildcard['judge']}"
+        names = [name for name, selection in self._study.graph.selections.items() if selection.by == by]
+        return [f"results/{wildcards.scenario}/selections/{name}/{wildcards.shard}.jsonl" for name in names]
+
+    def inputs_of_refinements(self, job: RefineJob, kind: str) -> list[str]:
+        """What the refinements of a job start from, as patterns of a scenario and a shard.
+
+        Args:
+            job: The job.
+            kind: critiques, rewrites, or sources: images and selections of images.
+        """
+        names: list[str] = []
+        for each in job.refinements:
+            if kind == "sources":
+                names += [each.of] if self._study.graph.needs_source(each) else []
+            elif each.text in self._study.config["critics" if kind == "critiques" else "rewriters"]:
+                names.append(each.text)
+        if kind == "sources":
+            return [self.source("{scenario}", "{shard}", name) for name in dict.fromkeys(names)]
+        return [f"results/{{scenario}}/{kind}/{name}/{{shard}}.jsonl" for name in dict.fromkeys(names)]
+
+    def image_model_weights(self, image_model: str) -> str:
+        """Name of the weights of an entry of `image_models`, for `weights` and `gpu_threads`; empty: the study's own."""
+        return image_weights_name(self._study, image_model) if image_model else "model"
+
     def decompositions_of_critic(self, wildcards) -> str | list[str]:
         """The decompositions, for a critic that is shown them."""
         path = f"results/{wildcards.scenario}/decompositions/{wildcards.shard}.jsonl"
@@ -152,6 +225,12 @@ class RuleFiles:
     def drawn_weights_name(self, external: str) -> str:
         """Name of the weights of the image model that draws an external set, for `weights` and `gpu_threads`."""
         return image_weights_name(self._study, self._study.drawn[external])
+
+    def drawing_memory_mb(self, external: str) -> int:
+        """Main memory of a job that draws an external set with an image model of its own."""
+        from detailscribe.operations.pilot.model_needs import main_memory_mb  # studies without such a set need it not
+
+        return main_memory_mb(self._study, self._study.drawn[external])
 
     def served_weights(self, stage: str, name: str = "") -> list[str]:
         """Files that stand for the weights of the model that a stage's jobs serve; none for a model elsewhere.

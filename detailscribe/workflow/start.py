@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
@@ -12,7 +13,7 @@ from detailscribe.study.study import Study
 from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
-REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "external", "metrics", "judges")
+REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "refiners", "selections", "external", "metrics", "judges")
 # Rules that send requests to models: the stage of each, and the wildcard that names the entry, if there are several.
 LLM_RULES = {
     "decompose_prompts": ("decompose", ""),
@@ -22,10 +23,10 @@ LLM_RULES = {
     "judge_images": ("judge", "judge"),
     "write_prompts": ("write", ""),
 }
+SELECT_BY_JUDGE = "select_by_judge"  # sends the requests of a judge
 # Rules whose jobs compute with torch on a GPU: those that draw with an image model, and those that score.
-DRAWING_RULES = {"generate_images", "refine_images"}  # with the study's image model
-DRAWING_EXTERNAL = "draw_external"  # with another one
-GPU_RULES = DRAWING_RULES | {DRAWING_EXTERNAL, "score_images", "score_images_by_package"}
+GENERATE, DRAWING_EXTERNAL = "generate_images", "draw_external"  # besides those of `study.graph.jobs`
+SCORING_RULES = {"score_images", "score_images_by_package", "select_by_metric", "select_by_package"}
 PILOT = "DETAILSCRIBE_PILOT"  # environment variable: this process works for a pilot, which began at this Unix time
 
 
@@ -97,12 +98,19 @@ class WorkflowRun:
         from detailscribe.scores.model_weights import unpinned_problem
 
         jobs = list(jobs)  # Snakemake's are an iterator
-        stages = llm_stages_of_jobs([(job.rule.name, dict(job.wildcards.items())) for job in jobs])
+        selections = self.study.graph.selections.values()
+        judges = {each.name: each.by.removeprefix("judge-") for each in selections}
+        stages = llm_stages_of_jobs([(job.rule.name, dict(job.wildcards.items())) for job in jobs], judges)
         models = sorted({each for stage in stages if (each := self.study.endpoint_and_model(*stage))})
         findings = check_configured_models(models, self.study.config, self.study.folder)
         if self.study.config["exchanges"] == "live":
             endpoints = dict.fromkeys(self.study.endpoint_of(*stage) for stage in sorted(stages))
             findings.problems += filter(None, (unpinned_problem(self.study, name) for name in endpoints if name))
+        if missing := self._missing_programs(jobs, stages):
+            if jobs_use_this_environment:
+                findings.problems += missing
+            else:  # the jobs' machines may have them
+                findings.notes += missing
         for note in findings.notes:
             print(f"Preflight: {note}", file=sys.stderr)
         if jobs_use_this_environment and (problem := self._gpu_problem(jobs)):
@@ -125,23 +133,56 @@ class WorkflowRun:
 
     def _gpu_problem(self, jobs) -> str:
         """Why these jobs cannot use the GPU of this machine; for the target `preflight`, those of the whole study."""
-        asked = {job.rule.name for job in jobs}
-        rules = GPU_RULES if "preflight" in asked else asked & GPU_RULES
+        asked, drawing = {job.rule.name for job in jobs}, self._drawing_rules()
+        known = {*drawing, *SCORING_RULES}
+        rules = known if "preflight" in asked else asked & known
         if not rules or self.study.config["preflight"].get("allow_cpu"):
             return ""
         from detailscribe.operations.preflight_gpu import gpu_problem
 
-        names = [self.study.config["image_model"]] if rules & DRAWING_RULES else []
-        names += self.study.drawn.values() if DRAWING_EXTERNAL in rules else []
+        names = list(dict.fromkeys(name for rule, models in drawing.items() if rule in rules for name in models))
         models = [self.study.config["image_models"][name] for name in names]
         return gpu_problem(models, self.study.folder, lambda: "preflight" in asked or self._draws_images(jobs))
+
+    def _missing_programs(self, jobs, stages: set[tuple[str, str]]) -> list[str]:
+        """Servers that these jobs would start and that are not installed; for `preflight`, those of the whole study."""
+        if self.study.config["exchanges"] != "live":
+            return []
+        from detailscribe.operations.preflight_servers import missing_programs
+
+        whole = "preflight" in {job.rule.name for job in jobs}
+        asked = self.study.llm_stages() if whole else sorted(stages)
+        names = [name for stage in asked if (name := self.study.endpoint_of(*stage))]
+
+        def starting() -> list[str | None]:
+            return [self.study.endpoint_of(*stage) for stage in self._starting(jobs, stages)]
+
+        return missing_programs(names, self.study.config["endpoints"], None if whole else starting)
+
+    def _starting(self, jobs, stages: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Stages whose jobs would start a server. A job whose answers are all recorded starts none."""
+        from detailscribe.operations.plan.study_plan import stages_with_servers
+        from detailscribe.workflow.parameters import stage_parameters
+
+        asking = [dict(job.wildcards.items()) for job in jobs if job.rule.name in LLM_RULES]
+        if not all("shard" in wildcards for wildcards in asking):  # some write prompts
+            return stages
+        shards = dict.fromkeys((wildcards["scenario"], wildcards["shard"]) for wildcards in asking)
+        found = stages_with_servers(self.study, stage_parameters(self.study), shards)
+        return stages if found is None else stages & found
+
+    def _drawing_rules(self) -> dict[str, list[str]]:
+        """Rules whose jobs draw images, with the entries of `image_models` that they load."""
+        own = self.study.config["image_model"]
+        refining = {job.rule: [job.image_model or own] for job in self.study.graph.jobs}
+        return {GENERATE: [own], **refining, DRAWING_EXTERNAL: list(self.study.drawn.values())}
 
     def _draws_images(self, jobs) -> bool:
         """Whether one of these jobs would draw an image. An unpacked archive has them all, and needs no GPU."""
         from detailscribe.operations.plan.study_plan import draws_images
         from detailscribe.workflow.parameters import stage_parameters
 
-        drawing = [job for job in jobs if job.rule.name in DRAWING_RULES | {DRAWING_EXTERNAL}]
+        drawing = [job for job in jobs if job.rule.name in self._drawing_rules()]
         shards = dict.fromkeys((job.wildcards.scenario, job.wildcards.shard) for job in drawing)
         return draws_images(self.study, stage_parameters(self.study), shards)
 
@@ -197,11 +238,13 @@ def remove_null_entries(config: dict) -> None:
             config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 
 
-def llm_stages_of_jobs(jobs: list[tuple[str, dict]]) -> set[tuple[str, str]]:
+def llm_stages_of_jobs(jobs: list[tuple[str, dict]], judges: Mapping[str, str] | None = None) -> set[tuple[str, str]]:
     """(stage, name) of everything that some jobs do by requests to models.
 
     Args:
         jobs: Rule name and wildcards of each job.
+        judges: The judge of each selection by a judge.
     """
+    selecting = {("judge", (judges or {})[each["selection"]]) for rule, each in jobs if rule == SELECT_BY_JUDGE}
     asking = [(*LLM_RULES[rule], wildcards) for rule, wildcards in jobs if rule in LLM_RULES]
-    return {(stage, wildcards.get(wildcard, "")) for stage, wildcard, wildcards in asking}
+    return selecting | {(stage, wildcards.get(wildcard, "")) for stage, wildcard, wildcards in asking}

@@ -49,7 +49,9 @@ def score_speed_key(settings: dict) -> dict:
 
 
 def work_of(recipe: dict) -> str:
-    """How an image goes through the transformer: alone, or as a refinement, or in a batch of these ks."""
+    """How an image goes through the transformer: alone, as a refinement, in a batch of these ks, or by a refiner."""
+    if "refiner" in recipe:
+        return f"refiner {recipe['refiner']['name']}"
     if "refined_prompt" not in recipe:
         return FROM_NOISE
     return f"batch of k = {', '.join(map(str, recipe['batch']))}" if recipe.get("batch") else REFINEMENT

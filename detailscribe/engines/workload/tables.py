@@ -79,7 +79,7 @@ def study_flop(model: dict, config: dict) -> int:
     """
     steps, seeds = config["generation"]["steps"], {*config["seeds"], *config["extra_seeds"]}
     from_text = len(seeds) + len(config["rewriters"])
-    refined = len(config["critics"]) - len(_switches(config))  # critics that start from noise
+    refined = sum(critic["after_step"] == "scratch" for critic in config["critics"].values())  # they start from noise
     shared = sum(refinement_steps(ks, steps) for ks in _switches(config))
     images = from_text + refined + sum(len(set(ks)) for ks in _switches(config))
     all_steps = (from_text + refined) * steps + shared
@@ -91,7 +91,7 @@ def study_flop(model: dict, config: dict) -> int:
 
 def _switches(config: dict) -> list[list[int]]:
     """The ks of the critics whose text takes over after a step."""
-    return [critic["after_step"] for critic in config["critics"].values() if critic["after_step"] != "scratch"]
+    return [critic["after_step"] for critic in config["critics"].values() if isinstance(critic["after_step"], list)]
 
 
 def _halves(config: dict) -> int:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.json_reader import load_json
-from detailscribe.operations.archive.members import FORMAT, MANIFEST, MAX_BYTES, MEMBER
+from detailscribe.operations.archive.members import FORMATS, MANIFEST, MAX_BYTES, MEMBER
 
 CHUNK_BYTES = 2**18  # of a read; also of what a header may announce as its own continuation
 
@@ -73,7 +73,7 @@ def _read_manifest(archive: Path, tar: tarfile.TarFile, members: Iterator[tarfil
         manifest: Any = load_json(b"".join(iter(partial(file.read, CHUNK_BYTES), b"")))
     except ValueError as error:
         raise InputError(f"{archive}: its {MANIFEST} cannot be read ({error}); nothing was unpacked") from None
-    files = manifest.get("files") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
+    files = manifest.get("files") if isinstance(manifest, dict) and manifest.get("format") in FORMATS else None
     if not isinstance(files, dict):
         raise InputError(f"{archive} was packed by another version; nothing was unpacked")
     for name, entry in files.items():

@@ -1,20 +1,22 @@
 """Members of a study archive: which files it may hold, how large, and what the paths in their rows may be.
 
-An archive is a `.tar.gz` that begins with the manifest: `format`, `exchanges` (their number), `images` (whether
-generated images are included) and `files` {name: sha256, bytes}.
+An archive is a `.tar.gz` that begins with the manifest: `format` (2 if it holds records of weights, otherwise 1),
+`exchanges` (their number), `images` (whether generated images are included) and `files` {name: sha256, bytes}.
 """
 
 import re
 from pathlib import Path
 from typing import Any
 
+from detailscribe.engines.weight_records import RECORDS_FOLDER
 from detailscribe.files.rows import decode_line
 from detailscribe.images.image_file import IMAGE_FILE, names_own_image
 from detailscribe.llm.exchange_store import DIGEST, load_exchange
 from detailscribe.llm.response_body import SUFFIX as BODY_SUFFIX
 from detailscribe.llm.response_body import unpacked_body
+from detailscribe.operations.archive.weight_records import check_portable_record
 
-FORMAT = 1
+FORMATS = FORMAT, FORMAT_WITH_RECORDS = 1, 2
 MANIFEST = "manifest.json"
 STORE = Path("resources/exchanges")
 MAX_BYTES = 64 * 2**20  # of a member, and of the manifest
@@ -22,6 +24,7 @@ MAX_BYTES = 64 * 2**20  # of a member, and of the manifest
 _LEDGER = r"results/([a-z][a-z0-9_]{0,99})/ledgers/images/([a-z][a-z0-9_-]{0,99})/([0-9]{3}-of-[0-9]{3})\.jsonl"
 MEMBER = re.compile(
     r"resources/exchanges/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{62}\.(json|body\.json\.gz|png|jpeg|gif|webp)"
+    r"|resources/weights/[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,249}\.json"
     r"|resources/written/[a-z][a-z0-9_]{0,99}\.(jsonl|rejected\.tsv|exchanges\.txt)"
     rf"|{_LEDGER}|results/{IMAGE_FILE.pattern}"
 )
@@ -39,6 +42,8 @@ def check_content(name: str, path: Path) -> None:
     """
     if name.startswith(f"{STORE}/") and name.endswith(".json"):
         load_exchange(path)
+    elif is_weight_record(name):
+        check_portable_record(path)
     elif name.endswith(BODY_SUFFIX):
         unpacked_body(path)
     elif name.endswith(".exchanges.txt"):
@@ -48,6 +53,11 @@ def check_content(name: str, path: Path) -> None:
     elif place := re.fullmatch(_LEDGER, name):
         for line in path.read_bytes().split(b"\n"):
             _check_ledger_line(line, place.groups())
+
+
+def is_weight_record(name: str) -> bool:
+    """Whether a member is the record of fetched weights."""
+    return name.startswith(f"{RECORDS_FOLDER}/")
 
 
 def _check_ledger_line(line: bytes, place: tuple[str, ...]) -> None:

@@ -1,18 +1,30 @@
-"""Packing of a study archive: the exchanges behind the results, and on request the generated images."""
+"""Packing of a study archive: exchanges behind the results, records of weights, on request the generated images."""
 
 import gzip
 import io
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import IO, Any
 
+from detailscribe.engines.weight_records import RECORDS_FOLDER
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
 from detailscribe.files.rows import read_rows
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
-from detailscribe.operations.archive.members import FORMAT, MANIFEST, MAX_BYTES, MEMBER, STORE, check_content
+from detailscribe.operations.archive.members import (
+    FORMAT,
+    FORMAT_WITH_RECORDS,
+    MANIFEST,
+    MAX_BYTES,
+    MEMBER,
+    STORE,
+    check_content,
+    is_weight_record,
+)
 from detailscribe.operations.archive.secret_scan import find_secret
+from detailscribe.operations.archive.weight_records import portable_records
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
 
@@ -35,7 +47,15 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
     digests = exchanges_of_study(folder)
     if not digests:
         raise InputError(f"{folder.resolve()} has no results that name an exchange; run the study there first")
-    members = _members(folder, digests, images)
+    with tempfile.TemporaryDirectory() as temporary:
+        records = portable_records(folder, Path(temporary))
+        members = _members(folder, digests, images)
+        members |= {(RECORDS_FOLDER / path.name).as_posix(): path for path in records}
+        _write_archive(archive, members, len(digests), images)
+    return f"{archive}: {len(digests)} exchanges, {len(members)} files, {archive.stat().st_size:,} bytes"
+
+
+def _write_archive(archive: Path, members: dict[str, Path], exchanges: int, images: bool) -> None:
     for name, path in members.items():
         _refuse_foreign_content(name, path)
         if secret := find_secret(path):
@@ -43,8 +63,9 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
     entries: dict[str, dict[str, Any]] = {
         name: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for name, path in members.items()
     }
-    manifest = canonical_json({"format": FORMAT, "exchanges": len(digests), "images": images, "files": entries})
-    data = manifest.encode()
+    version = FORMAT_WITH_RECORDS if any(map(is_weight_record, members)) else FORMAT  # the first is read everywhere
+    about = {"format": version, "exchanges": exchanges, "images": images, "files": entries}
+    data = canonical_json(about).encode()
     # No time, owner or folder name: one study gives one archive, which does not reveal who made it.
     with (
         atomic_write(archive) as temporary,
@@ -56,7 +77,6 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
         for name, path in members.items():
             with open(path, "rb") as member:
                 _add_member(tar, name, member, entries[name]["bytes"])
-    return f"{archive}: {len(digests)} exchanges, {len(members)} files, {archive.stat().st_size:,} bytes"
 
 
 def _refuse_foreign_content(name: str, path: Path) -> None:

@@ -11,6 +11,7 @@ from detailscribe.llm.response_body import unpacked_body
 from detailscribe.operations.archive.members import STORE
 
 SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|ORG_ID|PROJECT_ID")
+ADDRESS_PASSWORD = re.compile(rb"https?://[^\s/\"@]*:[^\s/\"@]*@")
 SHORTEST_SECRET = 8  # characters; a shorter value occurs by chance
 
 
@@ -28,4 +29,6 @@ def find_secret(path: Path) -> str:
         exchange = json.loads(data)
         if ACCOUNT_NAMES.search(f"{exchange['reply']['reason']} {exchange['served_model']}"):
             return "text that looks like a key or an account name"
+    elif path.suffix == ".json" and ADDRESS_PASSWORD.search(data):  # of a record of weights
+        return "an address with a password"
     return ""

@@ -8,7 +8,8 @@ from detailscribe.files.ledger import Ledger, write_ledger
 from detailscribe.files.output_records import forget_outputs
 from detailscribe.llm.exchange_store import load_exchange
 from detailscribe.operations.archive.extract import cannot_write, extract_members
-from detailscribe.operations.archive.members import check_content
+from detailscribe.operations.archive.members import check_content, is_weight_record
+from detailscribe.operations.archive.weight_records import is_usable_record, refuse_other_commits
 
 
 def unpack_study(archive: Path, folder: Path) -> str:
@@ -19,7 +20,7 @@ def unpack_study(archive: Path, folder: Path) -> str:
 
     Raises:
         InputError: not a study archive, cut off or changed, with an unexpected member, or with a row that names a file
-            outside the layout of a study; nothing was unpacked.
+            outside the layout of a study, or of another commit of a model than the folder's; nothing was unpacked.
         SetupError: the folder cannot be written.
     """
     try:
@@ -38,6 +39,7 @@ def unpack_study(archive: Path, folder: Path) -> str:
             except (ValueError, OSError) as error:
                 problem = str(error).replace(f"{extracted}/", "")
                 raise InputError(f"{archive}: {member}: {problem}; nothing was unpacked") from None
+        refuse_other_commits(archive, extracted, members, folder)
         new = 0
         try:
             # Images before the exchanges that name them.
@@ -56,10 +58,11 @@ def _remove_unreadable_lines(path: Path) -> None:
 
 def _move(source: Path, target: Path, folder: Path) -> bool:
     """Move a file into the study; whether it is new there."""
-    if "/ledgers/" in target.relative_to(folder).as_posix() and target.is_file():
+    name = target.relative_to(folder).as_posix()
+    if "/ledgers/" in name and target.is_file():
         _merge_ledger(source, target)
         return False
-    if _is_usable(target):
+    if is_usable_record(target) if is_weight_record(name) else _is_usable(target):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     source.replace(target)

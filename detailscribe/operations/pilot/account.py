@@ -90,5 +90,5 @@ def _size(folder: Path) -> int:
 
 def _weights_bytes() -> int:
     records = [json.loads(file.read_text(encoding="utf-8")) for file in RECORDS_FOLDER.glob("*.json")]
-    files = {Path(record["folder"]) / name for record in records for name in record["files"]}
+    files = {Path(record["folder"]) / name for record in records if record.get("folder") for name in record["files"]}
     return sum(file.stat().st_size for file in files if file.is_file())

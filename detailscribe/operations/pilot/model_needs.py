@@ -1,15 +1,18 @@
 """Needs of the models of a study: GPU memory and weights on disk, from the open weights of config/models.tsv."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from detailscribe.engines.weight_records import read_weight_record
+from detailscribe.engines.weight_records import are_weights_here
 from detailscribe.llm.served.kinds import is_served, needs_gpu
 from detailscribe.scores.model_weights import hub_weights
 from detailscribe.study.study import MINIATURE, Study
 
 TABLE = "config/models.tsv"
+LEAST_MB = 64_000  # of main memory that a job with a GPU gets in the profiles
+PROCESS_GB, READING = 8.0, 1.1  # beside the weights: libraries and buffers; copies while a part is read (both assumed)
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,25 @@ def model_needs(study: Study) -> list[Need]:
     return list(needs.values())
 
 
+def main_memory_mb(study: Study, image_model: str) -> int:
+    """Main memory of a job that draws with an entry of `image_models`, in 10^6 bytes, for a scheduler.
+
+    With `offload`, all weights are in main memory at once. At least LEAST_MB, also for models that nobody knows.
+    """
+    entry = study.config["image_models"][image_model]
+    sizes = [
+        float(row["weights_gb"])
+        for (model, _), row in _open_weights(study.folder / TABLE).items()
+        if model == entry["path"]
+    ]
+    if not sizes or entry["offload"] == "none":
+        return LEAST_MB
+    return max(LEAST_MB, math.ceil((max(sizes) * READING + PROCESS_GB) * 1000))
+
+
 def _need(model: str, revision: str, row: dict | None, uses_gpu: bool = True) -> Need:
     memory = (float(row["memory_gb"]) if row else None) if uses_gpu else 0.0
-    is_here = Path(model).expanduser().exists() or read_weight_record(model, revision) is not None
+    is_here = Path(model).expanduser().exists() or are_weights_here(model, revision)
     return Need(model, memory, float(row["weights_gb"]) if row else None, is_here)
 
 

@@ -67,6 +67,7 @@ class Estimate:
         for row in read_spending(store):
             if "output_tokens" in row:
                 self._tokens[row["role"], row["model"]].append((row["input_tokens"], row["output_tokens"]))
+        self.started: set[tuple[str, str]] = set()  # (stage, name) whose jobs start servers
         self.lines: list[Line] = []
         self.notes: list[str] = []
 
@@ -103,6 +104,7 @@ class Estimate:
             return
         line = self.line(scenario, stage, f"{name} server".strip())
         line.reasons[STARTS] += 1
+        self.started.add((stage, name))
         start_s, call_s = assumed.get("server_start_s"), assumed.get("call_s")
         if gpus := needs_gpu(entry):
             seconds = None if start_s is None or call_s is None else gpus * (start_s + calls * call_s)

@@ -16,6 +16,7 @@ from detailscribe.images.recipes import ImageRecipes, first_image_key
 from detailscribe.operations.plan.estimate import LOADS
 from detailscribe.operations.plan.gpu_time import Seconds
 from detailscribe.operations.plan.shard import PENDING, Shard
+from detailscribe.study.refinements import Needs, RefineJob
 
 
 def add_image_stage(
@@ -25,6 +26,7 @@ def add_image_stage(
     image_sets: list[str],
     parameters: dict,
     requests_of: Callable[[ImageRecipes], list[ImageRequest]],
+    refine_job: RefineJob | None = None,
 ) -> dict[str, dict[str, dict]]:
     """Add the images of a stage that are missing.
 
@@ -34,6 +36,7 @@ def add_image_stage(
         image_sets: That the stage makes.
         parameters: Of the stage.
         requests_of: The stage's image requests, as a function of the recipes.
+        refine_job: The job that makes them, for stage refine.
 
     Returns:
         Rows by id by image set, with the `path` of each image that exists.
@@ -50,10 +53,11 @@ def add_image_stage(
         images[request.image_set][request.id] = row
         if reason:
             missing[request.id, reason].append(request)
-    line, first_steps, job = shard.line(stage, name), first_steps_of(shard), shard.image_job(stage, name, parameters)
+    line, first_steps = shard.line(stage, name), first_steps_of(shard)
+    job = shard.image_job(stage, name, parameters, refine_job)
     for (id, reason), group in missing.items():
         known = all(request.recipe for request in group)
-        work = _known_work(group, first_steps) if known else [_likely_work(parameters, group, job.reuses_steps)]
+        work = _known_work(group, first_steps) if known else [_likely_work(shard, parameters, group, job.reuses_steps)]
         keyed = [(image_speed_key(parameters, job.offload, recipe), steps) for recipe, steps in work]
         shard.estimate.add_images(line, len(group), reason, keyed)
         job.first_work |= {canonical_json(key): (STEP, key) for key, _ in keyed}
@@ -66,12 +70,13 @@ def add_image_loads(shard: Shard, stage: str, name: str = "") -> None:
     """Add what the job of a stage takes besides its images: loading the model, compiling, encoding the texts.
 
     Args:
-        name: Of the image set, if its job has a model of its own.
+        name: Of the image set, if its job has a model of its own; of the rule, for a job of refinements.
     """
     job = shard.jobs.get(name or stage)
     if job is None or not job.first_work:
         return
-    line, gpu_time = shard.line(stage, f"{name} loads, texts".strip()), shard.estimate.gpu_time
+    shown = name.removeprefix("refine_images").removeprefix("_")  # the first job of refinements has no number
+    line, gpu_time = shard.line(stage, f"{shown} loads, texts".strip()), shard.estimate.gpu_time
     line.reasons[LOADS] += 1
     line.add_gpu_time(gpu_time.of_load(job.key, job.first_work.values()))
     line.add_gpu_time(gpu_time.of(TEXT, job.key, len(job.texts)) or Seconds())
@@ -81,14 +86,20 @@ def _known_work(
     group: list[ImageRequest], first_steps: Callable[[list[ImageRequest]], int | None]
 ) -> list[tuple[dict, int]]:
     """(recipe, denoising steps) of the images that are drawn alone and of those that share steps."""
-    parts: dict[bool, list[ImageRequest]] = defaultdict(list)
+    parts: dict[tuple, list[ImageRequest]] = defaultdict(list)
     for request in group:
-        parts["refined_prompt" in request.recipe].append(request)
+        parts["refined_prompt" in request.recipe, "refiner" in request.recipe].append(request)
     return [(part[0].recipe, denoising_steps(part, first_steps(part))) for part in parts.values()]
 
 
-def _likely_work(parameters: dict, group: list[ImageRequest], reuse: bool) -> tuple[dict, int]:
+def _likely_work(shard: Shard, parameters: dict, group: list[ImageRequest], reuse: bool) -> tuple[dict, int]:
     """The same of images whose texts do not exist yet: as much of the recipe as their speed depends on."""
+    if "refiner" in parameters:
+        needs = Needs()
+        graph, names = shard.estimate.study.graph, [request.image_set for request in group]
+        if refinement := graph.refinement_of(names[0]):
+            needs.refined[refinement.name] = names
+        return {"refiner": parameters["refiner"]}, graph.steps(needs, parameters["generation"]["steps"])
     steps, candidates = parameters["generation"]["steps"], parameters.get("candidates", {})
     ks = [k for request in group if (k := candidates.get(request.image_set)) is not None]
     batch = sorted(k for k in candidates.values() if k is not None) if parameters.get("batch") == "candidates" else []
@@ -121,9 +132,13 @@ def first_steps_of(shard: Shard) -> Callable[[list[ImageRequest]], int | None]:
 
 def _find_image(shard: Shard, request: ImageRequest, ledger: Ledger) -> tuple[dict, str]:
     """Row of a requested image, and the reason to generate it; the reason is empty if there is nothing to do."""
-    row = {"id": request.id, "status": request.status, "reason": request.reason, "path": None, "sha256": None}
+    row: dict = {"id": request.id, "status": request.status, "reason": request.reason, "path": None, "sha256": None}
+    row |= {"prompt": request.prompt, "seed": request.seed, "k": request.k, "state": request.state, "key": ""}
     if request.status != "ok":
         return row, "estimate" if PENDING in request.reason else ""
+    if request.carried:  # another set's image, which is there
+        return row | {key: request.carried[key] for key in ("path", "sha256", "key")}, ""
+    row |= {"key": request.key if request.recipe else ""}
     entry = ledger.get(request.id, request.key) if request.recipe else None
     if entry and names_own_image(entry) and (path := shard.estimate.results / entry["file"]).is_file():
         return row | {"path": path, "sha256": entry["sha256"]}, ""

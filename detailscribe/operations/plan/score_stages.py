@@ -7,6 +7,25 @@ from detailscribe.operations.plan.gpu_time import Seconds
 from detailscribe.operations.plan.shard import PENDING, Shard
 
 
+def selected_rows(shard: Shard, selection: str, candidates: list[dict[str, dict]]) -> dict[str, dict]:
+    """Rows of a selection by id, with `path`: as an earlier run left them, or waiting where a candidate is missing.
+
+    Args:
+        candidates: Rows by id of each image set or selection that it chooses from.
+    """
+    chosen = {row["id"]: row for row in shard.rows(f"selections/{selection}")}
+    rows = {}
+    for record in shard.records:
+        id = record["id"]
+        waits = id not in chosen or any(PENDING in rows_by_id[id]["reason"] for rows_by_id in candidates)
+        if waits:
+            rows[id] = {"id": id, "status": "skipped", "reason": PENDING, "path": None, "sha256": None}
+        else:
+            file = chosen[id].get("file")
+            rows[id] = chosen[id] | {"path": shard.estimate.results / file if file else None}
+    return rows
+
+
 def add_score_stage(shard: Shard, metric: str, images: dict[str, dict[str, dict]]) -> None:
     """Add the images that have no score under a metric, or one of older parameters.
 

@@ -7,6 +7,7 @@ from detailscribe.engines.machine.speeds import image_speed_key
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import read_rows
 from detailscribe.operations.plan.estimate import Estimate, Line
+from detailscribe.study.refinements import RefineJob
 
 PENDING = "not requested yet"  # status, or part of the reason, of a row that waits for a request of the run
 
@@ -53,13 +54,12 @@ class Shard:
         """The line of a stage in the estimate."""
         return self.estimate.line(self.scenario, stage, name)
 
-    def image_job(self, stage: str, name: str, parameters: dict) -> ImageJob:
+    def image_job(self, stage: str, name: str, parameters: dict, refine_job: RefineJob | None = None) -> ImageJob:
         """The job that makes all image sets of a stage with the study's model, or one with a model of its own."""
         study = self.estimate.study
-        drawn = name in study.drawn
-        job = name if drawn else stage
+        job = refine_job.rule if refine_job else name if name in study.drawn else stage
         if job not in self.jobs:
-            machine = study.machine_of(name) if drawn else study.machine
+            machine = study.machine_with(refine_job.image_model if refine_job else study.drawn.get(name, ""))
             key = image_speed_key(parameters, machine["offload"])
             self.jobs[job] = ImageJob(key, machine["offload"], "first_steps" in machine)
         return self.jobs[job]

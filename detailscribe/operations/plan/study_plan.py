@@ -8,15 +8,16 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from detailscribe.images.image_set import ImageRequest
 from detailscribe.methods.critique import critique
 from detailscribe.methods.decompose import decompose
 from detailscribe.methods.generate import parameters_name, requests_from_text
-from detailscribe.methods.refine import requests_from_critiques
+from detailscribe.methods.refine import refinement_requests
 from detailscribe.methods.rewrite import rewrite
 from detailscribe.operations.plan.estimate import Estimate
 from detailscribe.operations.plan.image_stages import add_image_loads, add_image_stage
 from detailscribe.operations.plan.llm_stages import add_external_stage, add_llm_stage
-from detailscribe.operations.plan.score_stages import add_score_stage
+from detailscribe.operations.plan.score_stages import add_score_stage, selected_rows
 from detailscribe.operations.plan.shard import Shard, read_shard
 from detailscribe.prompts.writing import read_topics
 from detailscribe.scores.judge import judge_images
@@ -76,12 +77,25 @@ def draws_images(study: Study, parameters: dict[str, dict], shards: Iterable[tup
     return any(line.stage in DRAWING_STAGES or line.name in study.drawn for line in busy)
 
 
+def stages_with_servers(
+    study: Study, parameters: dict[str, dict], shards: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]] | None:
+    """(stage, name) whose jobs of these (scenario, shard) would start a server; None if prompts are not there yet."""
+    estimate = Estimate(study, parameters)
+    for scenario, name in shards:
+        file = estimate.results / scenario / "shards" / f"{name}.jsonl"
+        if not file.is_file():
+            return None
+        add_shard(read_shard(estimate, scenario, file))
+    return estimate.started
+
+
 def add_shard(shard: Shard) -> None:
     """Add every stage of a shard."""
     records, study, parameters = shard.records, shard.estimate.study, shard.estimate.parameters
     decompositions = add_llm_stage(shard, "decompose", "", "decompositions", partial(decompose, records))
     texts: dict[str, dict[str, dict] | None] = dict.fromkeys(study.originals())
-    for name in study.config["rewriters"]:
+    for name in study.rewritten:
         texts[name] = _by_id(add_llm_stage(shard, "rewrite", name, f"rewrites/{name}", partial(rewrite, records)))
     images: dict[str, dict[str, dict]] = {}
     for image_set, rewritten in texts.items():
@@ -89,26 +103,78 @@ def add_shard(shard: Shard) -> None:
         requests_of = partial(requests_from_text, records, rewritten, image_set)
         images |= add_image_stage(shard, "generate", image_set, [image_set], stage_parameters, requests_of)
     add_image_loads(shard, "generate")
-    initial_images = images[study.originals()[0]]
-    for name, entry in study.config["critics"].items():
-        run = partial(critique, records, initial_images, _by_id(decompositions) if entry["decomposition"] else None)
-        critiques = add_llm_stage(shard, "critique", name, f"critiques/{name}", run)
-        requests_of = partial(requests_from_critiques, records, _by_id(critiques))
-        candidates = list(study.candidates(name))
-        images |= add_image_stage(shard, "refine", name, candidates, parameters[f"refine-{name}"], requests_of)
-    add_image_loads(shard, "refine")
-    for name in study.config["external"]:
-        if name in study.drawn:
-            requests_of = partial(requests_from_text, records, None, name)
-            images |= add_image_stage(shard, "external", name, [name], parameters[parameters_name(name)], requests_of)
-            add_image_loads(shard, "external", name)
-        else:
-            images[name] = add_external_stage(shard, name)
+    externals = [name for name in study.config["external"] if name not in _external_sources(study)]
+    for name in _external_sources(study):
+        _add_external(shard, name, images)
+    _add_refinements(shard, images, _by_id(decompositions))
+    for name in externals:
+        _add_external(shard, name, images)
     for name in study.config["judges"]:
         run = partial(judge_images, records, images, scenario=shard.scenario)
         add_llm_stage(shard, "judge", name, f"scores/judge-{name}", run)
     for name in study.config["metrics"]:
         add_score_stage(shard, name, images)
+
+
+def _add_refinements(shard: Shard, images: dict[str, dict[str, dict]], decompositions: dict[str, dict]) -> None:
+    """Add the critics and rewriters that look at images, and the refinements, in the order of their jobs.
+
+    Args:
+        images: Rows by id by image set; those of the refinements are added.
+    """
+    study, records, parameters = shard.estimate.study, shard.records, shard.estimate.parameters
+    graph, critics, rewriters = study.graph, study.config["critics"], study.config["rewriters"]
+    texts: dict[str, dict[str, dict]] = {}
+
+    def source(name: str) -> dict[str, dict]:
+        if name in graph.selections:
+            return selected_rows(shard, name, [source(each) for each in graph.selections[name].among])
+        return images[name]
+
+    def text_of(name: str) -> dict[str, dict]:
+        if name not in texts and name in critics:
+            parts = decompositions if critics[name]["decomposition"] else None
+            run = partial(critique, records, source(graph.source_of_critic(name)), parts)
+            texts[name] = _by_id(add_llm_stage(shard, "critique", name, f"critiques/{name}", run))
+        elif name not in texts:
+            looked_at = source(graph.source(rewriters[name]))
+            run = partial(rewrite, records, images=looked_at)
+            texts[name] = _by_id(add_llm_stage(shard, "rewrite", name, f"rewrites/{name}", run))
+        return texts[name]
+
+    for job in graph.jobs:
+        for each in job.refinements:
+            known = text_of(each.text) if each.text else None
+            rows = source(each.of) if graph.needs_source(each) else None
+            requests_of = partial(_refinement_requests, records, each, known, rows)
+            names, values = list(each.image_sets), parameters[f"refine-{each.name}"]
+            images |= add_image_stage(shard, "refine", each.name, names, values, requests_of, job)
+        add_image_loads(shard, "refine", job.rule)
+    for name in critics:
+        text_of(name)  # also of a critic whose prompts nothing draws
+
+
+def _refinement_requests(records, refinement, texts, images, recipes) -> list[ImageRequest]:
+    return refinement_requests(records, refinement, recipes, texts, images)
+
+
+def _external_sources(study: Study) -> list[str]:
+    """External image sets that a critic, a refinement or a selection looks at."""
+    graph = study.graph
+    used = [name for each in [*study.image_sets(), *graph.selections] for name in graph.sources_of(each)]
+    used += [graph.source_of_critic(name) for name in study.config["critics"]]
+    return [name for name in study.config["external"] if name in used]
+
+
+def _add_external(shard: Shard, name: str, images: dict[str, dict[str, dict]]) -> None:
+    """Add an external image set; its rows are added to `images`."""
+    study, records, parameters = shard.estimate.study, shard.records, shard.estimate.parameters
+    if name in study.drawn:
+        requests_of = partial(requests_from_text, records, None, name)
+        images |= add_image_stage(shard, "external", name, [name], parameters[parameters_name(name)], requests_of)
+        add_image_loads(shard, "external", name)
+    else:
+        images[name] = add_external_stage(shard, name)
 
 
 def _by_id(rows: list[dict]) -> dict[str, dict]:
