@@ -56,7 +56,7 @@ for scenario in STUDY.scenarios:
         message:
             "The scenario is complete"
 
-    for stage in [*STAGES, *HUMAN_STAGES]:
+    for stage in [*STAGES, *BY_NAME]:
 
         rule:
             name:

@@ -1,6 +1,7 @@
-# Cost: estimate of a run, availability of its models, and the cost of the recorded answers.
-# Reads   the study, ledgers and exchanges on disk; every output that names an exchange
-# Writes  results/{scenario}/tables/cost.csv, results/tables/cost.csv; `plan` and `preflight` only print
+# Cost: estimate of a run, availability of its models, the cost of the recorded answers, and that of each method.
+# Reads   the study, ledgers and exchanges on disk; every output that names an exchange; manifests, the dictionary, scores
+# Writes  results/{scenario}/tables/{cost,method_costs,budget}.csv, figures/budget.{svg,png}, results/tables/cost.csv;
+#         `plan` and `preflight` only print
 
 
 rule tabulate_cost:
@@ -38,6 +39,54 @@ rule pool_cost:
         "Pooling the costs of the study"
     script:
         "../scripts/pool_cost.py"
+
+
+rule count_costs:
+    """Steps, seconds, calls, tokens and dollars per prompt of each method, with everything that it needs."""
+    input:
+        dictionary="results/{scenario}/dictionary.jsonl",
+        outputs=lambda wildcards: FILES.rows_with_costs(wildcards.scenario),
+        parameters="results/parameters/method_costs.json",
+    output:
+        "results/{scenario}/tables/method_costs.csv",
+    log:
+        "logs/count_costs/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Counting what the methods of {wildcards.scenario} cost"
+    script:
+        "../scripts/count_costs.py"
+
+
+rule tabulate_budget:
+    """Each method's costs, and its score against best of N at equal steps and at equal seconds."""
+    input:
+        scores="results/{scenario}/tables/scores.csv",
+        costs="results/{scenario}/tables/method_costs.csv",
+        parameters="results/parameters/budget.json",
+    output:
+        table=report(
+            f"results/{{scenario}}/tables/{BUDGET}.csv",
+            caption="captions/tables_budget.rst",
+            category="{scenario}",
+        ),
+        svg=report(
+            f"results/{{scenario}}/figures/{BUDGET}.svg",
+            caption="captions/figures_budget.rst",
+            category="{scenario}",
+        ),
+        png=f"results/{{scenario}}/figures/{BUDGET}.png",
+    log:
+        "logs/tabulate_budget/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Tabulating the costs of {wildcards.scenario}"
+    script:
+        "../scripts/tabulate_budget.py"
 
 
 rule preflight:

@@ -32,6 +32,7 @@ rule tabulate_scenario:
         dictionary="results/{scenario}/dictionary.jsonl",
         dropped="results/{scenario}/dropped.tsv",
         scores=lambda wildcards: FILES.of_stage(wildcards.scenario, "score"),
+        costs=lambda wildcards: FILES.costs_in_tables(wildcards.scenario),
         parameters="results/parameters/tabulate.json",
     output:
         scores="results/{scenario}/tables/scores.csv",
@@ -63,6 +64,7 @@ rule pool_tables:
     input:
         tables=expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
         scores=expand("results/{scenario}/tables/scores.csv", scenario=config["study"]),
+        costs=[file for scenario in config["study"] for file in FILES.costs_in_tables(scenario)],
         parameters="results/parameters/pool.json",
     output:
         main=report("results/tables/main.csv", caption="captions/tables_main.rst", category="the study"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import write_frame
 from detailscribe.scores.fingerprints import single_fingerprint
+from detailscribe.tables.budget.costs_of_methods import decided_methods, read_costs
 from detailscribe.tables.main_table import tabulate, write_companion_files
 from detailscribe.tables.pooled import joined_tables, phrase_sources_of, pooled_scores
 from detailscribe.tables.score_table import ScoreTable
@@ -20,6 +21,8 @@ with job(snakemake):
     with atomic_write(Path(snakemake.output.main)) as temporary:
         joined.to_csv(temporary, index=False)
     scores = ScoreTable(pooled_scores([Path(file) for file in snakemake.input.scores]), settings["metrics"])
+    costs = [read_costs(file) for file in snakemake.input.costs]
+    settings |= {"methods": decided_methods(settings["methods"], costs)}
     table = tabulate(scores, settings["methods"], settings)
     table = table.assign(phrases=table["metric"].map(phrase_sources_of(joined)))
     write_frame(Path(snakemake.output.pooled), table)

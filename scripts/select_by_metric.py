@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 from detailscribe.engines.machine.hardware import processor_name
-from detailscribe.engines.machine.speeds import JobSpeeds
+from detailscribe.engines.machine.speeds import JobSpeeds, score_speed_key
 from detailscribe.engines.metric_weights import metric_identity
+from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import rows_by_id, write_rows
 from detailscribe.images.manifest import verified_images
+from detailscribe.images.seconds import add_score_seconds
 from detailscribe.methods.select import select_images
 from detailscribe.scores import load_metric
 from detailscribe.scores.scoring import score_images
@@ -34,4 +36,8 @@ with job(snakemake) as running:
         speeds=speeds,
     )
     speeds.record(Path("results"), processor_name)
+    key = digest(score_speed_key(settings))
+    add_score_seconds(
+        Path("results", snakemake.wildcards.scenario), metric, snakemake.wildcards.shard, key, speeds, processor_name()
+    )
     write_rows(Path(snakemake.output[0]), select_images(scores, candidates, parameters["candidates"], metric))

@@ -2,7 +2,9 @@
 
 Its commands are `serve` and `run-batch`. It has a child process in the same group and one in a session of its own, as
 engines and workers of real servers are. FAKE_VLLM: nothing (behave), or one of the words in `main`, `Handler` and
-`run_batch`. FAKE_VLLM_NOTES: a file that gets a line of JSON with what the program was started with.
+`run_batch`. FAKE_VLLM_NOTES: a file that gets a line of JSON with what the program was started with. FAKE_VLLM_SAYS: a
+file with a JSON object of [status, body] by path, and at "log" what it prints before it ends. In these texts, {KEY} and
+{HALF} stand for the server's key; a body "drip" never ends.
 """
 
 import argparse
@@ -18,6 +20,8 @@ from pathlib import Path
 
 VERSION = "0.33.0"
 MODE = os.environ.get("FAKE_VLLM", "")
+KEY = os.environ.get("VLLM_API_KEY", "")
+SAYS = json.loads(Path(os.environ["FAKE_VLLM_SAYS"]).read_text()) if os.environ.get("FAKE_VLLM_SAYS") else {}
 SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
 IGNORES = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 OUT_OF_MEMORY = (
@@ -40,7 +44,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health, version and models."""
-        if self.path == "/health":
+        if self.path in SAYS:
+            self.reply_raw(*SAYS[self.path])
+        elif self.path == "/health":
             time.sleep(600 * (MODE == "hangs" and Handler.calls > 0))
             late = MODE == "slow" and time.monotonic() - Handler.started < 0.6
             self.reply(503 if late or MODE == "never" else 200, {})
@@ -53,6 +59,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A chat completion that repeats the last message."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path in SAYS:
+            self.reply_raw(*SAYS[self.path])
+            return
         if not self.allowed():
             return
         Handler.calls += 1
@@ -81,6 +90,18 @@ class Handler(BaseHTTPRequestHandler):
             return True
         self.reply(401, {"error": "Unauthorized"})
         return False
+
+    def reply_raw(self, status: int, body: str) -> None:
+        """Send a text, or bytes without end."""
+        data = body.replace("{KEY}", KEY).encode("utf-8", "surrogatepass")
+        self.send_response(status)
+        self.send_header("content-length", str(10**9 if body == "drip" else len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        while body == "drip":
+            time.sleep(0.05)
+            self.wfile.write(b" ")
+            self.wfile.flush()
 
     def reply(self, status: int, value: dict) -> None:
         """Send a JSON value."""
@@ -125,6 +146,12 @@ def run_batch(requests: Path, answers: Path, model: str) -> int:
     print(f"Running batch:   0% Completed | 0/{total} [00:00<?, ?req/s]", file=sys.stderr, flush=True)
     if MODE == "hangs":
         time.sleep(600)
+    if MODE == "log-removed":
+        Path("/proc/self/fd/1").readlink().unlink()
+        time.sleep(0.3)
+    if MODE == "folder":
+        answers.mkdir()
+        return 0
     lines: list[bytes] = []
     for number, row in enumerate(rows):
         error, status, body = None, 200, completion(row["body"], MODE == "other-later" and number >= 3)
@@ -136,6 +163,8 @@ def run_batch(requests: Path, answers: Path, model: str) -> int:
             return 1
         if MODE == "engine-dies" and number >= 3:
             status, body, error = 500, None, {"error": {"message": "EngineCore encountered an issue.", "code": 500}}
+        if MODE == "odd-status":
+            status = [None, [1], 999999, -1, True][number % 5]
         response = {"status_code": status, "request_id": f"vllm-batch-{number}", "body": body}
         line = {"id": f"vllm-{number}", "custom_id": row["custom_id"], "response": response, "error": error}
         lines.append(json.dumps(line).encode() + b"\n")
@@ -192,6 +221,9 @@ def main() -> int:
     print(f"INFO 11-27 15:00:00 [api_server.py:1] vLLM {what} version", version, flush=True)
     subprocess.Popen(SLEEPER)
     subprocess.Popen([*SLEEPER[:-1], IGNORES if MODE == "stubborn" else SLEEPER[-1]], start_new_session=True)
+    if words := SAYS.get("log"):
+        print(words.replace("{KEY}", KEY).replace("{HALF}", KEY[:20]), end="", flush=True)
+        return 1
     if MODE == "exits":
         print("ValueError: The model architecture FooForCausalLM is not supported", file=sys.stderr, flush=True)
         return 1

@@ -47,6 +47,23 @@ class Engine:
         """One image per k."""
         return {k: self.generate(f"{prompt} {refined_prompt} {k}", seed) for k in ks}
 
+    def redraw(self, image, prompt: str, seed: int, strengths: list[float]) -> dict:
+        """One image per strength."""
+        pixels = image.tobytes().hex()
+        return {strength: self.generate(f"{pixels} {prompt} {strength}", seed) for strength in strengths}
+
+    def generate_near(self, prompt: str, seed: int, shifts: list[tuple[int, float]]):
+        """One image."""
+        return self.generate(f"{prompt} {shifts}" if shifts else prompt, seed)
+
+    def refine_near(self, prompt: str, refined_prompt: str, seed: int, shifts: list, ks: list[int]) -> dict:
+        """One image per k."""
+        return {k: self.generate(f"{prompt} {refined_prompt} {k} {shifts}", seed) for k in ks}
+
+    def edit(self, image, instruction: str, seed: int):
+        """One image."""
+        return self.generate(f"{image.tobytes().hex()} {instruction}", seed)
+
 
 class Scorer:
     """A metric: the digest of the pixels, in [0, 1)."""
@@ -107,7 +124,10 @@ def _digest(*what) -> bytes:
 # Of each module what is replaced; where PART is not among the keys, the real module is not imported at all.
 PART = "part"
 STUBS: dict[str, dict] = {
-    "detailscribe.engines.load": {"load_engine": lambda model, generation: Engine(model["size_px"], generation)},
+    "detailscribe.engines.load": {
+        "load_engine": lambda model, generation: Engine(model["size_px"], generation),
+        "load_editor": lambda model, generation: Engine("editor", model["size_px"], generation),
+    },
     "detailscribe.engines.machine.hardware": {
         PART: True,
         "image_software": lambda model: {"torch": "stub"},

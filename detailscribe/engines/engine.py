@@ -98,6 +98,12 @@ class NearNoiseEngine(Engine, Protocol):
         """
         ...
 
+    def refine_near(
+        self, prompt: str, refined_prompt: str, seed: int, shifts: list[tuple[int, float]], ks: list[int]
+    ) -> dict[int, PIL.Image.Image]:
+        """Generate the candidates of a refined prompt from noise as of `generate_near`; else as `refine`."""
+        ...
+
 
 def check_ks(ks: list[int], steps: int) -> None:
     """Refuse a k outside the schedule.

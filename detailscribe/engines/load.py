@@ -85,10 +85,10 @@ def _settings(model: dict, generation: dict) -> dict:
     return steps | {key: model[key] for key in ("size_px", "max_sequence_length")}
 
 
-def _pipeline_class(name: str) -> type:
+def _pipeline_class(name: str) -> Any:
     import diffusers
 
-    found: type | None = getattr(diffusers, name, None)
+    found = getattr(diffusers, name, None)
     if found is None:
         raise InputError(f"pipeline: diffusers {importlib.metadata.version('diffusers')} has no {name!r}")
     return found

@@ -138,14 +138,28 @@ class SD3Engine:
 
         Unless candidates are batched, each image is independent of the other ks.
         """
-        latents = self.denoise(prompt, refined_prompt, seed, ks, first_steps)
+        return self._decode_all(self.denoise(prompt, refined_prompt, seed, ks, first_steps))
+
+    def refine_near(
+        self, prompt: str, refined_prompt: str, seed: int, shifts: list[Shift], ks: list[int]
+    ) -> dict[int, PIL.Image.Image]:
+        """Generate candidates from noise near that of the seed; see `engine.NearNoiseEngine.refine_near`."""
+        return self._decode_all(self.denoise(prompt, refined_prompt, seed, ks, shifts=shifts))
+
+    def _decode_all(self, latents: dict[int, torch.Tensor]) -> dict[int, PIL.Image.Image]:
         with self._inference():
             return dict(zip(latents, self._decode(list(latents.values())), strict=True))
 
     def denoise(
-        self, prompt: str, refined_prompt: str, seed: int, ks: list[int], first_steps: FirstSteps | None = None
+        self,
+        prompt: str,
+        refined_prompt: str,
+        seed: int,
+        ks: list[int],
+        first_steps: FirstSteps | None = None,
+        shifts: Sequence[Shift] = (),
     ) -> dict[int, torch.Tensor]:
-        """Latents of the candidates before decoding, by ascending k; arguments and errors as `refine`."""
+        """Latents of the candidates before decoding, by ascending k; arguments, errors: `refine`, `refine_near`."""
         check_ks(ks, self.steps)
         if not ks:
             return {}
@@ -155,10 +169,10 @@ class SD3Engine:
         with self._inference():
             # 1. Runs that start from noise: p1 alone, and p0 for the steps that the others share.
             if 0 in ks:
-                runs[0] = self._start(seed, self._condition(self.encode(refined_prompt)))
+                runs[0] = self._start(seed, self._condition(self.encode(refined_prompt)), shifts)
             if late:
                 first, refined = self.encode(prompt), self.encode(refined_prompt)
-                shared = self._start(seed, self._condition(first))
+                shared = self._start(seed, self._condition(first), shifts)
                 # Released: the pooled embedding stays p0's.
                 pooled = (refined if self.swap_pooled else first).pooled
                 after = self._condition(PromptEmbeds(refined.embeds, pooled))

@@ -2,8 +2,8 @@
 
 `download` fetches a repository of the Hugging Face hub once and writes its record. From then on, the repository's name
 and revision mean the recorded commit, and no network is needed. A record is a JSON file in `resources/weights`:
-repository, revision, commit, asked (the files requested so far), folder, and files {name: SHA-256}. One that came with an
-archive has no folder: the commit is known, the files are not on this machine. Imports no torch.
+repository, revision, commit, asked (the files requested so far), folder, and files {name: SHA-256}. One that came with
+an archive has no folder: the commit is known, the files are not on this machine. Imports no torch.
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detailscribe.errors import SetupError
-from detailscribe.files.digests import file_sha256
+from detailscribe.files.digests import digest, file_sha256
 from detailscribe.files.json_reader import load_json
 
 RECORDS_FOLDER = Path("resources/weights")
@@ -20,14 +20,39 @@ COMMIT, SHA256 = re.compile("[0-9a-f]{40}"), re.compile("[0-9a-f]{64}")
 KEYS = {"repository", "revision", "commit", "asked", "files"}
 
 
-def weight_record_file(path: str, revision: str) -> Path:
-    """File of the record of a repository, or of a file by its URL."""
-    name = re.sub(r"[^\w.@-]", "-", path.replace("/", "--") + (f"@{revision}" if revision else ""))
-    return RECORDS_FOLDER / f"{name}.json"
+def weight_record_file(path: str, revision: str, root: Path = Path()) -> Path:
+    """File of the record of a repository, or of a file by its URL.
+
+    The branches `x/y` and `x-y` have files of their own, but where a record of `x/y` has the name that both had before.
+
+    Args:
+        root: Folder of the study.
+    """
+    plain, distinct = _file_names(path, revision)
+    if distinct == plain or _names(root / RECORDS_FOLDER / plain, path, revision):
+        return RECORDS_FOLDER / plain
+    return RECORDS_FOLDER / distinct
+
+
+def _file_names(path: str, revision: str) -> tuple[str, str]:
+    """Names that the file of a record may have: the plain one, and one with a digest if another branch shares that."""
+    stem = path.replace("/", "--") + (f"@{revision}" if revision else "")
+    plain = re.sub(r"[^\w.@-]", "-", stem)
+    mark = "" if not revision or plain.endswith(f"@{revision}") else f"-{digest(revision)[:8]}"
+    return f"{plain}.json", f"{plain}{mark}.json"
+
+
+def _names(file: Path, path: str, revision: str) -> bool:
+    """Whether a file is a record of this repository and revision."""
+    try:
+        record = _read(file)
+    except (OSError, ValueError):
+        return False
+    return (record.get("repository", path), record.get("revision", revision)) == (path, revision)
 
 
 def read_weight_record(path: str, revision: str) -> dict | None:
-    """The record of a fetched repository, or None.
+    """The record of a fetched repository, or None: there is none, or the file is that of another branch.
 
     Raises:
         SetupError: the record is damaged.
@@ -36,9 +61,12 @@ def read_weight_record(path: str, revision: str) -> dict | None:
     if not file.is_file():
         return None
     try:
-        return _read(file)
-    except ValueError as error:
+        record = {"asked": [], "files": {}, **_read(file)}
+        _check_values(record)
+    except (OSError, ValueError) as error:
         raise SetupError(f"{file}: {error}; delete it and {FETCH_AGAIN}") from None
+    others = record.get("repository", path), record.get("revision", revision)  # absent in old records
+    return record if others == (path, revision) else None
 
 
 def are_weights_here(path: str, revision: str) -> bool:
@@ -56,22 +84,28 @@ def check_weight_record(file: Path) -> dict:
     record = _read(file)
     if not KEYS <= record.keys() <= KEYS | {"folder"}:
         raise ValueError(f"not a record of weights: it has the keys {', '.join(sorted(record))[:80]}")
-    texts = [record[key] for key in ("repository", "revision", "commit")] + [record.get("folder", "")]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("repository, revision, commit or folder is not a text")
-    if file.name != weight_record_file(*texts[:2]).name:
+    _check_values(record)
+    if not record["files"]:
+        raise ValueError("it names no file")
+    if file.name not in _file_names(record["repository"], record["revision"]):
         raise ValueError(f"it is of {record['repository'][:80]!r} at {record['revision'][:80]!r}, unlike its name")
     if record["commit"] and not COMMIT.fullmatch(record["commit"]):
         raise ValueError(f"{record['commit'][:80]!r} is not a commit")
-    asked, files = record["asked"], record["files"]
-    if not (isinstance(asked, list) and all(isinstance(each, str) for each in asked)):
-        raise ValueError("asked is not a list of file names")
-    if not (isinstance(files, dict) and files):
-        raise ValueError("it names no file")
-    for name, sha256 in files.items():
-        if not _is_inside(name) or not (isinstance(sha256, str) and SHA256.fullmatch(sha256)):
+    for name, sha256 in record["files"].items():
+        if not _is_inside(name) or not SHA256.fullmatch(sha256):
             raise ValueError(f"{name[:80]!r} has a path that leads out of its repository, or no SHA-256")
     return record
+
+
+def _check_values(record: dict) -> None:
+    texts = [record.get(key, "") for key in ("repository", "revision", "commit", "folder")]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("damaged: repository, revision, commit or folder is not a text")
+    asked, files = record.get("asked"), record.get("files")
+    if not (isinstance(asked, list) and all(isinstance(each, str) for each in asked)):
+        raise ValueError("damaged: asked is not a list of file names")
+    if not (isinstance(files, dict) and all(isinstance(each, str) for each in files.values())):
+        raise ValueError("damaged: it names no files with their SHA-256")
 
 
 def _read(file: Path) -> dict:

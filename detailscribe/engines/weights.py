@@ -100,7 +100,7 @@ def model_identity(model: dict) -> str:
         return f"{path}@{record['commit']}"
     folder = local_folder(path)
     if folder is not None:
-        files = _visible_files(folder)
+        files = visible_files(folder)
         if sum(file.stat().st_size for file in files.values()) <= SMALL_FOLDER_BYTES:
             return f"sha256:{digest({name: file_sha256(file) for name, file in files.items()})}"
     if not revision:
@@ -112,7 +112,7 @@ def model_identity(model: dict) -> str:
     return f"{path}@{revision}"
 
 
-def _visible_files(folder: Path) -> dict[str, Path]:
+def visible_files(folder: Path) -> dict[str, Path]:
     """Files by name relative to the folder, without hidden ones, which are notes of download tools."""
     names = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
     return {name.as_posix(): file for name, file in sorted(names.items()) if not any(p[0] == "." for p in name.parts)}

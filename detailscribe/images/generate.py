@@ -5,15 +5,19 @@ import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from detailscribe.engines.acceleration.first_steps import refinement_steps
-from detailscribe.engines.engine import Engine
+from detailscribe.engines.engine import Engine, NearNoiseEngine
 from detailscribe.engines.machine.hardware import image_software, processor_name
 from detailscribe.engines.machine.speeds import LOAD, STEP, TEXT, JobSpeeds, image_speed_key
+from detailscribe.errors import SetupError
 from detailscribe.images.first_latents import FirstLatents
 from detailscribe.images.image_set import ImageRequest, make_images
+from detailscribe.images.recipes import shifts_of
+from detailscribe.images.seconds import ImageSeconds
 
 
 class ImageGenerator:
@@ -31,6 +35,7 @@ class ImageGenerator:
         self.machine = machine
         self.first_latents: FirstLatents | None = None
         self.speeds = JobSpeeds()
+        self.image_seconds: ImageSeconds | None = None
 
     @functools.cached_property
     def engine(self) -> Engine:
@@ -42,6 +47,14 @@ class ImageGenerator:
             return load_engine(self.parameters["model"] | machine, self.parameters["generation"])
 
     @functools.cached_property
+    def editor(self) -> Any:
+        """The same model as an `EditingEngine`, for drawings that edit (`Drawing.edits`)."""
+        from detailscribe.engines.load import load_editor
+
+        with self.speeds.timed(LOAD, self._speed_key()):
+            return load_editor(self.parameters["model"] | self.machine, self.parameters["generation"])
+
+    @functools.cached_property
     def software(self) -> dict[str, str]:
         """Versions and machine, for the rows of new images."""
         return image_software(self.parameters["model"])
@@ -51,9 +64,12 @@ class ImageGenerator:
 
     def prepare(self, requests: list[ImageRequest]) -> None:
         """Encode the texts of some prompts before their first image is generated."""
+        generated = [request for request in requests if not (request.drawn_by and request.drawn_by.edits)]
         texts = [
-            text for request in requests for text in (request.recipe["prompt"], request.prompt) if text is not None
+            text for request in generated for text in (request.recipe["prompt"], request.prompt) if text is not None
         ]
+        if not generated:
+            return
         engine, distinct = self.engine, list(dict.fromkeys(texts))
         with self.speeds.timed(TEXT, self._speed_key(), len(distinct)):
             engine.prepare(distinct)
@@ -64,25 +80,39 @@ class ImageGenerator:
         A batch always runs in full and unrequested images are discarded, because an image's bytes depend on the batch
         composition.
         """
-        engine, recipe, latents = self.engine, requests[0].recipe, self.first_latents
+        drawn_by, recipe = requests[0].drawn_by, requests[0].recipe
+        engine = self.editor if drawn_by and drawn_by.edits else self.engine
+        moves = shifts_of(recipe.get("near_noise", {}))
+        latents = None if moves else self.first_latents  # which are those of the seed's own noise
         started, first_steps = time.monotonic(), None
-        if drawn_by := requests[0].drawn_by:
+        if drawn_by:
             drawn = {key: drawn_by.draw(engine, one) for key, one in {each.key: each for each in requests}.items()}
-            images = [drawn[request.key] for request in requests]
+            images, count = [drawn[request.key] for request in requests], len(drawn)
         elif "refined_prompt" in recipe:
             ks = recipe.get("batch") or [request.recipe["k"] for request in requests]
             first_steps = latents.known(requests[0], ks) if latents else None
             options = {"first_steps": first_steps} if first_steps else {}
-            refined = engine.refine(recipe["prompt"], recipe["refined_prompt"], recipe["seed"], ks, **options)
-            images = [refined[request.recipe["k"]] for request in requests]
+            text, refined_text = recipe["prompt"], recipe["refined_prompt"]
+            if moves:
+                refined = _near(engine).refine_near(text, refined_text, recipe["seed"], moves, ks)
+            else:
+                refined = engine.refine(text, refined_text, recipe["seed"], ks, **options)
+            images, count = [refined[request.recipe["k"]] for request in requests], len(set(ks))
         else:
             first_steps = latents.wanted(requests) if latents else None
             options = {"first_steps": first_steps} if first_steps else {}
-            images = [engine.generate(recipe["prompt"], recipe["seed"], **options)] * len(requests)
+            if moves:
+                image = _near(engine).generate_near(recipe["prompt"], recipe["seed"], moves)
+            else:
+                image = engine.generate(recipe["prompt"], recipe["seed"], **options)
+            images, count = [image] * len(requests), 1
         if latents and first_steps:
             latents.save(requests[0], first_steps)
         steps = denoising_steps(requests, first_steps.taken if first_steps else None)
-        self.speeds.add(STEP, self._speed_key(recipe), steps, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        first = self.speeds.add(STEP, self._speed_key(recipe), steps, seconds)
+        if self.image_seconds:
+            self.image_seconds.add(requests, count, steps, seconds, first)
         return images
 
     def generate_shard(
@@ -95,6 +125,7 @@ class ImageGenerator:
     ) -> None:
         """Generate the missing images of one shard, write its manifests and record the speeds."""
         results = Path("results")
+        self.image_seconds = ImageSeconds(results / scenario, shard, processor_name)
         if "first_steps" in self.machine:
             first_steps = self.machine["first_steps"]
             self.first_latents = FirstLatents(results / scenario, **first_steps, made_by=lambda: self.software)
@@ -114,6 +145,17 @@ class ImageGenerator:
         finally:  # also of a job that stops half-way; a lost GPU, which cannot tell its name, has been told already
             with contextlib.suppress(RuntimeError):
                 self.speeds.record(results, processor_name)
+
+
+def _near(engine: Any) -> NearNoiseEngine:
+    """The engine, if it can draw from moved noise.
+
+    Raises:
+        SetupError: it cannot.
+    """
+    if not hasattr(engine, "generate_near"):
+        raise SetupError("this image model cannot start from moved noise here; choose a Stable Diffusion 3 model")
+    return engine
 
 
 def denoising_steps(requests: list[ImageRequest], first_steps: int | None = None) -> int:

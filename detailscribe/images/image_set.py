@@ -24,6 +24,7 @@ STAGE = "sets"
 ALGORITHM = 1
 PREPARE_PROMPTS = 128  # prompts whose texts are prepared at once
 NOTE = "note"  # key of `info` under which an image carries what its row says of it as its reason
+CARRIED = "carried"  # column of the row of an image that another set's is repeated in
 ORIGIN_LENGTH = 2000  # characters of the prompt in a file's metadata: EXIF holds 64 kB; the manifest has all of it
 
 
@@ -33,7 +34,12 @@ def parameters(study: Study) -> dict[str, dict]:
 
 
 class Drawing(Protocol):
-    """How an image is drawn, and what that takes; a module of `methods/refiners` is one."""
+    """How an image is drawn, and what that takes."""
+
+    @property
+    def edits(self) -> bool:
+        """Whether `draw` needs an editing pipeline (`engines/pipelines/editing.py`) instead of an `engine.Engine`."""
+        ...
 
     def draw(self, engine: "Engine", request: "ImageRequest") -> Image.Image:
         """The image of a request, with the loaded image model."""
@@ -122,15 +128,14 @@ def make_images(
     # 1. Keep intact images.
     missing: dict[str, dict[str, list[ImageRequest]]] = {}  # by id and group
     for request in sorted(requests, key=lambda request: (request.id, request.image_set)):
-        kept = ledgers[request.image_set].get(request.id, request.key) if request.status == "ok" else _row(request)
-        if kept and (request.status != "ok" or is_intact(results, kept)):
+        ledger = ledgers[request.image_set]
+        kept: dict | None
+        if request.carried:
+            kept = _carry(request, folder / "images" / request.image_set / shard, results, ledger)
+        else:
+            kept = _without_carried(ledger.get(request.id, request.key)) if request.status == "ok" else _row(request)
+        if kept and (request.carried or request.status != "ok" or is_intact(results, kept)):
             rows[request.image_set].append(kept)
-            on_done()
-        elif request.carried:
-            ledgers[request.image_set].add(
-                row := _carry(request, folder / "images" / request.image_set / shard, results)
-            )
-            rows[request.image_set].append(row)
             on_done()
         else:
             missing.setdefault(request.id, {}).setdefault(request.group, []).append(request)
@@ -197,16 +202,24 @@ def _save(
     )
 
 
-def _carry(request: ImageRequest, folder: Path, results: Path) -> dict:
-    """The row of an image that is another one's file, with that file copied into the folder of its own set."""
+def _carry(request: ImageRequest, folder: Path, results: Path, ledger: Ledger) -> dict:
+    """The row of an image that is another one's file, with a copy of that file in the folder of its own set."""
     carried = request.carried
     assert carried
-    source = results / carried["file"]
-    path = folder / source.name
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(source.read_bytes())
+    path = folder / Path(carried["file"]).name
     file = str(path.relative_to(results))
-    return _row(request, file=file, sha256=file_sha256(path), software=carried.get("software"))
+    row = _row(request, file=file, sha256=carried["sha256"], software=carried.get("software"))
+    if not is_intact(results, row):  # not there, or a copy of the image as it was before
+        with atomic_write(path) as temporary:
+            temporary.write_bytes((results / carried["file"]).read_bytes())
+    if ledger.get(request.id, request.key) != row:
+        ledger.add(row)
+    return row
+
+
+def _without_carried(row: dict | None) -> dict | None:
+    """A finished row as that of an image that is requested itself; it may be the copy of one with the same key."""
+    return {key: value for key, value in row.items() if key != CARRIED} if row else None
 
 
 def _row(
@@ -231,4 +244,4 @@ def _row(
         "exchange": request.exchange,
     }
     row |= {"state": request.state} if request.state else {}
-    return row | ({"carried": True} if request.carried else {})
+    return row | ({CARRIED: True} if request.carried else {})

@@ -1,12 +1,16 @@
 """Recipes of generated images: everything that decides an image's bytes, as image requests with their keys."""
 
 import functools
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from detailscribe.engines.weights import model_identity
 from detailscribe.files.digests import digest
 from detailscribe.images.image_set import ImageRequest
+
+NEAR_NOISE = 1  # raise it when the same moves of a noise would draw another image
 
 
 class ImageRecipes:
@@ -103,6 +107,26 @@ def first_image_key(request: ImageRequest) -> str:
     """Key of the full run of a request's first prompt: the image that a prompt switch continues, or itself."""
     kept = ("algorithm", "model", "generation", "seed", "prompt")
     return digest({name: request.recipe[name] for name in kept})
+
+
+def moved_request(request: ImageRequest, shifts: list[tuple[int, float]]) -> ImageRequest:
+    """The request of an image from text or of a prompt switch, with the noise of its seed moved.
+
+    Its row tells later steps so, as `state["shifts"]`. Without moves it is the request itself.
+
+    Args:
+        shifts: (seed, share) in turn, as for `engine.NearNoiseEngine.generate_near`.
+    """
+    if not shifts:
+        return request
+    moves = [[seed, share] for seed, share in shifts]
+    recipe = request.recipe | {"near_noise": {"algorithm": NEAR_NOISE, "shifts": moves}}
+    return replace(request, recipe=recipe, state={"shifts": moves})
+
+
+def shifts_of(values: Mapping) -> list[tuple[int, float]]:
+    """The moves of the noise, from a recipe's `near_noise` or from a row's `state`; none for most images."""
+    return [(int(seed), float(share)) for seed, share in values.get("shifts", [])]
 
 
 def carried_request(id: str, image_set: str, image: dict) -> ImageRequest:

@@ -94,6 +94,21 @@ class Redactor:
             text = text.replace(secret, "[key]")
         return text
 
+    def redact_cut(self, text: str, is_cut: bool = True) -> str:
+        """Text without secrets, and without a part of a secret at either end.
+
+        Args:
+            is_cut: Whether the text may begin in the middle of a secret; it may always end there, being written.
+        """
+        text = self.redact(text)
+        for secret in self._secrets:
+            lengths = range(len(secret) - 1, SHORTEST_SECRET - 1, -1)
+            if is_cut and (found := next((n for n in lengths if text.startswith(secret[-n:])), 0)):
+                text = "[key]" + text[found:]
+            if found := next((n for n in lengths if text.endswith(secret[:n])), 0):
+                text = text[:-found] + "[key]"
+        return text
+
     def redact_error(self, text: str) -> str:
         """A server's error message without secrets and account names."""
         return ACCOUNT_NAMES.sub("[account]", self.redact(text))

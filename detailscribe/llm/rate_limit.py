@@ -15,7 +15,7 @@ from pathlib import Path
 from detailscribe.errors import SetupError
 from detailscribe.files.digests import digest
 from detailscribe.files.locked_file import open_locked_file
-from detailscribe.files.user_tmp import user_tmp
+from detailscribe.files.user_tmp import VARIABLE, shared_by_jobs
 
 MINUTE_S = 60.0
 POLL_INTERVAL_S = 0.02  # between two attempts to get a slot
@@ -27,8 +27,8 @@ class RateLimit:
 
     Args:
         endpoint: `base_url` and `key_env` (endpoints with the same address and key share the limits), `in_flight`,
-            `requests_per_minute`, `tokens_per_minute` (0: no limit).
-        folder: Folder of the state; by default a temporary folder of this user and machine.
+            `requests_per_minute`, `tokens_per_minute` (0: no limit); `state_folder` of a server that a job started.
+        folder: Folder of the state; by default that of the endpoint, or one of this user and machine.
 
     Raises:
         SetupError: the folder is not writable.
@@ -38,12 +38,15 @@ class RateLimit:
         self.max_in_flight = max(1, endpoint["in_flight"])
         self._per_minute = {name: endpoint.get(f"{name}_per_minute") or 0 for name in ("requests", "tokens")}
         name = digest([endpoint.get("base_url"), endpoint.get("key_env")])[:16]
-        folder = folder or user_tmp("detailscribe")
+        own = endpoint.get("state_folder")
+        folder = folder or (Path(own) if own else shared_by_jobs("detailscribe"))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = open_locked_file(folder / f"{name}.json")
         except OSError as error:
-            raise SetupError(f"{folder} is not writable ({error.strerror}); set TMPDIR to a folder that is") from error
+            raise SetupError(
+                f"{folder} is not writable ({error.strerror}); set {VARIABLE} to a folder that is"
+            ) from error
 
     @contextlib.asynccontextmanager
     async def slot(

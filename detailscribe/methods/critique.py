@@ -81,7 +81,7 @@ def critique(
         if reply := replies.get(record["id"]):
             request = requests[record["id"]]
             status, reason, prompt = prompt_in_reply(reply, role, request)
-            if role.get("stop") and _stops(reply, prompt, request.fields["prompt"]):
+            if role.get("stop") and status in ("ok", "unparsed") and _stops(reply, prompt, request.fields["prompt"]):
                 status, reason, prompt = NOTHING_TO_CORRECT, "", request.fields["prompt"]
             values = {"critique": reply.text or None, "refined_prompt": prompt, "exchange": reply.digest}
             rows[record["id"]] = result_row(record, status, reason, **values)
@@ -95,8 +95,6 @@ def _prompt_of(record: dict, image: dict | None) -> str:
 
 def _stops(reply: Reply, refined_prompt: str | None, prompt: str) -> bool:
     """Whether a critic finds nothing to correct: it says so in its last brackets, or it repeats the prompt."""
-    if reply.status != "ok":
-        return False
     said = last_brackets(reply.text) or whole_text(reply.text) or ""
     repeated = " ".join((refined_prompt or "").split()) == " ".join(prompt.split())
     return said.casefold().strip(" .!") == STOP_REPLY or repeated

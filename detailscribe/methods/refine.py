@@ -75,6 +75,11 @@ class RefinerDrawing:
     name: str
     values: dict
 
+    @property
+    def edits(self) -> bool:
+        """The module's `EDITS`."""
+        return getattr(self.module, "EDITS", False)
+
     def draw(self, engine: Engine, request: ImageRequest) -> Image.Image:
         """The image of a request.
 
@@ -109,7 +114,9 @@ def refinement_requests(
     for record in records:
         id, text, image = record["id"], (texts or {}).get(record["id"]), (images or {}).get(record["id"])
         for image_set, values in refinement.image_sets.items():
-            if text and text["status"] not in USABLE:
+            if texts is not None and text is None:
+                request = ImageRequest(id, image_set, "skipped", input_problem(f"row of {refinement.text}", None))
+            elif text and text["status"] not in USABLE:
                 request = skipped_request(id, image_set, "rewrite" if "critique" not in text else "critique", text)
             elif images is not None and (image is None or image["status"] != "ok"):
                 request = ImageRequest(id, image_set, "skipped", input_problem(f"image of {refinement.of}", image))

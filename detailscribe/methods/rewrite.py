@@ -41,11 +41,14 @@ def rewrite(
     for record in records:
         id, values = record["id"], template_values(record)
         if images is not None:
-            if images[id]["status"] != "ok":
-                reason = input_problem("image", images[id])
+            image = images.get(id)
+            if image is None or image["status"] != "ok":
+                reason = input_problem("image", image)
                 rows[id] = result_row(record, "skipped", reason, refined_prompt=None, exchange=None)
+                if on_done:
+                    on_done()
                 continue
-            values |= {"prompt": images[id].get("prompt") or record["prompt"], "original_prompt": record["prompt"]}
+            values |= {"prompt": image.get("prompt") or record["prompt"], "original_prompt": record["prompt"]}
         requests[id] = request_for("rewrite", role, record, values)
     replies = dict(zip(requests, chat.ask(list(requests.values()), on_done), strict=True))
     for record in records:

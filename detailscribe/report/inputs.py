@@ -30,6 +30,7 @@ class ScenarioFiles(Protocol):
     rewrites: Sequence[str]
     manifests: Sequence[str]
     scores: Sequence[str]
+    selections: Sequence[str]
     dropped: Sequence[str]
     ratings: Sequence[str]
 
@@ -47,7 +48,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     """Everything about a scenario's prompts.
 
     Args:
-        parameters: `methods`, and `critics` with name and candidates.
+        parameters: `methods`, and `critics` with name and candidates; `refiners`, if the study has some.
         store: The exchange store, for the judges' replies.
     """
     decompositions: dict[str, dict] = {}
@@ -66,6 +67,9 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     for path in map(Path, files.scores):
         rows = {(row["id"], row["image_set"]): row for row in read_score_rows(path)}
         scores.setdefault(path.parent.name, {}).update(rows)
+    selections: dict[str, dict[str, dict]] = {}
+    for path in map(Path, files.selections):
+        selections.setdefault(path.parent.name, {}).update(read_manifest(path))
     return ScenarioResults(
         name=name,
         prompts=read_rows(Path(files.prompts)),
@@ -79,6 +83,9 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         dropped=[row for path in files.dropped for row in _read_tsv(path)],
         methods=parameters["methods"],
         critics={row["name"]: row["candidates"] for row in parameters["critics"]},
+        looked_at={row["name"]: row["of"] for row in parameters["critics"] if "of" in row},
+        refiners=parameters.get("refiners", []),
+        selections=selections,
     )
 
 

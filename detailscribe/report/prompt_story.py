@@ -7,6 +7,8 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
+from detailscribe.study.stages import NOTHING_TO_CORRECT
+
 PEOPLE = "people"  # the mean of the human ratings, listed among the metrics
 
 
@@ -25,7 +27,10 @@ class ScenarioResults:
         ratings: Rows rater, id, image_set, rating; empty where nothing was rated.
         dropped: Rows id, stage, image_set, status, reason.
         methods: Rows of the tables: name, candidates, headline.
-        critics: Image sets by critic.
+        critics: Image sets by critic; none of a critic that draws nothing itself.
+        looked_at: Image set or selection by critic, of those that look at another image than the initial one.
+        refiners: Refinements that are no critic's: entry, name, refiner, of, text, image_sets with their settings.
+        selections: Rows by selection, by id.
         ratings_by_image: Rating by rater, by (id, image set).
     """
 
@@ -41,6 +46,9 @@ class ScenarioResults:
     methods: list[dict]
     critics: dict[str, list[str]]
     unread_replies: dict[str, dict[str, str]] = field(default_factory=dict)
+    looked_at: dict[str, str] = field(default_factory=dict)
+    refiners: list[dict] = field(default_factory=list)
+    selections: dict[str, dict[str, dict]] = field(default_factory=dict)
     ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,10 +125,22 @@ def featured_image(results: ScenarioResults, id: str) -> str | None:
     methods = {method["name"]: method for method in results.methods}
     for critic, candidates in results.critics.items():
         generated = [name for name in candidates if results.images[name][id]["file"]]
+        if not generated:  # nor is a critic without images a row of the tables
+            continue
         selected = (headline_choice(results, methods[critic], metric, id)[1] for metric in results.scores)
         if best := next((name for name in [*selected, *generated] if name in generated), None):
             return best
     return None
+
+
+def looked_at(results: ScenarioResults, critic: str, id: str) -> dict | None:
+    """What a critic looked at, where it is not the initial image: `of`, and the image set and row of that image."""
+    of = results.looked_at.get(critic)
+    if of is None:
+        return None
+    row = results.selections[of].get(id) if of in results.selections else results.images[of][id]
+    image_set = of if of in results.images else row and row["image_set"]
+    return {"of": of, "image_set": image_set, "row": row or {"prompt": None, "file": None}}
 
 
 def page_values(results: ScenarioResults, prompt: dict) -> dict:
@@ -130,10 +150,19 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
     initial = results.methods[0]["candidates"][0]
     critics = []
     for name, candidates in results.critics.items():
-        row = results.critiques[name][id]
-        changes = word_diff(prompt["prompt"], row["refined_prompt"]) if row["refined_prompt"] else []
-        critics.append({"name": name, "row": row, "changes": changes, "candidates": candidates})
-    refined = {name for candidates in results.critics.values() for name in candidates}
+        row, seen = results.critiques[name][id], looked_at(results, name, id)
+        stopped = row["status"] == NOTHING_TO_CORRECT
+        base = (seen["row"]["prompt"] if seen else None) or prompt["prompt"]
+        changes = word_diff(base, row["refined_prompt"]) if row["refined_prompt"] and not stopped else []
+        shown = {"name": name, "row": row, "changes": changes, "candidates": candidates}
+        critics.append({**shown, "seen": seen, "stopped": stopped})
+    made_from = {
+        name: results.looked_at.get(critic, initial) for critic, names in results.critics.items() for name in names
+    }
+    made_from |= {name: each["of"] for each in results.refiners for name in each["image_sets"]}
+    entries: dict[str, list[dict]] = {}
+    for each in results.refiners:
+        entries.setdefault(each["entry"], []).append(each)
     judge_replies = {
         name: [(judge, texts[id, name]) for judge, texts in results.judge_replies.items() if (id, name) in texts]
         for name in images
@@ -147,7 +176,10 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "initial": initial,
         "featured": featured_image(results, id),
         "critics": critics,
-        "baselines": [name for name in images if name not in refined and name != initial],
+        "baselines": [name for name in images if name not in made_from and name != initial],
+        "made_from": made_from,
+        "refiners": entries,
+        "selections": {name: rows[id] for name, rows in results.selections.items() if id in rows},
         "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
         "unread_replies": {name: texts[id] for name, texts in results.unread_replies.items() if id in texts},
         "ratings": {

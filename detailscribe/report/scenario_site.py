@@ -6,8 +6,9 @@ holds thumbnails and hard links to the full images. Existing files are kept, so 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report.prompt_story import ScenarioResults, page_values
@@ -23,12 +24,31 @@ ALGORITHM = 3
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    values = {
+    graph, initial = study.graph, study.originals()[0]
+    rounds = {name: graph.level(graph.source_of_critic(name)) for name in study.config["critics"]}
+    critics = sorted(rounds, key=lambda name: (not study.candidates(name), rounds[name]))
+    values: dict[str, Any] = {
         "notice": study_notice(study),
         "methods": [vars(method) for method in study.methods()],
-        "critics": [{"name": name, "candidates": list(study.candidates(name))} for name in study.config["critics"]],
+        "critics": [
+            {"name": name, "candidates": list(study.candidates(name))}
+            | ({"of": of} if (of := graph.source_of_critic(name)) != initial else {})
+            for name in critics
+        ],
     }
-    return {"report": values}
+    shown = ("name", "refiner", "of", "text", "image_sets")
+    refiners = [
+        {"entry": _entry_of(each.name, study.config["refiners"])} | {key: getattr(each, key) for key in shown}
+        for each in graph.refinements
+        if each.name not in study.config["critics"]
+    ]
+    values |= {"refiners": refiners} if refiners else {}
+    return {"report": values | ({"selections": list(graph.selections)} if graph.selections else {})}
+
+
+def _entry_of(refinement: str, entries: Iterable[str]) -> str:
+    """Entry of `refiners` whose module made a refinement: its name is the longest that begins the refinement's."""
+    return max((name for name in entries if f"{refinement}-".startswith(f"{name}-")), key=len, default=refinement)
 
 
 def write_scenario(site: Path, scenario: ScenarioResults, overview: Overview, results: Path, threads: int) -> None:

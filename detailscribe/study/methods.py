@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 
+EQUAL_COMPUTE = "equal_compute_seeds"  # row of the seeds at the compute of the costliest critic
+CANDIDATES, STEPS, GPU_SECONDS = "candidates", "steps", "gpu_seconds"  # how its seeds are counted
 PAPER_ROWS = ("sd", "gpt_rewrite", "gpt_refine", "multi_seed", "hosted", "detailscribe")  # of its main table
 
 
@@ -38,9 +40,9 @@ def configured_methods(study: Study) -> list[Method]:
     if len(seeds) > 1:
         rows.append(Method("multi_seed", seeds, f"by:{config['seed_selector']}"))
     if config["extra_seeds"]:
-        # The initial image and each candidate cost one image per seed, as the released code generates them.
-        count = 1 + max((len(row.candidates) for row in critics), default=len(originals))
-        rows.append(Method("equal_compute_seeds", tuple(originals[:count]), "by:" + config["seed_selector"]))
+        seeds_of_equal_compute = tuple(originals[: _equal_compute_count(study, critics)])
+        headline = "by:" + config["seed_selector"] if len(seeds_of_equal_compute) > 1 else "single"
+        rows.append(Method(EQUAL_COMPUTE, seeds_of_equal_compute, headline))
     rows += [Method(name, (name,), "single") for name in config["external"]]
     rows += [row for row in critics if len(row.candidates) > 1]
     graph, configured = study.graph, {*config["critics"], *config["rewriters"]}
@@ -50,6 +52,22 @@ def configured_methods(study: Study) -> list[Method]:
     return rows + [
         Method(each.name, tuple(graph.flat(each.name)), f"by:{each.by}") for each in graph.selections.values()
     ]
+
+
+def _equal_compute_count(study: Study, critics: list[Method]) -> int:
+    """How many seeds `equal_compute_seeds` has; by measured seconds, the most that it may have (tables/budget/)."""
+    mode = study.budget["equal_compute"]
+    if mode == GPU_SECONDS or not critics:
+        return len(study.originals())
+    if mode == STEPS:
+        return max(1, max(_steps(study, row) for row in critics) // study.config["generation"]["steps"])
+    # The initial image and each candidate cost one image per seed, as the released code generates them.
+    return candidate_count([vars(row) for row in critics])
+
+
+def candidate_count(critics: list[dict]) -> int:
+    """Seeds at equal compute by the number of candidates: one for each of the most, and one for the initial image."""
+    return 1 + max(len(row["candidates"]) for row in critics)
 
 
 def best_of(study: Study) -> list[str]:
@@ -70,13 +88,17 @@ def denoising_steps_by_method(study: Study) -> dict[str, int]:
     """Denoising steps per prompt, by method: the cost of all images that the method chooses from.
 
     Candidates of a critic share the steps before the prompt switches, which are the initial image's own where they are
-    reused. Imported and hosted image sets have no entry.
+    reused. External image sets have no entry, nor have seeds at equal compute that measured seconds decide.
     """
-    full, reuse = study.config["generation"]["steps"], bool(study.first_step_ks())
-    steps = {}
-    for method in study.methods():
-        if method.name not in study.config["external"]:
-            needs = study.needs_of(method)
-            drawn_here = [name for name in needs.image_sets if name not in study.config["external"]]
-            steps[method.name] = full * len(drawn_here) + study.graph.steps(needs, full, reuse)
-    return steps
+    undecided = study.budget["equal_compute"] == GPU_SECONDS
+    return {
+        method.name: _steps(study, method)
+        for method in study.methods()
+        if method.name not in study.config["external"] and not (undecided and method.name == EQUAL_COMPUTE)
+    }
+
+
+def _steps(study: Study, method: Method) -> int:
+    full, reuse, needs = study.config["generation"]["steps"], bool(study.first_step_ks()), study.needs_of(method)
+    drawn_here = [name for name in needs.image_sets if name not in study.config["external"]]
+    return full * len(drawn_here) + study.graph.steps(needs, full, reuse)

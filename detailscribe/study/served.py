@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detailscribe.engines.weight_records import read_weight_record, resolve_model_path
-from detailscribe.engines.weights import HUB_NAME, SMALL_FOLDER_BYTES, model_identity
+from detailscribe.engines.weights import HUB_NAME, SMALL_FOLDER_BYTES, model_identity, visible_files
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import digest, file_sha256
 from detailscribe.llm.served.command_line import Weights
+from detailscribe.llm.served.flags import named_files
 from detailscribe.llm.served.identity import served_identity
 from detailscribe.llm.served.kinds import is_served, needs_gpu
-
-if TYPE_CHECKING:
-    from detailscribe.study.study import Study
+from detailscribe.study.study import Study, resolve_path
 
 COMMIT = re.compile("[0-9a-f]{40}")
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
@@ -39,7 +38,9 @@ def served_model(study: Study, endpoint: str) -> dict:
         if not path.is_file():
             raise InputError(f"endpoints: {endpoint}: chat_template: there is no file {own}; correct the path")
         template = file_sha256(path)
-    return {"served": served_identity(entry, weights, template)}
+    named = named_files(entry.get("options", {}).get("flags") or {})
+    files = {f"{flag}: {text}": _content(path) for flag, text, path in named}
+    return {"served": served_identity(entry, weights, template, files)}
 
 
 def gpus_of(study: Study, stage: str, name: str = "") -> int:
@@ -54,12 +55,29 @@ def is_served_stage(study: Study, stage: str, name: str = "") -> bool:
     return bool(endpoint) and is_served(study.config["endpoints"][endpoint])
 
 
-def locate_weights(endpoint: dict) -> Weights:
-    """Where the server of an endpoint finds its weights: files on this machine, or a commit of the hub.
+def locate_weights(endpoint: dict, folder: Path | None = None) -> Weights:
+    """Where the server of an endpoint finds its weights and its chat template.
+
+    Args:
+        endpoint: Its config entry.
+        folder: The workflow's own folder, in which a chat template may be.
+
+    Returns:
+        Files on this machine, or a commit of the hub.
 
     Raises:
         SetupError: a file is missing, or the revision of a repository is not pinned.
     """
+    template = endpoint.get("chat_template") or ""
+    if template:
+        path = resolve_path(template, folder or Path()).absolute()
+        if not path.is_file():
+            raise SetupError(f"there is no file {path}: correct the endpoint's `chat_template`")
+        template = str(path)
+    return replace(_located(endpoint), chat_template=template)
+
+
+def _located(endpoint: dict) -> Weights:
     model, revision = endpoint["model"], endpoint["revision"]
     place = resolve_model_path(model, revision)
     files = [endpoint.get("file") or "", endpoint.get("projector") or ""]
@@ -106,6 +124,16 @@ def _weights_identity(name: str, endpoint: dict) -> tuple[str, str]:
         )
     templates = {file: file_sha256(local / file) for file in TEMPLATE_FILES if (local / file).is_file()}
     return f"revision:{revision}", digest(templates) if templates else ""
+
+
+def _content(path: Path) -> str:
+    """Digest of a file, or of a folder's files; of those in a large folder, names and sizes count."""
+    if path.is_file():
+        return file_sha256(path)
+    files = visible_files(path)
+    sizes = {name: file.stat().st_size for name, file in files.items()}
+    is_small = sum(sizes.values()) <= SMALL_FOLDER_BYTES
+    return digest({name: file_sha256(file) for name, file in files.items()} if is_small else sizes)
 
 
 def _file(folder: Path, name: str) -> str:

@@ -42,6 +42,9 @@ ROW_STAGES = ("decompose", "rewrite", "generate", "critique", "refine", "externa
 STAGES = ("decompose", "generate", "critique", "refine", "external", "score", "select", "tables", "report")
 # Stages that run only when they are asked for by name: people have to act before them.
 HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement")
+# Costs of the methods: part of the tables with `budget: in_tables`, otherwise a stage that runs only by name.
+BUDGET = "budget"
+BY_NAME = (*HUMAN_STAGES, BUDGET)
 # Status of a row of a critic that may stop: the image stays as it is. As good as "ok".
 NOTHING_TO_CORRECT = "nothing_to_correct"
 USABLE = ("ok", NOTHING_TO_CORRECT)
@@ -60,6 +63,7 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
     images = {
         stage: [f"images/{name}/{{shard}}.jsonl" for name in names] for stage, names in study.sets_by_stage().items()
     }
+    budget = [f"tables/{BUDGET}.csv", *(f"figures/{BUDGET}.{kind}" for kind in ("svg", "png"))]
     patterns: dict[str, list[str]] = {
         "decompose": ["decompositions/{shard}.jsonl"],
         "generate": [
@@ -80,7 +84,9 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
             *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares", "cost")),
             *("tables/main.md", "tables/main.tex"),
             *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
+            *(budget if study.budget["in_tables"] else []),
         ],
+        BUDGET: budget,
         "report": ["report/index.html"],
         "human_sheets": [
             "human/sheets/key.jsonl",

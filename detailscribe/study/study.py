@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from detailscribe.study import validation
+from detailscribe.study.image_graph import ImageGraph
 from detailscribe.study.interacting import SHA256
-from detailscribe.study.methods import Method, configured_methods
-from detailscribe.study.refinements import ImageGraph, Needs, candidates_of_critic
+from detailscribe.study.methods import CANDIDATES, Method, configured_methods
+from detailscribe.study.refinements import Needs, candidates_of_critic
 from detailscribe.study.shards import shard_names
 
 MINIATURE = "resources/miniature"  # folder of the miniature models, built on demand
@@ -35,7 +36,16 @@ class Study:
         self.metrics: list[str] = [*config["metrics"], *self.judges]
         self.seeds: list[int] = list(dict.fromkeys([*config["seeds"], *config["extra_seeds"]]))
         validation.check_study(self)
-        self.image_model: dict = config["image_models"][config["image_model"]]
+
+    @cached_property
+    def image_model(self) -> dict:
+        """The config entry of the image model."""
+        return self.config["image_models"][self.config["image_model"]]
+
+    @cached_property
+    def budget(self) -> dict:
+        """The config's `budget`, with defaults."""
+        return {"in_tables": False, "equal_compute": CANDIDATES, **self.config.get("budget", {})}
 
     # ---- prompts -----------------------------------------------------------------------------------------------
 
@@ -58,8 +68,7 @@ class Study:
 
     def resolve(self, path: str) -> Path:
         """A path of the config: in the working directory if it exists there, otherwise in the workflow's folder."""
-        beside_workflow = self.folder / path
-        return beside_workflow if not Path(path).exists() and beside_workflow.exists() else Path(path)
+        return resolve_path(path, self.folder)
 
     # ---- image sets and methods --------------------------------------------------------------------------------
 
@@ -183,3 +192,9 @@ class Study:
             *([("write", "")] if config["topics"] else []),
         ]
         return [each for each in stages if self.endpoint_and_model(*each)]
+
+
+def resolve_path(path: str, folder: Path) -> Path:
+    """A path of the config: in the working directory if it exists there, otherwise in the workflow's own folder."""
+    beside_workflow = folder / path
+    return beside_workflow if not Path(path).exists() and beside_workflow.exists() else Path(path)

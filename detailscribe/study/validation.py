@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 from detailscribe.engines.acceleration.options import check_options
 from detailscribe.errors import InputError
 from detailscribe.llm.endpoints import is_offline, server_url
-from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, check_served, is_served, server_program
+from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, check_path, check_served, is_served, server_program
 from detailscribe.study import request_options
+from detailscribe.study.image_graph import check_graph
+from detailscribe.study.refinements import PROMPT_SWITCH
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -36,6 +39,8 @@ RESERVED = {
 }
 
 
+UNUSABLE = re.compile("[\0\ud800-\udfff]")  # the null character, and halves of surrogate pairs
+LONGEST_NAME = 256  # characters of a model's name, which is a word of a command line
 SCHEMA = "response_format"
 # Options that servers refuse. Source: transformers 5.23, `cli/serving/chat_completion.py`; llama-cpp-python 0.3.36.
 REFUSED = {
@@ -50,7 +55,7 @@ def check_study(study: Study) -> None:
     Raises:
         InputError, SetupError: names the key, the value and the remedy.
     """
-    _check_numbers(study.config)
+    _check_values(study.config)
     _check_names(study.config)
     for name, endpoint in study.config["endpoints"].items():
         if is_served(endpoint):
@@ -58,7 +63,11 @@ def check_study(study: Study) -> None:
         elif not is_offline(endpoint):
             server_url(name, endpoint)
     _check_files(study)
-    _check_steps(study.config)
+    groups = "critics, rewriters, refiners and external"
+    if duplicate := _duplicate(study.image_sets()):
+        raise InputError(f"{groups} make the image set {duplicate!r} twice; rename one")
+    check_graph(study.graph, study.config, study.image_sets())
+    _check_steps(study)
     for name, entry in study.config["refiners"].items():
         if "image_model" in entry:
             _known(
@@ -68,10 +77,6 @@ def check_study(study: Study) -> None:
         _check_image_model(study.config, name)
     request_options.check_options(study.config)
     _check_served_options(study.config)
-    groups = "critics, rewriters, refiners and external"
-    if duplicate := _duplicate(study.image_sets()):
-        raise InputError(f"{groups} make the image set {duplicate!r} twice; rename one")
-    study.graph.check(study.image_sets())
     rows = [method.name for method in study.methods()]
     if duplicate := _duplicate(rows):
         raise InputError(f"{groups}: the tables have a row {duplicate!r} already; rename one")
@@ -79,17 +84,23 @@ def check_study(study: Study) -> None:
         _known(f"selections: {name}: by", [selection.by], study.metrics, "metrics and judges (judge-NAME)")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
+    if study.budget["equal_compute"] == "gpu_seconds" and not study.budget["in_tables"]:
+        raise InputError("budget: equal_compute: gpu_seconds is decided in the tables; set in_tables to true as well")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
         raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
 
 
-def _check_numbers(value: object, key: str = "") -> None:
-    """Refuse NaN and infinity, which pass every limit of the schema."""
+def _check_values(value: object, key: str = "") -> None:
+    """Refuse what no schema excludes: NaN, infinity, and texts that neither a file nor a command line can hold."""
+    place = key.removeprefix(": ")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{key.removeprefix(': ')}: {value} is not a number that can be used here; correct it")
+        raise InputError(f"{place}: {value} is not a number that can be used here; correct it")
+    if isinstance(value, str) and (found := UNUSABLE.search(value)):
+        raise InputError(f"{place}: {value[:80]!r} has the character {found[0]!r}, which no text can have; remove it")
     if isinstance(value, dict | list):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_numbers(inner, f"{key}: {name}")
+            _check_values(name, f"{key}: {str(name)[:80]!r}")
+            _check_values(inner, f"{key}: {name}")
 
 
 def _check_names(config: dict) -> None:
@@ -125,6 +136,9 @@ def _check_files(study: Study) -> None:
     for key, path in _paths(config):
         if found := next((letter for letter in path if letter in "{}" or not letter.isprintable()), ""):
             raise InputError(f"{key}: the path {path!r} has a {found!r}, which the name of a file cannot have here")
+        check_path(key, path)
+    for name, entry in config["image_models"].items():
+        check_path(f"image_models: {name}: path", entry["path"])
     for scenario in study.scenarios:
         if scenario in RESERVED:
             raise InputError(f"scenarios: {scenario!r} is a name that the pipeline uses itself; choose another")
@@ -154,17 +168,18 @@ def _paths(config: dict) -> list[tuple[str, str]]:
     return files + folders
 
 
-def _check_steps(config: dict) -> None:
-    steps = config["generation"]["steps"]
-    for name, entry in config["critics"].items():
-        if isinstance(entry["after_step"], str):
+def _check_steps(study: Study) -> None:
+    steps = study.config["generation"]["steps"]
+    for each in study.graph.refinements:
+        if each.refiner != PROMPT_SWITCH:
             continue
         if steps < 2:
-            raise InputError(f"generation: steps must be at least 2 for {name}, which takes over after a step")
-        late = [k for k in entry["after_step"] if k >= steps - 1]
+            raise InputError(f"generation: steps must be at least 2 for {each.name}, which takes over after a step")
+        late = [values["k"] for values in each.image_sets.values() if values["k"] >= steps - 1]
         if late:
+            group = "critics" if each.name in study.config["critics"] else "refiners"
             raise InputError(
-                f"critics: {name}: after_step {late[0]} leaves no step for the refined prompt; "
+                f"{group}: {each.name}: after_step {late[0]} leaves no step for the refined prompt; "
                 f"with {steps} steps it must be at most {steps - 2}"
             )
 
@@ -176,7 +191,12 @@ def _check_served_options(config: dict) -> None:
             endpoint = config["endpoints"][entry["endpoint"]]
             if not is_served(endpoint):
                 continue
-            program = server_program(endpoint)
+            model, program = entry["model"], server_program(endpoint)
+            if model.startswith("-") or not model.isprintable() or len(model) > LONGEST_NAME:
+                raise InputError(
+                    f"{group}: {name}: model: {model[:80]!r} is no name that {program} can be given: at most "
+                    f"{LONGEST_NAME} printable characters, of which the first is no hyphen; correct it"
+                )
             refused = REFUSED.get(program, ())
             if entry.get("reply") == "structured" and SCHEMA in refused:
                 raise InputError(f"{group}: {name}: reply: structured: {program} takes no JSON schema; set brackets")

@@ -29,7 +29,8 @@ ALGORITHM = 3
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    return {"tabulate": table_settings(study)}
+    costs = {"costs": True} if study.budget["in_tables"] else {}
+    return {"tabulate": table_settings(study) | costs}
 
 
 def table_settings(study: Study) -> dict:

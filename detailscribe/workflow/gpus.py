@@ -16,7 +16,7 @@ from pathlib import Path
 
 from detailscribe.engines.gpu.installed import nvidia_smi
 from detailscribe.errors import SetupError
-from detailscribe.files.user_tmp import user_tmp
+from detailscribe.files.user_tmp import shared_by_jobs
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_S = 0.5
@@ -37,7 +37,7 @@ def one_gpu(say: Callable[[str], object], folder: Path | None = None, count: int
 
     Args:
         say: Receives a message when the job waits.
-        folder: Of the lock files; by default one per user below the temporary folder.
+        folder: Of the lock files; by default one per user and machine (`files/user_tmp.py`).
         count: GPUs to hold. A job that waits for several holds none meanwhile, so that two jobs never wait for each
             other.
 
@@ -53,7 +53,7 @@ def one_gpu(say: Callable[[str], object], folder: Path | None = None, count: int
     if len(gpus) < 2 and not any(uuid.startswith(("GPU-", "MIG-")) for uuid in gpus.values()):
         yield None
         return
-    with _lock(gpus, folder or user_tmp("detailscribe-gpus"), say, count) as name:
+    with _lock(gpus, folder or shared_by_jobs("detailscribe-gpus"), say, count) as name:
         before = os.environ.get(VISIBLE)
         os.environ[VISIBLE] = name
         try:

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -74,9 +75,9 @@ def job(snakemake) -> Iterator[Job]:
     """
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
-    terminal = os.fdopen(os.dup(2), "w")
+    terminal = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     needs_gpu, outputs = int(snakemake.resources.get("gpu", 0)), [Path(file) for file in snakemake.output]
-    with open(log, "w", buffering=1) as file, job_running():
+    with open(log, "w", buffering=1, encoding="utf-8", errors="backslashreplace") as file, job_running():
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
@@ -123,7 +124,8 @@ def chat_of(snakemake) -> Chat:
     def measure(pids: list[int]) -> None:
         record_server_memory(RESULTS, snakemake.rule, log, pids)
 
-    servers = Servers(_say, _note, Path(log), locate_weights, held_locks, measure=measure)
+    locate = partial(locate_weights, folder=Path(snakemake.scriptdir).parent)
+    servers = Servers(_say, _note, Path(log), locate, held_locks, measure=measure)
     for running in RUNNING:
         running.closing.enter_context(servers)
     return Chat(

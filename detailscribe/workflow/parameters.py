@@ -8,11 +8,13 @@ from detailscribe.human import tables as human_tables
 from detailscribe.images import image_set
 from detailscribe.methods import critique, decompose, external, generate, refine, rewrite, select
 from detailscribe.operations import costs
+from detailscribe.operations.budget import method_costs
 from detailscribe.prompts import noun_phrases, writing
 from detailscribe.report import scenario_site, study_site
 from detailscribe.scores import judge, model_weights, scoring, truncation
 from detailscribe.study.study import Study
 from detailscribe.tables import complete_cases, figures, judge_repeats, main_table, pooled, published
+from detailscribe.tables.budget import budget_table
 
 # The owner of each stage defines STAGE (its name), ALGORITHM (a number that is raised when a change of the code changes
 # results) and parameters(study).
@@ -21,6 +23,7 @@ STAGE_OWNERS: tuple[ModuleType, ...] = (
     *(decompose, generate, critique, rewrite, refine, external, image_set),
     *(scoring, judge, truncation, select),
     *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
+    *(method_costs, budget_table),
     *(assignment, human_tables, agreement, released),
     *(scenario_site, study_site),
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 from detailscribe.human.ratings import rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, image_weights_name, model_folders, served_weights_name
-from detailscribe.study.served import gpus_of, is_served_stage
 from detailscribe.study.refinements import RefineJob
-from detailscribe.study.stages import STAGES, stage_outputs
+from detailscribe.study.served import gpus_of, is_served_stage
+from detailscribe.study.stages import BUDGET, STAGES, stage_outputs
 from detailscribe.study.study import MINIATURE, Study
 from detailscribe.workflow.watched import watched_folders, watched_tables
 
@@ -22,11 +22,17 @@ class RuleFiles:
     Args:
         study: The study.
         folder: The workflow's own folder.
+
+    Attributes:
+        captions: Captions of the tables and figures that the report shows.
+        budget: Name of the table and figure of costs, if they belong to the report.
     """
 
     def __init__(self, study: Study, folder: Path):
         self._study = study
-        self.captions = [str(path) for path in sorted((folder / "rules" / "captions").glob("*.rst"))]
+        self.budget = [BUDGET] if study.budget["in_tables"] else []
+        captions = sorted((folder / "rules" / "captions").glob("*.rst"))
+        self.captions = [str(path) for path in captions if self.budget or not path.stem.endswith(f"_{BUDGET}")]
         self._hub_weights = hub_weights(study)
         self._model_folders = model_folders(study)
         self._watched = {**watched_folders(study), **watched_tables(study)}
@@ -63,6 +69,11 @@ class RuleFiles:
         names = self._study.config["rewriters"]
         return self.per_shard(scenario, [f"rewrites/{name}/{{shard}}.jsonl" for name in names])
 
+    def selections(self, scenario: str) -> list[str]:
+        """What the selections of a scenario chose; not that of `multi_seed`."""
+        names = self._study.graph.selections
+        return self.per_shard(scenario, [f"selections/{name}/{{shard}}.jsonl" for name in names])
+
     def judge_scores(self, scenario: str) -> list[str]:
         """Scores of every judge of a scenario."""
         return self.per_shard(scenario, [f"scores/{judge}/{{shard}}.jsonl" for judge in self._study.judges])
@@ -76,6 +87,14 @@ class RuleFiles:
             *self.of_stage(scenario, "external"),
             *self.judge_scores(scenario),
         ]
+
+    def rows_with_costs(self, scenario: str) -> list[str]:
+        """Every file of rows that tells what a method costs: images, and answers with their exchanges."""
+        return list(dict.fromkeys([*self.manifests(scenario), *self.rows_with_exchanges(scenario)]))
+
+    def costs_in_tables(self, scenario: str) -> list[str]:
+        """The costs of a scenario's methods, if its main table has them."""
+        return [f"results/{scenario}/tables/method_costs.csv"] if self.budget else []
 
     def exchanges_of_prompts(self, scenario: str) -> list[str]:
         """The list of the exchanges that wrote a scenario's prompts; none for prompts that no model of the study wrote.

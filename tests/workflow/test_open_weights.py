@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import re
+import sys
+from functools import reduce
+from pathlib import Path
 
 import pytest
 import yaml
@@ -52,6 +56,11 @@ def test_the_plan_of_the_open_study_counts_the_servers_that_its_jobs_start(folde
     used = [path for path in folder.glob("results/*_?00/shards/*.jsonl") if path.read_text()]
     stages = 7  # decomposition, rewriting, three critics, two judges
     assert f" {stages * len(used)} times" in text and "`plan: {server_start_s, call_s}`" in text
+    (folder / "plan.yaml").write_text("plan: {server_start_s: 3600, call_s: 1, step_s: 1, load_s: 1, score_s: 1}\n")
+    known = shipped(folder, [*CONFIGS["80 GB"], str(folder / "plan.yaml")], "plan")
+    assert re.search(
+        rf"{stages * len(used)} times, .* {stages * len(used)}\.000 of \d+\.\d+ GPU hours \(\d+%\); half", known
+    )
     judge = next(line for line in lines if line.startswith("functional_600") and " judge " in line and "server" in line)
     assert judge.split()[2:4] == ["main", "server"] and judge.split()[6:8] == ["server", "start"]
     assert any(line.startswith("functional_600") and " external " in line and "qwen_image" in line for line in lines)
@@ -63,13 +72,35 @@ def test_the_open_studies_name_a_licence_and_a_memory_for_every_model_and_pin_it
     config = merged(*(yaml.safe_load((REPOSITORY / "config" / name).read_text()) for name in CONFIGS["24 GB"]))
     for name, entry in config["endpoints"].items():
         row = rows[entry["model"], entry.get("quantization", "")]
-        assert row[4] and float(row[6]) > 0 and float(row[7]) <= (24 if name in OF_24_GB else 80), name
+        assert row[4] and float(row[6]) > 0 and float(row[7]) <= 80, name
+        if name in OF_24_GB:
+            share = entry["options"]["machine_flags"].get("gpu-memory-utilization", 1.0)
+            assert float(row[7]) + 1.0 <= share * USABLE_GB, f"{name} has no room left on a GPU of 24 GB"
         assert len(entry["revision"]) == 40
     families = {config["judges"][name]["model"].split("/")[0] for name in ("main", "gemma")}
     assert len(families) == 2
 
 
-OF_24_GB = ("qwen3_vl_8b", "qwen25_vl_32b_awq", "gemma4_31b_q4")
+OF_24_GB, USABLE_GB = ("qwen3_vl_8b", "qwen25_vl_7b", "gemma4_31b_q4"), 23.6  # an A10G or L4, as torch sees it
+SIDE_PX = {"Qwen/Qwen3-VL": 32, "Qwen/Qwen2.5-VL": 28}  # of the square that a token stands for
+
+
+@pytest.mark.parametrize("configs", CONFIGS.values(), ids=CONFIGS)
+def test_an_image_of_1024_px_is_shown_whole_and_leaves_room_for_texts(configs):
+    config = reduce(merged, [yaml.safe_load((REPOSITORY / "config" / name).read_text()) for name in configs])
+    roles = [*config["roles"].values(), *config["judges"].values()]
+    for entry in (config["endpoints"][name] for name in {role["endpoint"] for role in roles}):
+        side_px = next((px for family, px in SIDE_PX.items() if entry["model"].startswith(family)), None)
+        if side_px is None:
+            continue  # Gemma shows every image in as many tokens
+        size = entry["options"]["image_tokens"]
+        most = size["size"]["longest_edge"] if "size" in size else size["max_pixels"]
+        tokens = round(1024 / side_px)
+        assert (tokens * side_px) ** 2 == most, "whole, and nothing larger"
+        asked = [
+            role["options"]["max_tokens"] for role in roles if role["model"] == entry["model"] and "options" in role
+        ]
+        assert tokens**2 + 2 * max(asked, default=0) <= entry["options"]["context"]
 
 
 def served(revision: str) -> dict:
@@ -92,7 +123,10 @@ def test_a_job_that_serves_a_model_waits_for_its_weights_and_takes_a_gpu(fresh):
 
 
 def test_no_model_is_asked_before_the_commit_of_its_branch_is_recorded(fresh):
-    output = fresh.snakemake("small_decompose", expect=1, **served("main"))
+    output = fresh.snakemake(
+        "small_decompose", expect=1, env={"PATH": str(Path(sys.executable).parent)}, **served("main")
+    )
+    assert "Endpoint 'seeing': the program 'vllm' is not on this machine: run `pip install 'vllm==0.33.0'`" in output
     assert "revision 'main' of lab/seeing has no recorded commit yet; run `snakemake weights` first" in output
     assert fresh.exchanges() == 0 and not (fresh.results / "small" / "decompositions").exists()
 

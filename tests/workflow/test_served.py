@@ -1,10 +1,15 @@
 """A study whose models every job serves itself (a fake vLLM): one server per job, none in a replay, same tables."""
 
+import json
 import os
 import shutil
 
 import pytest
 
+from detailscribe.engines.download import SERVED_FILES
+from detailscribe.files.digests import file_sha256
+from detailscribe.operations.archive.pack import pack_study
+from detailscribe.operations.archive.unpack import unpack_study
 from tests.unit.llm.served_helpers import ENDPOINT, MODEL, FakeVllm
 from tests.workflow.small_study import TABLE, Study, merged
 
@@ -49,6 +54,36 @@ def test_every_job_starts_one_server_and_a_replay_starts_none_and_gives_the_same
     assert len(vllm.notes()) == 4
     for name in (TABLE, "results/small/dropped.tsv", "results/small/dictionary.jsonl"):
         assert (other.folder / name).read_bytes() == (study.folder / name).read_bytes()
+
+
+def fetched(study: Study) -> None:
+    """Weights of `lab/seeing` at its branch `main`, as `snakemake weights` leaves them."""
+    folder = study.folder.parent / "hub"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+    record = {"repository": "lab/seeing", "revision": "main", "commit": "c" * 40, "asked": sorted(SERVED_FILES)}
+    record |= {"folder": str(folder), "files": {path.name: file_sha256(path) for path in folder.iterdir()}}
+    place = study.folder / "resources" / "weights" / "lab--seeing@main.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(record))
+
+
+@pytest.mark.slow
+def test_answers_of_a_branch_are_replayed_elsewhere_from_an_archive(study, fresh, tmp_path, monkeypatch):
+    vllm, study.forked = FakeVllm(tmp_path, monkeypatch), False
+    config = served(study, endpoints={"local": {"model": "lab/seeing", "revision": "main"}})
+    fetched(study)
+    study.snakemake(**config)
+    starts = len(vllm.notes())
+    assert starts == 4
+    pack_study(tmp_path / "s.tar.gz", study.folder, images=True)
+    unpack_study(tmp_path / "s.tar.gz", fresh.folder)
+    assert str(tmp_path) not in (fresh.folder / "resources/weights/lab--seeing@main.json").read_text()
+    fresh.snakemake(exchanges="replay", **config)
+    assert len(vllm.notes()) == starts
+    for name in (TABLE, "results/small/dropped.tsv", "results/small/dictionary.jsonl", "results/tables/main.csv"):
+        assert (fresh.folder / name).read_bytes() == (study.folder / name).read_bytes()
 
 
 def test_a_run_whose_server_does_not_start_ends_with_one_sentence_and_the_next_goes_on(study, tmp_path, monkeypatch):

@@ -2,10 +2,10 @@
 
 import os
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from detailscribe.files.kept_process import printed
 
 ROOT = Path("/")
 TIMEOUT_S = 60  # nvidia-smi wakes sleeping GPUs
@@ -58,13 +58,8 @@ def nvidia_gpus() -> NvidiaGpus:
 
 def nvidia_smi(*arguments: str) -> str | None:
     """What nvidia-smi prints, errors included; None where there is none, or where it hangs."""
-    if shutil.which("nvidia-smi") is None:
-        return None
-    try:
-        run = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return run.stdout if run.returncode == 0 else f"{run.stdout}\n{run.stderr}"
+    found = printed(["nvidia-smi", *arguments], TIMEOUT_S, errors=True)
+    return None if found is None else found[1]
 
 
 def device_files() -> list[Path]:

@@ -76,14 +76,21 @@ class JobSpeeds:
         yield
         self.add(unit, key, count, time.monotonic() - started)
 
-    def add(self, unit: str, key: dict, count: int, seconds: float) -> None:
-        """Add some work that took this long."""
+    def add(self, unit: str, key: dict, count: int, seconds: float) -> bool:
+        """Add some work that took this long; whether it was the first of its unit and key."""
+        name = canonical_json({"unit": unit, **key})
+        first = name not in self._times
         if count:
-            self._times.setdefault(canonical_json({"unit": unit, **key}), []).append((count, seconds))
+            self._times.setdefault(name, []).append((count, seconds))
+        return first
+
+    def taken(self, unit: str) -> list[tuple[int, float]]:
+        """Count and seconds of each piece of work of a unit, in their order."""
+        return [each for key, times in self._times.items() if json.loads(key)["unit"] == unit for each in times]
 
     def count(self, unit: str) -> int:
         """Units of work done so far."""
-        return sum(count for key, times in self._times.items() if json.loads(key)["unit"] == unit for count, _ in times)
+        return sum(count for count, _ in self.taken(unit))
 
     def record(self, results: Path, processor: Callable[[], str]) -> None:
         """Append one row per unit and key; nothing if the job did no work.

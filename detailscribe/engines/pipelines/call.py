@@ -19,7 +19,6 @@ class PipelineCall:
     Args:
         pipe: The pipeline.
         size_px, max_sequence_length, call, steps, guidance: As for `load.load_engine`.
-        usual: Arguments of pipelines that have them; `call` precedes.
 
     Raises:
         InputError: `call` names an argument that the pipeline does not have.
@@ -33,12 +32,13 @@ class PipelineCall:
         call: dict,
         steps: int,
         guidance: float,
-        usual: dict | None = None,
     ):
         known = inspect.signature(pipe.__call__).parameters
         if unknown := sorted(set(call) - set(known)):
             raise InputError(f"call: {type(pipe).__name__} has no argument {unknown[0]!r}: it has {', '.join(known)}")
-        some = {"guidance_scale": guidance, "max_sequence_length": max_sequence_length, **(usual or {})}
+        some: dict = {"guidance_scale": guidance, "max_sequence_length": max_sequence_length}
+        # Kontext takes the shape alone from width and height; Ideogram's own schedule is for its usual steps.
+        some |= {"max_area": size_px * size_px, "guidance_schedule": None}
         self.pipe, self.size_px = pipe, size_px
         self.arguments = {
             **{key: value for key, value in some.items() if key in known},
@@ -59,7 +59,7 @@ class PipelineCall:
             generator = torch.Generator("cpu").manual_seed(seed)
             try:
                 return self.pipe(generator=generator, output_type="np", **arguments, **self.arguments)[0][0]
-            except BaseException:
+            except Exception:
                 with contextlib.suppress(Exception):
                     self.pipe.maybe_free_model_hooks()
                 raise

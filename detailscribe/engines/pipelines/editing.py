@@ -23,9 +23,7 @@ class EditingEngine:
     """
 
     def __init__(self, pipe: Any, *, size_px: int, max_sequence_length: int, call: dict, steps: int, guidance: float):
-        # `max_area`: Kontext takes only the shape from width and height, and the size from this.
-        area = {"max_area": size_px * size_px}
-        self.call = PipelineCall(pipe, size_px, max_sequence_length, call, steps, guidance, area)
+        self.call = PipelineCall(pipe, size_px, max_sequence_length, call, steps, guidance)
 
     def edit(self, image: PIL.Image.Image, instruction: str, seed: int) -> PIL.Image.Image:
         """Edit one image: RGB, `size_px` square.

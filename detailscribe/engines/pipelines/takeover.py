@@ -116,7 +116,7 @@ def continuing(pipe: Any, first: list[Step], k: int, swap_pooled: bool) -> Itera
         if at <= k:
             recorded = first[at]
             assert recorded.prediction is not None and recorded.sample is not None, "the step was recorded"
-            if not torch.equal(recorded.sample, arguments["sample"]):
+            if not _same(recorded.sample, arguments["sample"]):
                 raise SetupError(
                     f"{type(pipe).__name__} starts from other latents for another prompt, so that the refined prompt "
                     "cannot take over its run: choose another model"
@@ -165,4 +165,5 @@ def _with_pooled(pipe: Any, kwargs: dict, replacements: list[Replacement], index
 
 
 def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other)
+    """Whether two tensors have the same values; values that are not finite are for the check of the image."""
+    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)

@@ -21,7 +21,7 @@ from detailscribe.llm.openai_api.batch_calls import (
     wait_for_batch,
 )
 from detailscribe.llm.openai_api.batch_files import Pending, pending_batches, save_pending, split_into_batches
-from detailscribe.llm.openai_api.batch_reader import answer_in_line, read_line
+from detailscribe.llm.openai_api.batch_reader import answer_in_line, read_line, status_words
 from detailscribe.llm.openai_api.provider import OpenAIProvider
 from detailscribe.llm.request import Answer, Request
 from detailscribe.llm.spending.budget import Budget, BudgetExceededError
@@ -55,6 +55,7 @@ class Batches:
         self._unusable: dict[str, list[Answer]] = defaultdict(list)  # answers of earlier batches, each paid for
         self._taken: set[str] = set()  # ids of batches whose answers were read
         self._ignored = 0  # lines of output that are about none of the requests
+        self._unclear: Counter[str] = Counter()  # lines without an answer and without an error, by their status
         self._unknown: set[str] = set()  # names of damaged records of which the endpoint has no batch
 
     async def run(self) -> None:
@@ -168,6 +169,8 @@ class Batches:
                     self._keep_read(request, answer, batch)
                 elif answer:
                     failed[request.digest] = answer
+                else:
+                    self._unclear[self._provider.redactor.excerpt(status_words(row))] += 1
             except EndpointError as error:
                 if error.fallback:
                     self._unusable[request.digest].append(error.fallback)

@@ -14,6 +14,7 @@ LABEL = "detailscribe"  # metadata key of a batch: the name of its record
 ENDED = ("completed", "expired", "cancelled", "failed")
 RUNNING = ("validating", "in_progress", "finalizing", "cancelling")
 MAX_NAMED = 5  # errors of a rejected batch that a message names
+SHOWN = 60  # characters of what is no status
 MAX_COUNT = 10**9  # a count beyond it is no count
 NOT_DONE = ("batch_expired", "batch_cancelled")  # codes of requests that the batch did not come to
 
@@ -114,6 +115,12 @@ def answer_in_line(row: dict, request: Request, provider: OpenAIProvider) -> Ans
         raise
     except Exception as unforeseen:  # whatever goes wrong with one line concerns that line alone
         raise unforeseen_error(unforeseen, provider.redactor.excerpt) from unforeseen
+
+
+def status_words(row: dict) -> str:
+    """The HTTP status in the object of an output line, in words, whatever stands there."""
+    response = row.get("response")
+    return f"status {response.get('status_code')!r}"[:SHOWN] if isinstance(response, dict) else "no response"
 
 
 def _problem(errors: object, provider: OpenAIProvider) -> str:

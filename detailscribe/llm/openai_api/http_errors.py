@@ -6,6 +6,7 @@ from detailscribe.llm.openai_api import vocabulary
 from detailscribe.llm.openai_api.error_words import ErrorWords, error_words
 from detailscribe.llm.request import Answer, Request
 from detailscribe.llm.response_body import redacted_body
+from detailscribe.llm.served.kinds import is_served
 
 MODERATED = (400, 403, 406, 422, 451)  # HTTP statuses whose words may tell of a moderation
 OUTAGES = (502, 503, 504, *range(520, 530))  # HTTP statuses of gateways and of servers that do not run
@@ -85,12 +86,14 @@ def _setup_problem(status: int, words: ErrorWords, said: str, request: Request, 
     """What is wrong with the set-up, as the end of a sentence; empty if the error is about something else."""
     key = endpoint.get("key_env")
     remedy = f"check the key in the environment variable {key}" if key else "name its `key_env` in the config"
+    if is_served(endpoint):  # the key of this run, which nobody can set
+        remedy = "the job made it: remove what gives its server another one (`command`, `flags`), or run again"
     if status == 402 or words.codes & vocabulary.NO_CREDIT or vocabulary.CREDIT_WORDS.search(words.text):
         return f"has no credit left ({said}); top up the account"
     if request.images and vocabulary.BLIND_WORDS.search(words.text):
         return (
             f"cannot show images to the model {request.model!r} ({said}); choose a model that sees images, "
-            "or start the server with its image part"
+            "or start its server with the image part (`projector`, `--mmproj`)"
         )
     if status == 401:
         return f"did not accept the key ({said}); {remedy}"

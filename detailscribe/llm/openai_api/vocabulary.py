@@ -71,7 +71,15 @@ BLIND_WORDS = re.compile(  # not those of one image: its format, its size
     r"(?:unknown variant|unsupported (?:content )?(?:part )?type|invalid content type)\W+\S*image(?!/)|"
     r"image_url is only supported|at most 0 image|mmproj|"
     r"content (?:must be|should be|is not) a (?:valid )?string|content[\w.]*: input should be a valid string|"
-    r"not compiled for multi-?modal",
+    r"not compiled for multi-?modal|"
+    # The text and the image are a list, and the server or the model's chat template treats it as a text.
+    r"can only concatenate (?:str \(not \W?list\W{1,2} to str|list \(not \W?str\W{1,2} to list)|"
+    r"unsupported operand type\(s\) for \+: \W?(?:list\W{1,2} and \W?str|str\W{1,2} and \W?list)\b|"
+    r"\blist\W? ?(?:object\W?)? has no (?:attribute|method)\W{1,4}"
+    r"(?:[lr]?strip|r?split|splitlines|startswith|endswith|replace|lower|upper|trim)\b|"
+    r"cannot unmarshal array into .{0,80}content of type string|"
+    r"content\W{1,4}(?:invalid type: sequence, expected a string|"
+    r"expected (?:a )?string, (?:received|but got an?) array)",
     re.IGNORECASE,
 )
 MODEL_WORDS = re.compile(

@@ -9,14 +9,16 @@ that one line which it does not understand ends the batch, and writes answers as
 import contextlib
 import os
 import secrets
+import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detailscribe.files.kept_process import KeptProcess
 from detailscribe.llm.endpoint_error import EndpointError
 from detailscribe.llm.served.command_line import Weights, batch_command_line
-from detailscribe.llm.served.process import ServerProcess
 
 PREFIX, REQUESTS, ANSWERS = ".run-batch-", ".requests.tmp", ".answers.tmp"  # names of temporary files (files.atomic)
 STALE_S = 3600.0  # after which untouched files are those of a job that was killed
@@ -52,7 +54,7 @@ class BatchProgram:
     say: Callable[[str], object]
     note: Callable[[str], object]
 
-    def start(self, files: "BatchFiles") -> ServerProcess:
+    def start(self, files: "BatchFiles") -> KeptProcess:
         """Start a batch, in a process group of its own that ends with the job.
 
         Raises:
@@ -61,7 +63,7 @@ class BatchProgram:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         command = batch_command_line(self.endpoint, self.weights, self.model, files.requests, files.answers)
-        return ServerProcess(command, self.environment, self.log, self.locks(), self.grace_s)
+        return KeptProcess(command, self.environment, self.log, self.locks(), self.grace_s)
 
 
 PROGRAMS: dict[str, BatchProgram] = {}  # of this process by `base_url`
@@ -84,9 +86,9 @@ class BatchFiles:
         return self
 
     def __exit__(self, *_) -> None:
-        """Delete them."""
+        """Delete them, whatever the program has put in their place."""
         for path in (self.requests, self.answers):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def touch(self) -> None:
         """Show other jobs that they are in use."""
@@ -95,21 +97,37 @@ class BatchFiles:
                 os.utime(path)
 
     def size(self) -> int:
-        """Bytes of the answers so far."""
-        return self.answers.stat().st_size if self.answers.is_file() else 0
+        """Bytes of the answers so far.
+
+        Raises:
+            EndpointError: something else than a file is in their place, or they cannot be read.
+        """
+        try:
+            status = self.answers.stat()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise EndpointError(f"has answers that cannot be read ({error.strerror})", retryable=False) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise EndpointError("put something else in the place of its file of answers", retryable=False)
+        return status.st_size
 
     def new_lines(self, ended: bool) -> Iterator[bytes]:
         """Lines of the answers that were not read yet; those that may still grow only if the program has ended.
 
         Raises:
-            EndpointError: more than FILE_BYTES in all, or LINE_BYTES in a line.
+            EndpointError: more than FILE_BYTES in all, or LINE_BYTES in a line; or they cannot be read.
         """
         size = self.size()
         if size == self._offset:
             return
         if size > FILE_BYTES:
             raise EndpointError(f"wrote more than {FILE_BYTES // MIB} MiB of answers", retryable=False)
-        with open(self.answers, "rb") as file:
+        try:
+            descriptor = os.open(self.answers, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise EndpointError(f"has answers that cannot be read ({error.strerror})", retryable=False) from None
+        with open(descriptor, "rb") as file:
             file.seek(self._offset)
             while line := file.readline(LINE_BYTES + 1):
                 if len(line) > LINE_BYTES:
@@ -121,12 +139,21 @@ class BatchFiles:
                     yield line
 
 
+def remove(path: Path) -> None:
+    """Delete a file, or a folder in its place; what cannot be deleted stays."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def remove_leftovers(store: Path) -> Iterable[str]:
     """Delete the files of batches whose jobs were killed; the names of those batches."""
     names = set()
     for path in store.glob(f"{PREFIX}*.tmp"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > STALE_S:
-                path.unlink()
+                remove(path)
                 names.add(path.name.removeprefix(PREFIX).partition(".")[0])
     return names

@@ -36,11 +36,13 @@ class Weights:
         model: Folder, GGUF file, or repository of the hub.
         revision: Commit of the repository; empty for files on this machine.
         projector: File of the image projector of a GGUF model; empty for none.
+        chat_template: Absolute path of a chat template in place of the model's own; empty for none.
     """
 
     model: str
     revision: str = ""
     projector: str = ""
+    chat_template: str = ""
 
 
 def served_name(endpoint: dict, weights: Weights, model: str) -> str:
@@ -96,7 +98,7 @@ def _vllm(endpoint: dict, weights: Weights, model: str, options: dict) -> list[s
                 "served-model-name": model,
                 "revision": weights.revision or None,
                 "quantization": endpoint.get("quantization") or None,
-                "chat-template": endpoint.get("chat_template") or None,
+                "chat-template": weights.chat_template or None,
                 "max-model-len": options.get("context"),
                 "tensor-parallel-size": needs_gpu(endpoint) if needs_gpu(endpoint) > 1 else None,
                 "mm-processor-kwargs": options.get("image_tokens"),
@@ -116,7 +118,7 @@ def _llama_server(endpoint: dict, weights: Weights, model: str, options: dict) -
             "parallel": slots,
             "ctx-size": context * slots if context else None,  # the slots share it
             "image-max-tokens": options.get("image_tokens"),
-            "chat-template-file": endpoint.get("chat_template") or None,
+            "chat-template-file": weights.chat_template or None,
             "reasoning": _on_off(options),
         }
     )
@@ -174,7 +176,11 @@ def _flags(values: Mapping[str, object], bare: bool = True) -> list[str]:
         elif isinstance(value, dict):
             words += [flag, json.dumps(value, sort_keys=True)]
         else:
-            words += [flag, *map(str, value if isinstance(value, list) else [value])]
+            values_of_it = value if isinstance(value, list) else [value]
+            words += [
+                flag,
+                *(json.dumps(each, sort_keys=True) if isinstance(each, dict) else str(each) for each in values_of_it),
+            ]
     return words
 
 

@@ -4,16 +4,21 @@ It is part of a role's parameters and of each request's digest. Port, API key, p
 context length and `machine_flags` change no answer that was given, so they are not part of it.
 """
 
+from collections.abc import Mapping
+
 from detailscribe.llm.served.kinds import server_program
 
 
-def served_identity(endpoint: dict, weights: str, chat_template: str = "") -> dict:
+def served_identity(
+    endpoint: dict, weights: str, chat_template: str = "", flag_files: Mapping[str, str] | None = None
+) -> dict:
     """What decides the answers of an endpoint's server beside the request. Settings that are not used are absent.
 
     Args:
         endpoint: Its config entry.
         weights: Identity of the weights: their commit, digest or named revision.
         chat_template: Digest of the chat template, where the weights' identity does not cover it.
+        flag_files: Digest of each file or folder that a flag names, by flag and name.
     """
     options = endpoint.get("options", {})
     identity = {
@@ -27,5 +32,6 @@ def served_identity(endpoint: dict, weights: str, chat_template: str = "") -> di
         "thinking": options.get("thinking"),
         "image_tokens": options.get("image_tokens"),
         "flags": options.get("flags"),
+        "flag_files": dict(flag_files or {}),
     }
     return {key: value for key, value in identity.items() if value is not None and value not in ("", {})}

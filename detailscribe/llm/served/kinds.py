@@ -1,8 +1,10 @@
 """Kinds of endpoints whose server a job starts itself: vLLM, llama.cpp, transformers; their settings and GPUs."""
 
 import shlex
+from pathlib import Path
 
 from detailscribe.errors import InputError
+from detailscribe.llm.served.flags import check_command, check_flags
 
 SERVED_KINDS = ("vllm", "llama_cpp", "transformers")
 COMMANDS = {  # how each kind's program is started unless the endpoint has a `command`
@@ -13,11 +15,9 @@ COMMANDS = {  # how each kind's program is started unless the endpoint has a `co
 SERVE, RUN_BATCH = "serve", "run-batch"  # of vLLM: the server, and its program for files
 LLAMA_CPP_PYTHON = "llama_cpp.server"  # the other program of the kind llama_cpp; a `command` that holds it starts it
 DEFAULT_START_TIMEOUT_S = 1800.0  # a server of a large model reads its weights and compiles
-OWN_FLAGS = (  # set by the job; a flag of the user's would contradict it
-    *("host", "port", "api-key", "api-key-file", "model", "served-model-name", "alias", "model-alias", "revision"),
-    *("uds", "hf-repo", "hf-file", "model-url", "reuse-port", "ssl-keyfile", "ssl-certfile", "config", "config-file"),
-    *("input-file", "output-file"),
-)
+TEXTS = ("model", "revision", "version", "quantization", "file", "projector", "chat_template")
+PATHS = ("model", "file", "projector", "chat_template")
+ADDRESS = ("base_url", "key_env", "default_query")  # keys of services that are there already
 
 
 def is_served(endpoint: dict) -> bool:
@@ -31,9 +31,21 @@ def needs_gpu(endpoint: dict) -> int:
 
 
 def server_command(endpoint: dict) -> list[str]:
-    """Program and first arguments of an endpoint's server."""
+    """Program and first arguments of an endpoint's server.
+
+    Raises:
+        InputError: its `command` cannot be read, or names no program.
+    """
     command = endpoint.get("command") or COMMANDS[endpoint["kind"]]
-    return shlex.split(command) if isinstance(command, str) else list(command)
+    try:
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+    except ValueError as error:
+        raise InputError(
+            f"command: {command!r} cannot be read ({error}); write it as a list of words, [PROGRAM, serve]"
+        ) from None
+    if not words or not words[0].strip() or any("\0" in word for word in words):
+        raise InputError(f"command: {command!r} names no program; write it as {' '.join(COMMANDS[endpoint['kind']])!r}")
+    return words
 
 
 def batch_command(endpoint: dict) -> list[str]:
@@ -54,10 +66,16 @@ def check_served(name: str, endpoint: dict) -> None:
     Raises:
         InputError: names the endpoint, the key, the value and the remedy.
     """
-    place, program, options = f"endpoints: {name}", server_program(endpoint), endpoint.get("options", {})
+    place, options = f"endpoints: {name}", endpoint.get("options", {})
+    try:
+        program, words = server_program(endpoint), server_command(endpoint)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
     for key in ("model", "revision", "version"):
         if not isinstance(endpoint.get(key), str) or (key != "revision" and not endpoint[key].strip()):
             raise InputError(f"{place}: kind {endpoint['kind']} needs `{key}`; {_remedy(key, program)}")
+    _check_texts(place, endpoint)
+    check_command(place, program, _server_words(program, words))
     if endpoint.get("batch") and program != "vllm":
         raise InputError(f"{place}: `batch` needs kind openai or vllm, got {endpoint['kind']!r}; remove it")
     if endpoint.get("batch") and server_command(endpoint)[-1] != SERVE:
@@ -74,10 +92,48 @@ def check_served(name: str, endpoint: dict) -> None:
         raise InputError(f"{place}: options: context: transformers has no flag for it; remove it")
     if program == "transformers" and needs_gpu(endpoint) > 1:
         raise InputError(f"{place}: options: tensor_parallel: transformers serves from one GPU; set 1, or 0 for none")
-    for group in ("flags", "machine_flags"):
-        for flag in options.get(group, {}):
-            if flag.lstrip("-").replace("_", "-") in OWN_FLAGS:
-                raise InputError(f"{place}: options: {group}: {flag}: the job sets it itself; remove it")
+    check_flags(place, program, options)
+
+
+def _check_texts(place: str, endpoint: dict) -> None:
+    """Check texts that become paths and words of a command line, and numbers that become whole ones."""
+    for key in ADDRESS:
+        if endpoint.get(key):
+            empty = "{}" if key == "default_query" else '""'
+            raise InputError(
+                f"{place}: {key}: {str(endpoint[key])[:80]!r} is of a service that is there already, and the job "
+                f"starts the server of kind {endpoint['kind']}; remove it, or set it to {empty}"
+            )
+    for key in TEXTS:
+        text = endpoint.get(key) or ""
+        if not text.isprintable() or text.startswith("-"):
+            raise InputError(f"{place}: {key}: {text[:80]!r} has a character that it cannot have; correct it")
+    for key in PATHS:
+        check_path(f"{place}: {key}", endpoint.get(key) or "")
+    numbers = {f"options: {key}": value for key, value in endpoint.get("options", {}).items()}
+    for key, value in {**numbers, "in_flight": endpoint["in_flight"]}.items():
+        if isinstance(value, float):
+            raise InputError(f"{place}: {key}: {value!r} is written with a point; write {value:.0f}")
+
+
+def check_path(place: str, text: str) -> None:
+    """Check that a text can be a path of this machine, whether or not something is there.
+
+    Raises:
+        InputError: it is too long, names an unknown user, or leads through a folder that this user may not read.
+    """
+    try:
+        Path(text).expanduser().exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        raise InputError(f"{place}: {text[:80]!r} is no path that can be used here ({reason}); correct it") from None
+
+
+def _server_words(program: str, words: list[str]) -> list[str]:
+    """The words of a command that the server itself reads: those after its name, or after `serve`."""
+    last = {"llama-server": "llama-server", LLAMA_CPP_PYTHON: LLAMA_CPP_PYTHON}.get(program, SERVE)
+    found = [number for number, word in enumerate(words) if Path(word).name == last]
+    return words[found[-1] + 1 :] if found else []
 
 
 def _check_image_tokens(place: str, program: str, tokens: object) -> None:
@@ -85,7 +141,8 @@ def _check_image_tokens(place: str, program: str, tokens: object) -> None:
     if tokens is None or isinstance(tokens, forms.get(program, type(None))):
         return
     remedy = {
-        "vllm": "write the arguments of the model's image processor, for Qwen2.5-VL {max_pixels: 1003520}",
+        "vllm": "write the arguments of the model's image processor, for Qwen2.5-VL {max_pixels: 1073296}, for "
+        "Qwen3-VL {size: {longest_edge: 1048576, shortest_edge: 65536}}, which are pixels",
         "llama-server": "write a whole number",
     }
     raise InputError(f"{place}: options: image_tokens: {tokens!r}: " + remedy.get(program, "it has no flag; remove it"))

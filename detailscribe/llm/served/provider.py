@@ -11,7 +11,7 @@ from detailscribe.llm.model_names import is_same_model
 from detailscribe.llm.openai_api.provider import OpenAIProvider
 from detailscribe.llm.request import Answer, Request
 from detailscribe.llm.served import startup
-from detailscribe.llm.served.server_log import is_out_of_memory
+from detailscribe.llm.served.server_log import is_out_of_memory, shown
 from detailscribe.llm.served.servers import MEMORY_REMEDY, RUNNING
 
 DEATH_S = 2.0  # within which a server that lost its connections has ended
@@ -50,7 +50,10 @@ class ServedProvider(OpenAIProvider):
         except EndpointError as error:
             raise await asyncio.to_thread(self._explained, error) from None
         if answer.served_model and not is_same_model(name, answer.served_model):  # not recorded: it cost nothing
-            raise EndpointError(f"answered as {answer.served_model!r}, but serves {name!r}", retryable=False)
+            raise EndpointError(
+                f"answered as {shown(answer.served_model, startup.SHOWN_LENGTH)!r}, but serves {name!r}",
+                retryable=False,
+            )
         return _renamed(answer, name, request.model)
 
     def _explained(self, error: EndpointError) -> EndpointError:

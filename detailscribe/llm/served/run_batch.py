@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files.kept_process import KeptProcess
 from detailscribe.llm.endpoint_error import EndpointError
 from detailscribe.llm.model_names import is_same_model
 from detailscribe.llm.openai_api.batch_api import Batches
@@ -20,14 +21,23 @@ from detailscribe.llm.request import Answer, Request
 from detailscribe.llm.served import startup
 from detailscribe.llm.served.batch_program import PROGRAMS, BatchFiles, BatchProgram, remove_leftovers
 from detailscribe.llm.served.kinds import DEFAULT_START_TIMEOUT_S, batch_command
-from detailscribe.llm.served.process import ServerProcess
-from detailscribe.llm.served.server_log import is_engine_dead, is_out_of_memory, last_line, quoted_reason, tail
+from detailscribe.llm.served.server_log import (
+    is_batch_running,
+    is_engine_dead,
+    is_out_of_memory,
+    last_line,
+    log_head,
+    log_size,
+    quoted_reason,
+    server_redactor,
+    shown,
+)
 from detailscribe.llm.served.servers import MEMORY_REMEDY, PROGRESS_S
 
 MAX_REQUESTS, MAX_BYTES = 50_000, 2**33  # of one batch, on the disk; vLLM reads it line by line
+MAX_NAMED = 3  # statuses of useless lines
 HEAD_BYTES = 2**18  # of a log, in which the version is
 VERSION = re.compile(rb"batch processing API version ([\w.+-]+)")
-RUNS = re.compile("Running batch")  # its progress bar, once the model is loaded
 FIRST_POLL_S, POLL_S = 0.05, 1.0
 
 
@@ -75,8 +85,11 @@ class RunBatches(Batches):
             if unusable := self._unusable[digest]:
                 self._keep(request, self._with_tries(digest, unusable[-1]))
         if self._unanswered and not self._state.closed:
-            ignored = f" ({self._ignored} lines could not be read or belong to no request)" if self._ignored else ""
-            raise EndpointError(f"left {len(self._unanswered)} requests without an answer in vllm run-batch{ignored}")
+            lines = "; ".join(self._useless_lines())
+            raise EndpointError(
+                f"left {len(self._unanswered)} requests without an answer in vllm run-batch"
+                + (f" ({lines})" if lines else "")
+            )
 
     async def _write(self, path: Path, waiting: deque[Request]) -> list[Request]:
         """Write requests to a file and remove them from those that wait, up to the limits of a batch."""
@@ -107,7 +120,7 @@ class RunBatches(Batches):
         for request in requests:
             self._state.close_if_suspect(request)
 
-    async def _watch(self, process: ServerProcess, files: BatchFiles, requests: list[Request]) -> None:
+    async def _watch(self, process: KeptProcess, files: BatchFiles, requests: list[Request]) -> None:
         """Keep the answers of a running batch until it has ended.
 
         Raises:
@@ -127,18 +140,18 @@ class RunBatches(Batches):
                 raise problems[0]
             if ending:
                 break
-            now, seen = time.monotonic(), (program.log.stat().st_size, files.size())
+            now, seen = time.monotonic(), (log_size(program.log), files.size())
             changed, size = (now, seen) if seen != size else (changed, size)
             if now - changed > (limit_s := self._limit_s(seen[1])):
                 raise EndpointError(
                     f"hangs: vllm run-batch wrote neither an answer nor a line in {limit_s:g} s "
-                    f"{quoted_reason(program.log)}",
+                    f"{quoted_reason(program.log, server_redactor())}",
                     retryable=False,
                 )
             if now - said >= PROGRESS_S:
                 said = now
                 files.touch()
-                line = self._provider.redactor.excerpt(last_line(program.log))
+                line = last_line(program.log, server_redactor())
                 program.note(f"Endpoint {program.name!r}: vllm run-batch has run for {now - started:.0f} s: {line}")
             await asyncio.sleep(FIRST_POLL_S if now - started < POLL_S else POLL_S)
         left = sum(request.digest in self._unanswered for request in requests)
@@ -147,16 +160,26 @@ class RunBatches(Batches):
         if left and process.exit_status != 0:
             raise self._failure(process, ending)
         unknown = "" if version else f"; it does not tell its version, which counts as {program.endpoint['version']}"
-        ignored = f"; {self._ignored} lines could not be read or belong to no request" if self._ignored else ""
+        lines = "".join(f"; {words}" for words in self._useless_lines())
         program.say(
             f"Endpoint {program.name!r}: vllm run-batch {ending} after {time.monotonic() - started:.0f} s, "
-            f"{len(requests) - left} of {len(requests)} requests are answered{unknown}{ignored}"
+            f"{len(requests) - left} of {len(requests)} requests are answered{unknown}{lines}"
         )
+
+    def _useless_lines(self) -> list[str]:
+        """What is wrong with the lines that brought nothing, in words."""
+        unread = [f"{self._ignored} lines could not be read or belong to no request"] if self._ignored else []
+        statuses = ", ".join(status for status, _ in self._unclear.most_common(MAX_NAMED))
+        count = self._unclear.total()
+        return unread + ([f"{count} lines have neither an answer nor an error ({statuses})"] if count else [])
 
     def _keep_read(self, request: Request, answer: Answer, batch: str) -> None:
         name = self._program.model
         if answer.served_model and not is_same_model(name, answer.served_model):  # not recorded: it cost nothing
-            raise EndpointError(f"answered as {answer.served_model!r}, but serves {name!r}", retryable=False)
+            raise EndpointError(
+                f"answered as {shown(answer.served_model, startup.SHOWN_LENGTH)!r}, but serves {name!r}",
+                retryable=False,
+            )
         super()._keep_read(request, answer, batch)
 
     def _checked_version(self) -> str:
@@ -165,9 +188,11 @@ class RunBatches(Batches):
         Raises:
             EndpointError: another one than the endpoint's.
         """
-        with open(self._program.log, "rb") as file:
-            match = VERSION.search(file.read(HEAD_BYTES))
-        found, wanted = match[1].decode() if match else "", self._program.endpoint["version"]
+        match = VERSION.search(log_head(self._program.log, HEAD_BYTES))
+        found, wanted = (
+            shown(match[1].decode(), startup.SHOWN_LENGTH) if match else "",
+            self._program.endpoint["version"],
+        )
         if found and not startup.is_version(wanted, found):
             raise EndpointError(f"runs vllm run-batch, which {startup.version_problem(wanted, found)}", retryable=False)
         return found
@@ -175,18 +200,18 @@ class RunBatches(Batches):
     def _limit_s(self, answer_bytes: int) -> float:
         """Seconds without a sign of life that count as hanging: of the start, or of a call once the batch runs."""
         endpoint = self._program.endpoint
-        if answer_bytes or any(RUNS.search(line) for line in tail(self._program.log)):
+        if answer_bytes or is_batch_running(self._program.log):
             return endpoint["timeout_s"]
         return endpoint.get("start_timeout_s", DEFAULT_START_TIMEOUT_S)
 
-    def _failure(self, process: ServerProcess, ending: str) -> EndpointError:
+    def _failure(self, process: KeptProcess, ending: str) -> EndpointError:
         log = self._program.log
         if process.is_missing:
             command = batch_command(self._program.endpoint)[0]
             text = f"has no program {command!r}: it {ending}; install it where the job runs, or name it in `command`"
             return EndpointError(text, retryable=False)
         remedy = MEMORY_REMEDY if is_out_of_memory(log) else "correct that"
-        text = f"did not finish its batch: vllm run-batch {ending} {quoted_reason(log)}; {remedy}"
+        text = f"did not finish its batch: vllm run-batch {ending} {quoted_reason(log, server_redactor())}; {remedy}"
         return EndpointError(text, retryable=False)
 
     @property

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from detailscribe.errors import InputError, SetupError
-from detailscribe.llm.endpoints import Redactor
+from detailscribe.files.kept_process import GRACE_S, KeptProcess, printed
 from detailscribe.llm.request import Request
 from detailscribe.llm.served import startup
 from detailscribe.llm.served.batch_program import PROGRAMS, BatchProgram
@@ -25,10 +24,16 @@ from detailscribe.llm.served.kinds import (
     server_program,
 )
 from detailscribe.llm.served.ports import HOST, Port, claim_port
-from detailscribe.llm.served.process import GRACE_S, ServerProcess
-from detailscribe.llm.served.server_log import is_out_of_memory, is_port_taken, last_line, quoted_reason
+from detailscribe.llm.served.server_log import (
+    is_out_of_memory,
+    is_port_taken,
+    last_line,
+    quoted_reason,
+    server_redactor,
+)
 
 PORT_TRIES = 3
+GPU_LIST_S = 60.0  # nvidia-smi wakes sleeping GPUs
 PROGRESS_S = 15.0  # between two messages of progress
 MEMORY_REMEDY = "lower `context`, `image_tokens` or `in_flight`, quantise the model, or use a larger GPU"
 
@@ -44,7 +49,7 @@ class RunningServer:
     """
 
     program: str
-    process: ServerProcess
+    process: KeptProcess
     port: Port
     log: Path
     model: str
@@ -53,7 +58,7 @@ class RunningServer:
 
     def excerpt(self, log_tells: bool = True) -> str:
         """The log's line that says why the server failed, and the log's path, in brackets; or the path alone."""
-        return quoted_reason(self.log, self.key) if log_tells else f"(log: {self.log})"
+        return quoted_reason(self.log, server_redactor(self.key)) if log_tells else f"(log: {self.log})"
 
 
 RUNNING: dict[str, RunningServer] = {}  # servers of this process by `base_url`
@@ -128,6 +133,7 @@ class Servers:
         variable = f"DETAILSCRIBE_KEY_OF_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
         os.environ[variable] = server.key  # where the client, its redactor and its messages find a key
         entry = {**endpoint, "base_url": f"http://{HOST}:{server.port.number}/v1", "key_env": variable}
+        entry["state_folder"] = str(server.port.state_folder)
         entry.pop("default_query", None)
         RUNNING[entry["base_url"]] = server
         self._running[name] = server, entry
@@ -180,7 +186,7 @@ class Servers:
         port, key = claim_port(), secrets.token_urlsafe(24)
         log.write_bytes(b"")
         try:
-            process = ServerProcess(
+            process = KeptProcess(
                 command_line(endpoint, weights, model, port.number),
                 server_environment(endpoint, key, port.number, _gpu_numbers()),
                 log,
@@ -202,7 +208,7 @@ class Servers:
             nonlocal said
             if waited_s - said >= PROGRESS_S:
                 said = waited_s
-                line = Redactor(server.key).excerpt(last_line(server.log))
+                line = last_line(server.log, server_redactor(server.key))
                 self._note(f"Endpoint {name!r}: {server.program} has been starting for {waited_s:.0f} s: {line}")
 
         port, key = server.port.number, server.key
@@ -238,17 +244,18 @@ def _gpu_numbers() -> dict[str, int]:
     """Numbers of this machine's GPUs by UUID, in the order of their PCI addresses; empty without a GPU."""
     if not re.search(r"GPU-", os.environ.get("CUDA_VISIBLE_DEVICES", "")):
         return {}
-    try:
-        run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    found = re.findall(r"^GPU (\d+):.*\(UUID: (GPU-[\w-]+)\)", run.stdout, re.MULTILINE)
+    _, text = printed(["nvidia-smi", "-L"], GPU_LIST_S) or (1, "")
+    found = re.findall(r"^GPU (\d+):.*\(UUID: (GPU-[\w-]+)\)", text, re.MULTILINE)
     return {uuid: int(number) for number, uuid in found}
 
 
 def _as_configured(endpoint: dict) -> Weights:
     is_here = Path(endpoint["model"]).exists()
-    return Weights(endpoint["model"], "" if is_here else endpoint["revision"], endpoint.get("projector", ""))
+    revision, others = (
+        "" if is_here else endpoint["revision"],
+        [endpoint.get(key, "") for key in ("projector", "chat_template")],
+    )
+    return Weights(endpoint["model"], revision, *others)
 
 
 def _nothing(_: object) -> None:

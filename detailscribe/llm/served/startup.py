@@ -6,21 +6,24 @@ Source: vLLM answers GET /health with 200 and GET /version; llama-server answers
 """
 
 import http.client
-import json
-import subprocess
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from detailscribe.files.json_reader import load_json
+from detailscribe.files.kept_process import KeptProcess, printed
+from detailscribe.llm.response_body import redacted_body
 from detailscribe.llm.served import ports
 from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, server_command, server_program
-from detailscribe.llm.served.process import ServerProcess
+from detailscribe.llm.served.server_log import server_redactor, shown
 
 POLL_S, FIRST_POLL_S = 1.0, 0.1
 CALL_S = 10.0  # of one question about health, model or version
 VERSION_S = 180.0  # of a program that prints its version
 MAX_BYTES = 2**22  # of a reply
+SHOWN_LENGTH = 80  # characters of a version or of a name
 
 
 class StartError(Exception):
@@ -53,30 +56,67 @@ PROBES = {
 }
 
 
-def get(port: int, path: str, key: str, timeout_s: float = CALL_S) -> tuple[int, Any]:
-    """Status and JSON value of a server of this machine; status 0 if it does not answer, None for what is no JSON."""
+class _Socket(socket.socket):
+    """A socket whose reads and writes end, all together, at `deadline` of the monotonic clock."""
+
+    deadline = 0.0
+
+    def recv_into(self, *arguments: Any) -> int:
+        """Read, in the time that is left."""
+        self.settimeout(self._left_s())
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        """Write, in the time that is left."""
+        self.settimeout(self._left_s())
+        super().sendall(*arguments)
+
+    def _left_s(self) -> float:
+        if (left_s := self.deadline - time.monotonic()) <= 0:
+            raise TimeoutError
+        return left_s
+
+
+def get(port: int, path: str, key: str, timeout_s: float | None = None) -> tuple[int, Any]:
+    """Status and JSON value of a server of this machine; no text in the value holds the server's key.
+
+    Args:
+        timeout_s: Of the whole question, however slowly the answer comes; by default CALL_S.
+
+    Returns:
+        Status 0 if no answer comes in time; None for what is no JSON, is nested too deeply, or is too large.
+    """
+    timeout_s = CALL_S if timeout_s is None else timeout_s
     connection = http.client.HTTPConnection(ports.HOST, port, timeout=timeout_s)
+    with _Socket(socket.AF_INET, socket.SOCK_STREAM) as door:
+        door.deadline = time.monotonic() + timeout_s
+        door.settimeout(timeout_s)
+        try:
+            door.connect((ports.HOST, port))
+            connection.sock = door
+            connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+            response = connection.getresponse()
+            data = response.read(MAX_BYTES + 1)
+        except (OSError, http.client.HTTPException, ValueError):
+            return 0, None
+        finally:
+            connection.close()
+    if len(data) > MAX_BYTES:
+        return response.status, None
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
-        response = connection.getresponse()
-        data = response.read(MAX_BYTES)
-    except (OSError, http.client.HTTPException):
-        return 0, None
-    finally:
-        connection.close()
-    try:
-        return response.status, json.loads(data)
+        value = load_json(data, allow_nonfinite=True, mend_text=True)
     except ValueError:
         return response.status, None
+    return response.status, redacted_body(value, server_redactor(key).redact)
 
 
-def is_healthy(program: str, port: int, key: str) -> bool:
-    """Whether a server answers that it is ready."""
-    return get(port, PROBES[program].health, key)[0] == 200
+def is_healthy(program: str, port: int, key: str, timeout_s: float | None = None) -> bool:
+    """Whether a server answers that it is ready. Arguments as for `get`."""
+    return get(port, PROBES[program].health, key, timeout_s)[0] == 200
 
 
 def wait_until_ready(
-    program: str, process: ServerProcess, port: int, key: str, timeout_s: float, progress: Callable[[float], object]
+    program: str, process: KeptProcess, port: int, key: str, timeout_s: float, progress: Callable[[float], object]
 ) -> None:
     """Wait until a server is healthy.
 
@@ -88,7 +128,8 @@ def wait_until_ready(
     """
     started = time.monotonic()
     while True:
-        healthy = is_healthy(program, port, key)
+        left_s = timeout_s - (time.monotonic() - started)
+        healthy = is_healthy(program, port, key, min(CALL_S, max(left_s, POLL_S)))
         if ending := process.ending():
             raise StartError(ending)
         # A program of another user may have taken the port; its answer is not this server's.
@@ -114,18 +155,18 @@ def check_model(program: str, port: int, key: str, name: str) -> None:
     rows = value.get("data") if isinstance(value, dict) else None
     names = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     if name not in names:
-        listed = ", ".join(repr(str(each)[:80]) for each in names[:3]) or f"nothing readable (HTTP {status})"
+        listed = ", ".join(repr(shown(each, SHOWN_LENGTH)) for each in names[:3]) or f"nothing readable (HTTP {status})"
         raise StartError(f"serves {listed} instead of {name!r}", log_tells=False)
 
 
 def server_version(endpoint: dict, port: int, key: str) -> str:
-    """The version that a running server tells; empty if it does not."""
+    """The version that a running server tells, on one line; empty if it does not."""
     program = server_program(endpoint)
     value: Any = get(port, PROBES[program].version, key)[1] if PROBES[program].version else None
     if isinstance(value, dict):
         info = value.get("info")
         value = info if isinstance(info, dict) else value
-        return str(value.get("version") or value.get("build_info") or "")
+        return shown(value.get("version") or value.get("build_info") or "", SHOWN_LENGTH)
     return _printed_version(server_command(endpoint)) if program == "transformers" else ""
 
 
@@ -145,9 +186,6 @@ def version_problem(wanted: str, found: str) -> str:
 def _printed_version(command: list[str]) -> str:
     """Last word of what `transformers version` prints."""
     words = [*command[:-1], "version"] if command[-1] == "serve" else [*command, "version"]
-    try:
-        run = subprocess.run(words, capture_output=True, text=True, timeout=VERSION_S, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    lines = run.stdout.split()
-    return lines[-1] if run.returncode == 0 and lines else ""
+    status, text = printed(words, VERSION_S) or (1, "")
+    lines = text.split()
+    return shown(lines[-1], SHOWN_LENGTH) if status == 0 and lines else ""

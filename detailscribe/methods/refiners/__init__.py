@@ -27,6 +27,8 @@ It may also have
 
 READS_IMAGE: bool
     Whether it needs the image that it starts from, as most do; false if prompt and seed are enough.
+EDITS: bool
+    Whether `draw` gets an editing pipeline (`engines/pipelines/editing.py`) instead of an `engine.Engine`.
 
 Importing the module should be cheap: every start of a run imports it. Import torch inside `draw`.
 """

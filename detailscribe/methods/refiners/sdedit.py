@@ -1,5 +1,7 @@
 """SDEdit, image-to-image: the image is noised up to a strength, and denoised again with the refined prompt.
 
+Setting: `strengths`, shares of the steps that are taken again, in hundredths, with an image set for each.
+
 Source: Meng et al. 2022, arXiv 2108.01073. Ours starts from the study's own image instead of a sketch, and its text is
 the refined prompt of a critic.
 """
@@ -13,6 +15,7 @@ from detailscribe.images.image_reader import read_image
 from detailscribe.images.image_set import ImageRequest
 from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.refiners import Source
+from detailscribe.methods.refiners.settings import needs_sd3, values_of
 from detailscribe.study.refinements import Refinement, RefinerEntry
 
 ALGORITHM = 1
@@ -21,9 +24,8 @@ SETTINGS = {"strengths": [0.3, 0.6, 0.8]}
 
 def graph(entry: RefinerEntry) -> list[Refinement]:
     """One image set per strength, named by its hundredths."""
-    strengths = entry.settings["strengths"]
-    if not isinstance(strengths, list) or not strengths:
-        raise InputError(f"strengths must be a list of numbers, got {strengths!r}")
+    needs_sd3(entry, "starts from an image")
+    strengths = values_of(entry, "strengths", "numbers")
     for strength in strengths:
         if type(strength) not in (int, float) or not 0.01 <= strength <= 1 or round(strength, 2) != strength:
             raise InputError(f"strengths: a strength is a number of hundredths from 0.01 to 1, got {strength!r}")

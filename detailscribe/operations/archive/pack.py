@@ -12,15 +12,18 @@ from detailscribe.errors import InputError, SetupError
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
 from detailscribe.files.rows import read_rows
+from detailscribe.images.seconds import LEDGERS
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
 from detailscribe.operations.archive.members import (
     FORMAT,
     FORMAT_WITH_RECORDS,
+    FORMAT_WITH_SECONDS,
     MANIFEST,
     MAX_BYTES,
     MEMBER,
     STORE,
     check_content,
+    is_seconds,
     is_weight_record,
 )
 from detailscribe.operations.archive.secret_scan import find_secret
@@ -35,7 +38,7 @@ def pack_study(archive: Path, folder: Path, images: bool) -> str:
     Args:
         archive: `.tar.gz` to write.
         folder: The study's folder, with `results/` and `resources/`.
-        images: Include the generated images and their ledgers. Hosted images are exchanges and always included.
+        images: Include the generated images, their ledgers and seconds. Hosted ones are exchanges, always included.
 
     Returns:
         A message with the counts.
@@ -64,6 +67,7 @@ def _write_archive(archive: Path, members: dict[str, Path], exchanges: int, imag
         name: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for name, path in members.items()
     }
     version = FORMAT_WITH_RECORDS if any(map(is_weight_record, members)) else FORMAT  # the first is read everywhere
+    version = FORMAT_WITH_SECONDS if any(map(is_seconds, members)) else version
     about = {"format": version, "exchanges": exchanges, "images": images, "files": entries}
     data = canonical_json(about).encode()
     # No time, owner or folder name: one study gives one archive, which does not reveal who made it.
@@ -115,6 +119,7 @@ def _members(folder: Path, digests: set[str], images: bool) -> dict[str, Path]:
     files += sorted((folder / "resources" / "written").glob("*"))
     if images:
         files += sorted(folder.glob("results/*/ledgers/images/*/*.jsonl"))
+        files += sorted(folder.glob(f"results/*/{LEDGERS}/*/*.jsonl"))
         files += sorted(path for path in folder.glob("results/*/images/*/*/*.*") if not path.name.startswith("."))
     members = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: path for name, path in members.items() if MEMBER.fullmatch(name)}

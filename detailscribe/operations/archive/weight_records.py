@@ -31,7 +31,7 @@ def portable_records(folder: Path, temporary: Path) -> list[Path]:
     """
     written = []
     for repository, revision in sorted(set(_sources(folder / "results" / "parameters"))):
-        file = folder / weight_record_file(repository, revision)
+        file = folder / weight_record_file(repository, revision, folder)
         if COMMIT.fullmatch(revision) or not file.is_file():
             continue
         try:

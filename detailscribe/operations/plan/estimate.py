@@ -68,6 +68,7 @@ class Estimate:
             if "output_tokens" in row:
                 self._tokens[row["role"], row["model"]].append((row["input_tokens"], row["output_tokens"]))
         self.started: set[tuple[str, str]] = set()  # (stage, name) whose jobs start servers
+        self.starts_gpu_s = 0.0  # GPU seconds of these starts, where known
         self.lines: list[Line] = []
         self.notes: list[str] = []
 
@@ -107,6 +108,7 @@ class Estimate:
         self.started.add((stage, name))
         start_s, call_s = assumed.get("server_start_s"), assumed.get("call_s")
         if gpus := needs_gpu(entry):
+            self.starts_gpu_s += gpus * (start_s or 0.0)
             seconds = None if start_s is None or call_s is None else gpus * (start_s + calls * call_s)
             line.add_gpu_time(None if seconds is None else Seconds(seconds, seconds, seconds))
 

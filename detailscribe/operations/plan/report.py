@@ -28,10 +28,7 @@ def plan_table(plan: Estimate) -> list[str]:
             "(`make bench-engine` measures the first two)."
         )
     if starts := sum(line.reasons[STARTS] for line in busy):
-        text.append(
-            f"Jobs start a server of their own {starts} times, once per shard and model; set `plan: {{server_start_s, "
-            "call_s}` to what the pilot measured, and fewer `shards` for a smaller share of starts."
-        )
+        text.append(_starts_sentence(plan, busy, starts))
     if any(line.reasons["estimate"] for line in busy):
         text.append("An estimate depends on outputs that do not exist yet; plan again when they do.")
     if bounded := sum(line.bounded_calls for line in busy):
@@ -41,6 +38,18 @@ def plan_table(plan: Estimate) -> list[str]:
             "unless calls are repeated after errors."
         )
     return text
+
+
+def _starts_sentence(plan: Estimate, busy: list[Line], starts: int) -> str:
+    often = f"Jobs start a server of their own {starts} times, for each shard of a stage, critic, rewriter and judge"
+    total_s = sum(line.gpu_s or 0.0 for line in busy)
+    if not (plan.starts_gpu_s and total_s):
+        return (
+            f"{often}; set `plan: {{server_start_s, call_s}}` to what the pilot measured, and fewer `shards` for a "
+            "smaller share of starts."
+        )
+    share = f"{_hours(plan.starts_gpu_s)} of {_hours(total_s)} GPU hours ({plan.starts_gpu_s / total_s:.0%})"
+    return f"{often}: {share}; half the `shards` halve that, and leave work for half as many GPUs."
 
 
 def _row(line: Line) -> list[str]:

@@ -1,4 +1,4 @@
-"""Callback engine: small FLUX and Qwen-Image against plain pipeline calls, and SD3 against its own engine."""
+"""Engine of any pipeline: small FLUX and Qwen-Image against plain pipeline calls, and SD3 against its own engine."""
 
 import json
 
@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
-from detailscribe.engines.any_pipeline import CallbackEngine
+from detailscribe.engines.any_pipeline import PipelineEngine
 from detailscribe.engines.load import load_engine
 from detailscribe.errors import InputError, SetupError
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.images.recipes import ImageRecipes
-from detailscribe.methods.refine import requests_from_critiques
+from tests.refining import requests_from_critiques
 from tests.small_sd3 import KS, P0, P1, STEPS, entry, levels_apart, share_pipelines
 
 SETTINGS = {"steps": STEPS, "guidance": 3.5, "swap_pooled": False}
@@ -115,7 +115,7 @@ def share_apart(one, other) -> float:
     return float((np.asarray(one) != np.asarray(other)).mean())
 
 
-def test_flux_by_config_alone_is_its_own_pipeline_with_a_callback(flux):
+def test_flux_by_config_alone_is_its_own_pipeline(flux):
     folder, pipe = flux
     engine = load_engine(entry(folder, pipeline="FluxPipeline", batch="image"), SETTINGS)
     images = engine.refine(P0, P1, 7, KS)
@@ -169,18 +169,20 @@ def test_qwen_image_continues_with_a_text_of_another_length(qwen):
         assert np.mean(np.asarray(images[k]) != reference) < 1e-3 < np.mean(np.asarray(images[5 - k]) != reference)
 
 
-def test_the_engine_of_sd3_and_the_callback_agree(miniature):
+def test_the_engine_of_sd3_and_that_of_any_pipeline_agree(miniature):
     generation = SETTINGS | {"swap_pooled": True}
     engine = load_engine(entry(miniature / "sd3"), generation)
-    other = CallbackEngine(engine.pipe, size_px=64, max_sequence_length=96, call={}, **generation)
+    other = PipelineEngine(engine.pipe, size_px=64, max_sequence_length=96, call={}, **generation)
     ours, theirs = engine.refine(P0, P1, 7, KS), other.refine(P0, P1, 7, KS)
     assert all(levels_apart(ours[k], theirs[k]) <= 1 for k in KS)
 
 
 def test_what_a_pipeline_cannot_do_is_refused(flux, qwen):
     model = entry(flux[0], pipeline="FluxPipeline", batch="image")
-    with pytest.raises(SetupError, match="the callback of FluxPipeline cannot replace pooled_prompt_embeds"):
-        load_engine(model, SETTINGS | {"swap_pooled": True})
+    with pytest.raises(
+        SetupError, match="^QwenImageEditPipeline edits an image, .*: choose a pipeline that docs/image-"
+    ):
+        load_engine(model | {"pipeline": "QwenImageEditPipeline"}, SETTINGS)
     with pytest.raises(InputError, match="call: FluxPipeline has no argument 'cfg'"):
         load_engine(model | {"call": {"cfg": 2}}, SETTINGS)
     with pytest.raises(InputError, match="size_px must be a size that the model generates, got 72: it generated 64"):
@@ -196,21 +198,7 @@ def test_what_a_pipeline_cannot_do_is_refused(flux, qwen):
             (flux[0] / "model_index.json").write_text(json.dumps(index))
 
 
-class Masked:
-    """A pipeline that pads its texts and whose callback cannot replace their mask."""
-
-    _callback_tensor_inputs = ["latents", "prompt_embeds"]
-
-    def __call__(self, prompt, prompt_attention_mask=None, callback_on_step_end=None):
-        raise AssertionError("it must not run")
-
-
-def test_a_mask_that_cannot_be_replaced_is_refused():
-    with pytest.raises(SetupError, match="callback of Masked cannot replace prompt_attention_mask"):
-        CallbackEngine(Masked(), size_px=64, max_sequence_length=96, call={}, **SETTINGS)
-
-
 def test_an_image_that_is_not_finite_is_an_error_and_not_black(flux):
     engine = load_engine(entry(flux[0], pipeline="FluxPipeline", batch="image"), SETTINGS)
     with pytest.raises(FloatingPointError, match="not finite"):
-        engine._to_pil(np.full((64, 64, 3), np.nan))
+        engine.call.to_pil(np.full((64, 64, 3), np.nan))

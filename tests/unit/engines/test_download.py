@@ -1,11 +1,13 @@
 """Download of weights: the record, and files that differ from it."""
 
 import hashlib
+import json
 
 import pytest
 
-from detailscribe.engines.download import fetch_address
-from detailscribe.engines.weight_records import FETCH_AGAIN, verify_weight_records
+from detailscribe.engines import download
+from detailscribe.engines.download import fetch_address, fetch_repository
+from detailscribe.engines.weight_records import FETCH_AGAIN, verify_weight_records, weight_record_file
 from detailscribe.errors import SetupError
 
 
@@ -29,3 +31,23 @@ def test_the_file_of_a_url_is_recorded_and_checked(tmp_path, monkeypatch):
     assert fetch_address(address) == record
     with pytest.raises(SetupError, match=r"nowhere\.pth could not be fetched"):
         fetch_address(f"file://{tmp_path}/nowhere.pth")
+
+
+def test_the_commit_of_an_archive_is_fetched_with_everything_that_was_asked_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub").mkdir()
+    for name in ("a.json", "b.txt"):
+        (tmp_path / "hub" / name).write_text(name)
+    files = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.json", "b.txt")}
+    record = {"repository": "lab/seeing", "revision": "main", "commit": "c" * 40, "asked": ["a.json", "b.txt"]}
+    path = weight_record_file("lab/seeing", "main")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**record, "files": files}))
+    asked = []
+    monkeypatch.setattr(download, "_download", lambda *each: asked.append(each) or (each[2], str(tmp_path / "hub")))
+    assert fetch_repository("lab/seeing", "main", ["a.json"]) == {
+        **record,
+        "folder": str(tmp_path / "hub"),
+        "files": files,
+    }
+    assert asked == [("lab/seeing", "main", "c" * 40, ["a.json", "b.txt"])]

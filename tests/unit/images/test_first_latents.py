@@ -13,7 +13,7 @@ from detailscribe.files.rows import read_rows
 from detailscribe.images.generate import ImageGenerator, denoising_steps
 from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.generate import requests_from_text
-from detailscribe.methods.refine import requests_from_critiques
+from tests.refining import requests_from_critiques
 from tests.small_sd3 import entry, share_pipelines
 
 KS = [0, 1, 2, 4]
@@ -204,7 +204,7 @@ def test_steps_of_some_candidates():
 
     class Request:
         def __init__(self, k):
-            self.k, self.recipe = k, recipe | {"k": k}
+            self.k, self.recipe, self.drawn_by = k, recipe | {"k": k}, None
 
     some = [Request(k) for k in KS]
     assert denoising_steps(some) == 107

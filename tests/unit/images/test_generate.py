@@ -8,7 +8,7 @@ from PIL import Image
 from detailscribe.files.rows import read_rows
 from detailscribe.images.generate import ImageGenerator, denoising_steps
 from detailscribe.images.recipes import ImageRecipes
-from detailscribe.methods.refine import requests_from_critiques
+from tests.refining import requests_from_critiques
 from tests.small_sd3 import share_pipelines
 
 KS = [0, 1, 4]

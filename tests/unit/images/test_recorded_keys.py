@@ -8,8 +8,8 @@ import pytest
 from detailscribe.engines.acceleration.options import KEYS
 from detailscribe.images.recipes import ImageRecipes, first_image_key
 from detailscribe.methods.generate import requests_from_text
-from detailscribe.methods.refine import requests_from_critiques
 from detailscribe.workflow.parameters import stage_parameters
+from tests.refining import requests_from_critiques
 from tests.unit.study.configured import configured_study
 
 RECORDS = [{"id": "a", "prompt": "A fox and a parrot."}]

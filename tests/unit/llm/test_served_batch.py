@@ -147,6 +147,13 @@ def test_start_progress_and_end_are_said(vllm, monkeypatch):
     assert "vllm run-batch has run for" in vllm.noted[0] and "Reading batch" not in vllm.noted[0]
 
 
+def test_a_log_that_is_removed_in_the_middle_is_only_missed(vllm):
+    vllm.misbehave("log-removed")
+    with vllm.servers() as servers:
+        assert {reply.status for reply in vllm.ask(servers, 1, 2, **BATCH)} == {"ok"}
+    assert vllm.left() == ""
+
+
 STOPS = [
     ("exits", {}, 0, "did not finish its batch: vllm run-batch ended with exit status 1 (ValueError: The model arch"),
     ("memory", {}, 0, "(0.9, 3.6 GiB).; log: "),
@@ -159,6 +166,8 @@ STOPS = [
     ("silent", {"start_timeout_s": 0.5}, 0, "hangs: vllm run-batch wrote neither an answer nor a line in 0.5 s (vLLM"),
     ("hangs", {"timeout_s": 0.5}, 0, "hangs: vllm run-batch wrote neither an answer nor a line in 0.5 s (Running bat"),
     ("truncated", {}, 7, "left 1 requests without an answer in vllm run-batch (1 lines could not be read or belong to"),
+    ("folder", {}, 0, "put something else in the place of its file of answers (log: "),
+    ("odd-status", {}, 0, "(8 lines have neither an answer nor an error (status None, status [1], status 999999))"),
     ("", {"version": "0.32.0"}, 0, "runs vllm run-batch, which is version 0.33.0, but `version` says 0.32.0; install"),
     ("", {"options": {"flags": {"no-such-flag": 1}}}, 0, "error: unrecognized arguments: --no-such-flag"),
     ("", {"command": "no-such-program serve"}, 0, "has no program 'no-such-program': it could not be started (No such"),

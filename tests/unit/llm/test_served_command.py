@@ -3,6 +3,7 @@
 import pytest
 
 from detailscribe.errors import InputError
+from detailscribe.llm.endpoints import Redactor
 from detailscribe.llm.served.command_line import Weights, command_line, served_name, server_environment
 from detailscribe.llm.served.kinds import check_served, is_served, needs_gpu, server_program
 from detailscribe.llm.served.server_log import is_out_of_memory, is_port_taken, reason_line
@@ -12,6 +13,7 @@ from tests.unit.llm.served_helpers import ENDPOINT
 GGUF = {**ENDPOINT, "kind": "llama_cpp", "model": "some/repository-GGUF", "file": "some-Q4_K_M.gguf", "in_flight": 4}
 PYTHON_GGUF = {**GGUF, "command": "python -m llama_cpp.server"}
 TRANSFORMERS = {**ENDPOINT, "kind": "transformers"}
+NONE = Redactor("")
 FILES = Weights("/weights/some-Q4_K_M.gguf", projector="/weights/mmproj.gguf")
 
 
@@ -149,7 +151,7 @@ LOGS = [  # last lines of real servers, shortened
 @pytest.mark.parametrize(("text", "said", "memory"), LOGS)
 def test_the_line_of_a_log_that_says_why(tmp_path, text, said, memory):
     (tmp_path / "log").write_text(text)
-    assert reason_line(tmp_path / "log").startswith(said) and is_out_of_memory(tmp_path / "log") is memory
+    assert reason_line(tmp_path / "log", NONE).startswith(said) and is_out_of_memory(tmp_path / "log") is memory
 
 
 @pytest.mark.parametrize(
@@ -167,8 +169,8 @@ def test_a_taken_port_in_the_words_of_each_server(tmp_path, text):
 
 def test_a_log_of_any_bytes_is_one_printable_line(tmp_path):
     (tmp_path / "log").write_bytes(bytes(range(256)) * 4000)
-    said = reason_line(tmp_path / "log")
-    assert said.isprintable() and len(said) <= 250 and reason_line(tmp_path / "none") == ""
+    said = reason_line(tmp_path / "log", NONE)
+    assert said.isprintable() and len(said) <= 250 and reason_line(tmp_path / "none", NONE) == ""
 
 
 def test_a_build_of_a_version_is_the_version():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files import kept_process
 from detailscribe.llm import exchange_store
 from detailscribe.llm.client import Chat
 from detailscribe.llm.endpoint_error import EndpointError
@@ -92,6 +93,47 @@ def test_two_jobs_never_share_a_port_and_a_port_is_held_until_the_server_has_end
     assert len({port.number for port in ports}) == 100
     for port in ports:
         port.release()
+
+
+def state(vllm) -> list[str]:
+    """What jobs left in the temporary folder of the user."""
+    return [path.name for place in vllm.folder.glob("detailscribe*") for path in place.rglob("*")]
+
+
+def test_a_job_leaves_no_file_of_its_server_and_the_next_removes_those_of_a_killed_one(vllm):
+    with vllm.servers() as servers:
+        vllm.ask(servers, 1, 2)
+        [port] = vllm.ports()
+        assert {str(port), f"{port}.state"} < set(state(vllm)), "the limits of the calls are with the port"
+        held = claim_port()
+        assert str(port) in state(vllm), "what another job holds is not removed"
+    assert state(vllm) == [str(held.number)]
+    os.close(held.lock)  # as if its job were killed
+    held.state_folder.mkdir()
+    (held.state_folder / "x.json").write_text("{}")
+    other = claim_port()
+    assert state(vllm) == [str(other.number)]
+    other.release()
+    other.release()
+    assert state(vllm) == []
+
+
+def test_a_lock_on_a_file_that_was_removed_holds_no_port(vllm, monkeypatch):
+    import fcntl
+
+    from detailscribe.llm.served import ports
+
+    lock, taken = fcntl.flock, []
+
+    def removed_before(descriptor, operation):
+        if not taken:  # as by a job that released this port after the file was opened
+            taken.append([path.unlink() for path in vllm.folder.glob("detailscribe-ports-*/*")])
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(ports.fcntl, "flock", removed_before)
+    port = claim_port()
+    assert taken and port.file.stat().st_ino == os.fstat(port.lock).st_ino
+    port.release()
 
 
 def test_a_port_that_another_program_listens_on_is_not_the_servers(vllm):
@@ -194,7 +236,6 @@ def test_a_server_that_fails_in_the_middle_keeps_what_was_answered_and_the_next_
 
 def test_a_server_that_hangs_in_a_request_is_given_up_if_it_is_not_healthy_either(vllm, monkeypatch):
     monkeypatch.setattr(startup, "CALL_S", 0.3)
-    monkeypatch.setattr(startup.get, "__defaults__", (0.3,))
     vllm.misbehave("hangs")
     with vllm.servers() as servers, pytest.raises(SetupError, match="hangs: it gave no answer within 0.5 s") as caught:
         vllm.ask(servers, *range(4), timeout_s=0.5, max_retries=5)
@@ -293,7 +334,7 @@ def test_locks_of_the_gpus_are_held_until_the_last_process_has_ended(vllm, tmp_p
 
 
 def test_the_keeper_needs_the_standard_library_alone():
-    keeper = Path(servers_module.__file__).with_name("keeper.py")
+    keeper = Path(kept_process.__file__).with_name("keeper.py")
     run = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"exec(open({str(keeper)!r}).read().split('if __name__')[0])"]
     )

@@ -1,7 +1,11 @@
-"""Image requests of the refine stage: one per candidate, none from a critique that is not ok."""
+"""Image requests of the refine stage: one per candidate, none from a critique that is not ok, carried images."""
+
+import pytest
 
 from detailscribe.images.recipes import ImageRecipes
-from detailscribe.methods.refine import requests_from_critiques
+from detailscribe.methods.refine import refinement_requests
+from detailscribe.study.refinements import FROM_SCRATCH, PROMPT_SWITCH, Refinement
+from tests.refining import requests_from_critiques
 
 RECORDS = [{"id": "a", "prompt": "A fox."}, {"id": "b", "prompt": "A hen."}]
 CRITIQUES = {
@@ -27,3 +31,92 @@ def test_a_candidate_from_scratch_uses_the_refined_prompt_alone(recipes: ImageRe
     recipes.parameters["candidates"] = {"mine": None}
     request = requests_from_critiques(RECORDS, CRITIQUES, recipes)[0]
     assert (request.k, request.recipe["prompt"], "refined_prompt" in request.recipe) == (None, "A red fox.", False)
+
+
+STOPPED = {
+    "id": "a",
+    "status": "nothing_to_correct",
+    "reason": "",
+    "refined_prompt": "A fox, round 1.",
+    "critique": "-",
+}
+REFINED = {"id": "a", "status": "ok", "reason": "", "refined_prompt": "A red fox.", "critique": "-"}
+
+
+def image_row(path="round_1/a.jpg", **changes) -> dict:
+    """Row of an image of the round before."""
+    row = {"id": "a", "status": "ok", "reason": "", "file": f"s/images/{path}", "path": path, "sha256": "5" * 64}
+    return row | {"key": "4" * 64, "prompt": "A fox, round 1.", "seed": 99, "k": 1} | changes
+
+
+def requests_of(refiner: str, recipes: ImageRecipes, text: dict | None, image: dict | None, **values):
+    """Requests of a refinement of round_1 for the first record."""
+    refinement = Refinement("r", refiner, "round_1", {"r": values}, "critic" if text else "")
+    recipes.parameters["refiner"] = {"name": refiner, "algorithm": 1}
+    texts = {text["id"]: text} if text else None
+    [request] = refinement_requests(RECORDS[:1], refinement, recipes, texts, {"a": image} if image else {})
+    return request
+
+
+CASES = [(PROMPT_SWITCH, {"k": 1}), (FROM_SCRATCH, {}), ("sdedit", {"strength": 0.6})]
+
+
+@pytest.mark.parametrize(("refiner", "values"), CASES)
+def test_a_later_round_starts_from_the_prompt_and_the_seed_of_the_image(recipes, refiner, values):
+    request = requests_of(refiner, recipes, REFINED, image_row(), **values)
+    assert (request.status, request.seed, request.recipe["seed"]) == ("ok", 99, 99)
+    assert request.prompt == "A red fox." and request.carried is None
+    first = "A fox, round 1." if refiner == PROMPT_SWITCH else "A red fox."
+    assert request.recipe["prompt"] == first
+    assert ("image_sha256" in request.recipe) == (refiner == "sdedit") == bool(request.source)
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_an_image_without_a_seed_has_that_of_the_study(recipes, seed):
+    request = requests_of(FROM_SCRATCH, recipes, REFINED, image_row(seed=seed))
+    assert request.seed == recipes.parameters["seed"] == 7
+
+
+def test_another_image_of_the_same_prompt_is_another_request(recipes):
+    keys = {
+        requests_of("sdedit", recipes, REFINED, image_row(sha256=sha256), strength=strength).key
+        for sha256, strength in (("5" * 64, 0.6), ("6" * 64, 0.6), ("5" * 64, 0.3))
+    }
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(("refiner", "values"), CASES)
+def test_where_nothing_is_to_correct_the_image_is_carried(recipes, refiner, values):
+    image = image_row(state={"shifts": [[1, 0.3]]})
+    request = requests_of(refiner, recipes, STOPPED, image, **values)
+    assert (request.carried, request.key, request.status) == (image, "4" * 64, "ok")
+    assert (request.prompt, request.seed, request.k) == ("A fox, round 1.", 99, 1)
+    assert request.drawn_by is None and request.recipe == {} and request.state == image["state"]
+
+
+@pytest.mark.parametrize(("refiner", "values"), CASES)
+@pytest.mark.parametrize(
+    ("text", "image", "reason"),
+    [
+        (REFINED | {"status": "refused", "reason": "no"}, image_row(), "critique refused: no"),
+        (
+            {"id": "a", "status": "failed", "reason": "cut off", "refined_prompt": None},
+            image_row(),
+            "rewrite failed: cut off",
+        ),
+        (REFINED | {"id": "other"}, image_row(), "there is no row of critic"),
+        (REFINED, None, "there is no image of round_1"),
+        (REFINED, image_row(status="refused", reason="black"), "the image of round_1 is refused: black"),
+        (STOPPED, image_row(status="failed", reason="x"), "the image of round_1 is failed: x"),
+        (None, image_row(status="skipped", reason="no m of o2"), "the image of round_1 is skipped: no m of o2"),
+    ],
+)
+def test_an_image_that_cannot_be_made_says_why(recipes, refiner, values, text, image, reason):
+    request = requests_of(refiner, recipes, text, image, **values)
+    assert (request.status, request.reason, request.recipe) == ("skipped", reason, {})
+
+
+def test_a_refiner_without_a_text_draws_the_prompt_of_the_image(recipes):
+    request = requests_of("sdedit", recipes, None, image_row(), strength=0.6)
+    assert request.prompt == "A fox, round 1."
+    assert requests_of("sdedit", recipes, None, image_row(prompt=None), strength=0.6).prompt == "A fox."

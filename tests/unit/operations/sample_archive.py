@@ -1,10 +1,11 @@
-"""A small study to pack: exchanges with and without an image or a large body, an image with its ledger, prompts."""
+"""A small study to pack: exchanges with and without image or large body, an image with ledger and seconds, prompts."""
 
 import hashlib
 from pathlib import Path
 
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
+from detailscribe.images.seconds import LEDGERS
 from detailscribe.llm import exchange_store
 from detailscribe.llm.request import Answer, Request
 from detailscribe.miniature.stand_in_content import placeholder_png
@@ -13,6 +14,8 @@ from detailscribe.operations.archive.members import STORE
 PIXELS, KEY = b"pixels", hashlib.sha256(b"key").hexdigest()
 ROW = {"id": "a", "status": "ok", "file": f"mine/images/original-1/000-of-001/a-{KEY[:16]}.jpg", "key": KEY}
 ROW |= {"sha256": hashlib.sha256(PIXELS).hexdigest(), "prompt": "c", "exchange": "0" * 64, "software": {"torch": "2.1"}}
+
+SECONDS = {"id": "a", "key": KEY, "seconds": 2.5, "steps": 28, "images": 1, "processor": "card", "first": False}
 
 
 def record(folder, question, **answer) -> str:
@@ -35,6 +38,7 @@ def make_study(folder: Path) -> Path:
     generated.parent.mkdir(parents=True)
     generated.write_bytes(PIXELS)
     Ledger(results / "ledgers" / "images" / "original-1" / "000-of-001.jsonl").add(ROW)
+    Ledger(results / LEDGERS / "original-1" / "000-of-001.jsonl").add(SECONDS)
     write_rows(folder / "resources" / "written" / "some.jsonl", [{"topic": "a/b.png", "prompt": "c"}])
     (folder / "resources" / "written" / "some.exchanges.txt").write_text(f"{digests[0]}\n")
     return folder

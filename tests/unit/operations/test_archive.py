@@ -11,11 +11,12 @@ import pytest
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
+from detailscribe.images.seconds import LEDGERS, seconds_of
 from detailscribe.llm import exchange_store
 from detailscribe.operations.archive.members import MANIFEST, STORE
 from detailscribe.operations.archive.pack import pack_study
 from detailscribe.operations.archive.unpack import unpack_study
-from tests.unit.operations.sample_archive import ROW, make_study, record
+from tests.unit.operations.sample_archive import ROW, SECONDS, make_study, record
 
 SECRET = "sk-planted-0123456789abcdef"
 
@@ -61,6 +62,35 @@ def test_existing_files_are_kept_and_damaged_ones_replaced(study, tmp_path):
     unpack_study(packed, other)
     assert exchange_store.damaged_exchanges(other / STORE) == []
     assert {row["id"] for row in Ledger(ledger).rows()} == {"a", "b"}
+
+
+def test_seconds_travel_with_the_images_and_those_of_the_folder_stay(study, tmp_path):
+    packed, other = tmp_path / "s.tar.gz", tmp_path / "other"
+    pack_study(packed, study, True)
+    with tarfile.open(packed) as tar:
+        assert json.loads(tar.extractfile(MANIFEST).read())["format"] == 3, "earlier versions say that they cannot"
+    taken = Ledger(other / "results/mine" / LEDGERS / "original-1/000-of-001.jsonl")
+    taken.add(SECONDS | {"seconds": 7.0})
+    taken.add(SECONDS | {"id": "b"})
+    unpack_study(packed, other)
+    found = {id: row["seconds"] for (id, _), row in seconds_of(other / "results/mine", "original-1").items()}
+    assert found == {"a": 7.0, "b": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seconds": -1}, "-1 as its seconds, which is no measurement"),
+        ({"seconds": "1"}, "'1' as its seconds|1 as its seconds"),
+        ({"images": 0}, "0 as its images"),
+        ({"processor": ["card"]}, "as its processor"),
+    ],
+)
+def test_seconds_that_no_job_measured_are_not_unpacked(study, tmp_path, change, message):
+    path = study / "results/mine" / LEDGERS / "original-1/000-of-001.jsonl"
+    Ledger(path).add(SECONDS | {"id": "x"} | change)
+    with pytest.raises(SetupError, match=message):
+        pack_study(tmp_path / "s.tar.gz", study, True)
 
 
 def rewritten(packed, change, target):

@@ -10,9 +10,9 @@ from detailscribe.images.generate import denoising_steps
 from detailscribe.images.image_file import names_own_image
 from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.generate import requests_from_text
-from detailscribe.methods.refine import requests_from_critiques
 from detailscribe.operations.plan.image_stages import first_steps_of
 from detailscribe.workflow.parameters import stage_parameters
+from tests.refining import requests_from_critiques
 from tests.unit.study.configured import configured_study
 
 RECORDS = [{"id": "fox-a", "topic": "fox", "prompt": "A fox."}]

@@ -8,6 +8,7 @@ import pytest
 from detailscribe.files.ledger import Ledger, write_ledger
 from detailscribe.files.output_records import forget_outputs, record_outputs
 from detailscribe.files.rows import write_rows
+from detailscribe.images.seconds import LEDGERS, seconds_of
 from detailscribe.llm.exchange_store import exchange_path, record_answer
 from detailscribe.llm.request import Answer, Request
 from detailscribe.operations.outputs import remove_damaged_outputs
@@ -68,6 +69,17 @@ def test_one_digit_of_a_score_is_found_in_output_and_ledger(ledgers, tmp_path, r
     assert output.exists() is ("output" not in gone)
     kept = sorted(Ledger(ledger).rows(), key=lambda row: row["id"])
     assert kept == ([rows[1]] if "row" in gone else rows) and not Ledger(ledger).unchecked()
+    assert "0 problems" in verify_study(tmp_path / "results", tmp_path / "resources", ["s"])[-1]
+
+
+def test_seconds_whose_digit_was_changed_are_unknown_from_then_on(tmp_path):
+    row = {"id": "a", "key": KEYS["a"], "seconds": 1.5, "steps": 28, "images": 1, "processor": "card", "first": False}
+    ledger = tmp_path / "results" / "s" / LEDGERS / "o1" / "000-of-001.jsonl"
+    write_ledger(ledger, [row, row | {"id": "b"}])
+    edit(ledger, "1.5", "4.5")
+    *problems, _ = verify_study(tmp_path / "results", tmp_path / "resources", ["s"])
+    assert problems == [f"{ledger}: 1 changed rows; removed, their seconds are unknown from now on"]
+    assert list(seconds_of(tmp_path / "results" / "s", "o1")) == [("b", KEYS["a"])]
     assert "0 problems" in verify_study(tmp_path / "results", tmp_path / "resources", ["s"])[-1]
 
 

@@ -68,7 +68,7 @@ def test_what_decides_an_answer_asks_again(changes):
         {"options": {"machine_flags": {"gpu-memory-utilization": 0.8}}},
         {"command": "/opt/vllm/bin/vllm serve"},
         {"in_flight": 1, "timeout_s": 5, "start_timeout_s": 5},
-        {"base_url": "http://127.0.0.1:8000/v1"},
+        {"base_url": "", "key_env": ""},
         {"options": {}, "quantization": "", "file": ""},
     ],
 )

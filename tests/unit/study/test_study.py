@@ -10,6 +10,8 @@ from detailscribe.workflow.watched import watched_folders
 from tests.paths import REPOSITORY
 from tests.unit.study.configured import CONFIG, configured_study
 
+COSTS = {"method_costs", "budget"}  # parameter files
+
 
 def changed_parameters(**changes) -> set[str]:
     """Names of the parameter files that a change rewrites, adds or takes away."""
@@ -45,6 +47,30 @@ def test_equal_compute_seeds_never_outnumber_what_the_strongest_method_pays_for(
     assert len(fewer) == 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "steps", "seeds"),
+    [
+        ({}, 135, 4),  # detailscribe
+        ({"image_models": {"miniature": {"reuse_first_steps": True}}}, 130, 4),
+        ({"generation": {"steps": 6}}, 25, 4),
+        ({"extra_seeds": [1]}, 135, 3),  # all there are
+        ({"critics": {"detailscribe": {"after_step": [4]}, "ablation": None, "gpt_refine": None}}, 56, 2),
+    ],
+)
+def test_seeds_at_equal_steps_cost_at_most_what_the_costliest_critic_costs(changes, steps, seeds):
+    study = configured_study(budget={"equal_compute": "steps"}, **changes)
+    found = stage_parameters(study)["plot"]["steps"]
+    assert found["detailscribe"] == steps
+    full = study.config["generation"]["steps"]
+    assert found["equal_compute_seeds"] == seeds * full == len(study.candidates_of_method("equal_compute_seeds")) * full
+
+
+def test_one_seed_at_equal_steps_is_no_selection():
+    refined = {"detailscribe": {"after_step": "none"}, "ablation": None, "gpt_refine": {"after_step": "none"}}
+    study = configured_study(budget={"equal_compute": "steps"}, critics=refined, human={"methods": ["sd"]})
+    assert len(study.candidates_of_method("equal_compute_seeds")) == 5, "no critic draws an image"
+
+
 def test_steps_of_a_method_are_those_of_all_images_it_chooses_from():
     steps = stage_parameters(configured_study())["plot"]["steps"]
     # 28 of the first image; k = 0 takes 28 more, k = 1, 2, 4 share five steps and take 26, 25 and 23 by themselves.
@@ -73,16 +99,16 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"generation": {"guidance": 2}}, r"(generate|refine)-.*"),
         (
             {"seeds": [2628670647, 2628670643]},
-            r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*",
+            r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*|method_costs|budget",
         ),
         ({"study": ["demo", "toy_data_001"]}, {"pool", "reports"}),
         (
             {"judges": {"second": CONFIG["judges"]["main"]}},
-            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost", "human_agreement"},
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost", "human_agreement"} | COSTS,
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
-            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report"},
+            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report"} | COSTS,
         ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
         ({"quirks": {"judge_parsing": "released"}}, {"judge-main"}),
@@ -91,14 +117,19 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"statistics": {"test": "wilcoxon"}}, {"tabulate", "pool"}),
         ({"statistics": {"best_of": ["sd", "detailscribe"]}}, {"tabulate", "pool", "human_scores"}),
         ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
-        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report"),
+        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report|method_costs|budget"),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
-        ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare", "tabulate", "pool"}),
+        ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare", "tabulate", "pool", "budget"}),
         ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
-        ({"metrics": {"blip_vqa": {"size_px": 64}}}, {"score-blip_vqa", "truncation"}),
-        ({"metrics": {"blip_vqa": None}}, r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement"),
+        ({"metrics": {"blip_vqa": {"size_px": 64}}}, {"score-blip_vqa", "truncation", "method_costs"}),
+        ({"budget": {"in_tables": True}}, {"tabulate"}),
+        ({"budget": {"equal_compute": "steps"}}, {"tabulate", "pool", "plot", "report"} | COSTS),
+        (
+            {"metrics": {"blip_vqa": None}},
+            r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement|method_costs|budget",
+        ),
         ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
         ({"refresh": {"judge-main": 1}}, {"judge-main"}),
         ({"refresh": {"hosted": 2}}, {"external-hosted"}),

@@ -22,7 +22,7 @@ def test_the_dictionary_holds_complete_prompts_and_everything_else_is_a_dropped_
         ("generate", "o1", list(images["o1"].values())),
         ("critique", "detailscribe", critiques),
     ]
-    selected = {"a": {"id": "a", **good, "image_set": "o1"}}
+    selected = {"multi_seed": {"a": {"id": "a", **good, "image_set": "o1"}}}
     dictionary, dropped = clean_dictionary(list(RECORDS.values()), stages, images, selected)
     assert dictionary == [{**RECORDS["a"], "images": {"o1": "a1", "k0": "a2", "multi_seed": "a1"}}]
     assert [(row["id"], row["stage"], row["image_set"], row["status"]) for row in dropped] == [

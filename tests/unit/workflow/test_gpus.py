@@ -23,8 +23,7 @@ with one_gpu(lambda sentence: print("waits:", sentence, flush=True)) as gpu:
 def machine(tmp_path, monkeypatch):
     """Lets a test install gpus by their lines of `nvidia-smi -L`."""
     monkeypatch.delenv(VISIBLE, raising=False)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("DETAILSCRIBE_LOCKS", str(tmp_path))
 
     def install(*lines: str) -> None:
         program = tmp_path / "bin" / "nvidia-smi"

@@ -57,7 +57,7 @@ def test_a_gpu_job_beside_a_gpu_that_torch_cannot_use_needs_leave_for_the_cpu(tm
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
         "PATH": path,
-        "TMPDIR": str(tmp_path),
+        "DETAILSCRIBE_LOCKS": str(tmp_path),
         "CUDA_VISIBLE_DEVICES": "",
     }
     body = "from detailscribe.engines.torch_setup import default_device; print(default_device())"
@@ -73,7 +73,7 @@ def test_a_gpu_job_sees_one_gpu_and_prints_nothing(tmp_path):
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-aa)'\necho 'GPU 1: A (UUID: GPU-bb)'\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PATH": path, "TMPDIR": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PATH": path, "DETAILSCRIBE_LOCKS": str(tmp_path)}
     env.pop("CUDA_VISIBLE_DEVICES", None)
     body = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
     run = subprocess.run(

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from detailscribe.study.stages import HUMAN_STAGES, ROW_FOLDERS, ROW_STAGES, STAGES, stage_outputs
+from detailscribe.study.stages import BY_NAME, ROW_FOLDERS, ROW_STAGES, STAGES, stage_outputs
 from detailscribe.workflow.rule_files import GPU_THREADS, RuleFiles
 from tests.paths import REPOSITORY
 from tests.unit.study.configured import CONFIG, configured_study
@@ -42,7 +42,7 @@ def test_a_stage_has_one_file_per_shard(files):
 
 
 def test_every_stage_of_the_list_has_outputs(study):
-    assert all(stage_outputs(study, stage) for stage in [*STAGES, *HUMAN_STAGES])
+    assert all(stage_outputs(study, stage) for stage in [*STAGES, *BY_NAME])
     with pytest.raises(KeyError):
         stage_outputs(study, "nothing")
 

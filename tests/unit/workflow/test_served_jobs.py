@@ -20,7 +20,7 @@ from tests.unit.llm.served_helpers import served_question
 
 config = json.loads(sys.argv[1])
 snakemake = SimpleNamespace(log=["logs/some_rule/1.log"], rule="some_rule", output=[], config=config)
-snakemake.resources = {"gpu": int(sys.argv[2])}
+snakemake.scriptdir, snakemake.resources = "scripts", {"gpu": int(sys.argv[2])}
 with job(snakemake):
     replies = chat_of(snakemake).ask([served_question(n) for n in range(3)])
     print("replies", *[reply.status for reply in replies])

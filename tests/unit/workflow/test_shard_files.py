@@ -10,10 +10,12 @@ from detailscribe.files.digests import file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import read_rows, write_rows
 from detailscribe.images.image_set import ImageRequest, make_images
+from detailscribe.images.seconds import LEDGERS, seconds_of
 from detailscribe.study.shards import shard_names, shard_of
 from detailscribe.workflow.shard_files import reshard
 
 IDS = [f"id-{number}" for number in range(12)]
+MEASURED = {"processor": "card", "first": False}
 
 
 @pytest.fixture
@@ -27,6 +29,9 @@ def scenario(tmp_path):
         ledger = Ledger(folder / "ledgers" / "scores" / "clip_score" / f"{shard}.jsonl")
         for id in ids:
             ledger.add({"id": id, "key": f"key of {id}", "score": 1.0})
+        taken = Ledger(folder / LEDGERS / "original-1" / f"{shard}.jsonl")
+        for id in ids:
+            taken.add({"id": id, "key": f"key of {id}", "seconds": 1.5, "steps": 28, "images": 1} | MEASURED)
         draw(folder.parent, shard, ids)
     return folder
 
@@ -63,6 +68,8 @@ def test_another_number_of_shards_moves_everything_and_draws_nothing(scenario, c
     assert all(file_sha256(scenario.parent / row["file"]) == row["sha256"] for row in rows)
     scores = [Ledger(path).rows() for path in scenario.glob("ledgers/scores/clip_score/*.jsonl")]
     assert sorted(row["id"] for rows in scores for row in rows) == sorted(IDS)
+    assert sorted(id for id, _ in seconds_of(scenario, "original-1")) == sorted(IDS)
+    assert len(list((scenario / LEDGERS / "original-1").iterdir())) == count
 
 
 def test_there_and_back_again(scenario):

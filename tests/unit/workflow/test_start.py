@@ -9,10 +9,13 @@ import pytest
 from snakemake.exceptions import WorkflowError
 
 from detailscribe.operations import preflight_gpu
+from detailscribe.operations.plan import study_plan
 from detailscribe.prompts import spacy_model
 from detailscribe.workflow import start
 from detailscribe.workflow.run_lock import lock_results
 from tests.paths import REPOSITORY
+from tests.unit.llm.served_helpers import ENDPOINT as SERVED
+from tests.unit.llm.served_helpers import MODEL
 from tests.unit.study.configured import CONFIG, configured_study
 
 
@@ -136,6 +139,26 @@ ENDPOINT = {
 }
 
 
+def test_a_server_that_is_not_installed_stops_the_run_before_its_first_job(tmp_path, monkeypatch, capsys):
+    local = SERVED | {"command": "no-such-vllm serve"}
+    role = {"endpoint": "local", "model": MODEL, "options": {}}
+    endpoints = {**CONFIG["endpoints"], "local": local}
+    started = run(endpoints=endpoints, roles={**CONFIG["roles"], "decompose": role})
+    (shard,) = [path.stem for path in (tmp_path / "results/demo/shards").glob("000*.jsonl")]
+    jobs = [job("decompose_prompts", scenario="demo", shard=shard)]
+    said = "Preflight: Endpoint 'local': the program 'no-such-vllm' is not on this machine: run `pip install 'vllm=="
+    with pytest.raises(WorkflowError, match=re.escape(said)):
+        started.before_jobs(jobs)
+    with pytest.raises(WorkflowError, match=re.escape(said)):
+        started.before_jobs([job("preflight")])
+    started.before_jobs([job("critique_images", critic="detailscribe", scenario="demo", shard=shard)])
+    assert "no-such-vllm" not in capsys.readouterr().err
+    started.before_jobs(jobs, jobs_use_this_environment=False)
+    assert said in capsys.readouterr().err, "another machine may have it"
+    monkeypatch.setattr(study_plan, "stages_with_servers", lambda *_: {("rewrite", "gpt_rewrite")})
+    started.before_jobs(jobs)  # all answers are recorded
+
+
 def test_jobs_that_draw_or_score_stop_where_torch_cannot_use_the_gpu(monkeypatch):
     asked = []
 
@@ -161,11 +184,12 @@ def test_jobs_that_draw_or_score_stop_where_torch_cannot_use_the_gpu(monkeypatch
 
 def test_the_rules_that_compute_on_a_gpu_are_those_that_ask_for_one():
     text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk"))
-    starts = list(re.finditer(r"^ *rule (\w+):", text, re.M))
+    starts = list(re.finditer(r"^ *rule(?: (\w+):|:\s+name:\s+([\w.]+)$)", text, re.M))
     ends = [*(start.start() for start in starts[1:]), len(text)]
-    blocks = {start[1]: text[start.start() : end] for start, end in zip(starts, ends, strict=True)}
-    assert {name for name, block in blocks.items() if "gpu=1" in block} == start.GPU_RULES
-    assert {name for name in start.GPU_RULES if 'weights("model")' in blocks[name]} == start.DRAWING_RULES
+    blocks = {start[1] or start[2]: text[start.start() : end] for start, end in zip(starts, ends, strict=True)}
+    refining = "JOB.rule"  # of rules/refine.smk, whose names the graph gives
+    asking = {name for name, block in blocks.items() if "gpu=1" in block}
+    assert asking == {refining, start.GENERATE, start.DRAWING_EXTERNAL, *start.SCORING_RULES}
 
 
 def test_the_rules_that_send_requests_exist_with_their_wildcards():

@@ -1,9 +1,9 @@
-"""Keeper of a served model: a small process that starts the server and ends all its processes when the job is gone.
+"""Keeper of a program that a job starts: a small process that ends all the program's processes when the job is gone.
 
 The job holds one end of a pipe, the keeper's standard input. However the job ends, `kill -9` included, the kernel
-closes that end. The keeper is the parent of the server and the reaper of its orphans, so that processes which left the
-server's group are found as well. It runs as a script with the standard library alone and inherits the locks of the
-job's GPUs and of the port, which are therefore held until the last process has ended.
+closes that end. The keeper is the parent of the program and the reaper of its orphans, so that processes which left the
+program's group are found as well. It runs as a script with the standard library alone and inherits the locks of the
+job's GPUs and of a server's port, which are therefore held until the last process has ended.
 
 Usage: keeper.py JOB_PID GRACE_S LOG COMMAND...
 It writes `started PID`, `missing REASON` or `exited STATUS` to its standard output, a line each.
@@ -28,6 +28,11 @@ def main(job: int, grace_s: float, log_path: str, command: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    ended_child, poke = os.pipe()
+    os.set_blocking(ended_child, False)
+    os.set_blocking(poke, False)
+    signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # a signal without a function does not reach the pipe
     try:
         with open(log_path, "ab") as log:
             server = subprocess.Popen(  # one thread, so that a function before exec is safe
@@ -43,7 +48,7 @@ def main(job: int, grace_s: float, log_path: str, command: list[str]) -> int:
         return 127
     tell(f"started {server.pid}")
     ended = False
-    while not ended and not is_job_gone(job):
+    while not ended and not is_job_gone(job, ended_child):
         ended = reap(server.pid)
     end_all(server.pid, grace_s)
     return 0
@@ -62,10 +67,12 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def is_job_gone(job: int) -> bool:
-    """Wait a moment; whether the job has ended or has closed its end of the pipe."""
-    readable, _, _ = select.select([0], [], [], POLL_S)
-    return bool(readable) and not os.read(0, 1024) or os.getppid() != job
+def is_job_gone(job: int, ended_child: int) -> bool:
+    """Wait a moment, or until a child ends; whether the job has ended or has closed its end of the pipe."""
+    readable, _, _ = select.select([0, ended_child], [], [], POLL_S)
+    with contextlib.suppress(BlockingIOError):
+        os.read(ended_child, 1024)
+    return 0 in readable and not os.read(0, 1024) or os.getppid() != job
 
 
 def reap(server: int) -> bool:

@@ -1,24 +1,58 @@
-"""Process of a served model: started through the keeper, which ends it however this process ends."""
+"""Processes of programs that a job starts: each through the keeper, which ends it however this process ends."""
 
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.llm.served import keeper
+from detailscribe.files import keeper
 
 GRACE_S = 15.0  # between SIGTERM and SIGKILL; vLLM removes its shared memory in this time
 MARGIN_S = 10.0  # that the keeper has beyond it
-MARK = "DETAILSCRIBE_SERVER"  # environment variable that all processes of a server share
+MARK = "DETAILSCRIBE_SERVER"  # environment variable that all processes of a program share
+SHORT_GRACE_S = 1.0  # of a program that only prints something
+POLL_S = 0.01
+MAX_BYTES = 2**20  # of what a program prints
 
 
-class ServerProcess:
-    """A running server with all its descendants.
+def printed(command: Sequence[str], timeout_s: float, errors: bool = False) -> tuple[int, str] | None:
+    """Exit status and output of a short program that reads nothing; it and its children end with this process.
+
+    Args:
+        errors: Whether the output has what it prints to its standard error, too.
+
+    Returns:
+        None if it could not be started, or did not end in time; of the output, at most MAX_BYTES.
+    """
+    if not shutil.which(command[0]):
+        return None
+    words = [*command] if errors else ["sh", "-c", 'exec "$@" 2> /dev/null', "sh", *command]
+    deadline = time.monotonic() + timeout_s
+    with tempfile.TemporaryFile() as output:  # without a name, so that nothing is left of a job that is killed
+        number = output.fileno()
+        try:
+            process = KeptProcess(words, os.environ, Path(f"/dev/fd/{number}"), [number], grace_s=SHORT_GRACE_S)
+        except SetupError:
+            return None
+        try:
+            while not process.ending() and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+            status = process.exit_status
+        finally:
+            process.stop()
+        return None if status is None else (status, os.pread(number, MAX_BYTES, 0).decode("utf-8", "replace"))
+
+
+class KeptProcess:
+    """A running program with all its descendants.
 
     Args:
         command: Program and arguments, without secrets.
@@ -52,12 +86,12 @@ class ServerProcess:
                 pass_fds=tuple(locks),
             )
         except OSError as error:
-            raise SetupError(f"the server could not be started ({error.strerror}); free some memory") from error
+            raise SetupError(f"{command[0]!r} could not be started ({error.strerror}); free some memory") from error
         assert self._keeper.stdout
         os.set_blocking(self._keeper.stdout.fileno(), False)
 
     def ending(self) -> str:
-        """How the server ended, as the end of a sentence; empty while it runs."""
+        """How the program ended, as the end of a sentence; empty while it runs."""
         ended = self._keeper.poll() is not None
         self._read()
         for line in self._lines:
@@ -70,7 +104,7 @@ class ServerProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """Exit status of the server's own process, negative for a signal; None if it has none."""
+        """Exit status of the program's own process, negative for a signal; None if it has none."""
         self._read()
         statuses = [line.partition(" ")[2] for line in self._lines if line.startswith("exited")]
         return int(statuses[0]) if statuses else None
@@ -82,11 +116,11 @@ class ServerProcess:
         return any(line.startswith("missing") for line in self._lines)
 
     def pids(self) -> list[int]:
-        """Processes of the server, its descendants included; empty where there is no /proc."""
+        """Processes of the program, its descendants included; empty where there is no /proc."""
         return keeper.descendants(self._keeper.pid)
 
     def stop(self) -> None:
-        """End all processes of the server, and wait for it. Safe to call twice."""
+        """End all processes of the program, and wait for it. Safe to call twice."""
         assert self._keeper.stdin and self._keeper.stdout
         self._read()
         with contextlib.suppress(OSError):
@@ -94,7 +128,7 @@ class ServerProcess:
         try:
             self._keeper.wait(self._grace_s + MARGIN_S)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()  # the server's own process dies with it
+            self._keeper.kill()  # the program's own process dies with it
             self._keeper.wait()
         self._read()
         if self._keeper.returncode < 0:  # it was killed before it could end the others

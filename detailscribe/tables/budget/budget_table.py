@@ -1,0 +1,173 @@
+"""Table of what each method costs, `tables/budget.csv`, and its score against best of N at equal steps and seconds.
+
+Every number is defined in docs/statistics.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from detailscribe.scores.metric_facts import score_ranges
+from detailscribe.study.notices import study_notice
+from detailscribe.study.study import Study
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from detailscribe.tables.budget.reference import Reference
+    from detailscribe.tables.score_table import ScoreTable
+
+STAGE = "budget"
+ALGORITHM = 1
+METHOD, REFERENCE = "method", "reference"  # roles of a row
+COSTS = [
+    *("prompts", "images", "steps", "gpu_seconds", "scoring_seconds"),
+    *("calls", "input_tokens", "output_tokens", "usd", "measured", "processors"),
+]
+EQUAL = {
+    kind: [
+        *(f"seeds_at_{kind}", f"reference_at_{kind}", f"gain_at_{kind}"),
+        *(f"gain_at_{kind}_low95", f"gain_at_{kind}_high95", f"rank_at_{kind}"),
+    ]
+    for kind in ("steps", "seconds")
+}
+BUDGET_COLUMNS = [
+    *("method", "role", "selection", "metric", "n", "mean", *COSTS, *EQUAL["steps"], *EQUAL["seconds"]),
+    *("equal_compute", "note"),
+]
+
+
+def parameters(study: Study) -> dict[str, dict]:
+    """Parameters of the stage: everything that decides its results, by the name of their file."""
+    values = {
+        "methods": [vars(method) for method in study.methods()],
+        "metrics": study.metrics,
+        "originals": study.originals(),
+        "selector": study.config["seed_selector"],
+        "ranges": score_ranges(study),
+        "notice": study_notice(study),
+    }
+    return {"budget": values}
+
+
+def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> pd.DataFrame:
+    """Costs and scores of the headline row of every method and metric, and those of the best of 1, 2, ... seeds.
+
+    Args:
+        scores: Of the scenario.
+        costs: Rows of `tables/method_costs.csv` (`costs_of_methods.read_costs`).
+        settings: `methods` (name, candidates, headline), `metrics`, `originals`, `selector`, and `ranges` {metric:
+            [low, high] or null}.
+
+    Returns:
+        Rows with BUDGET_COLUMNS; NaN where a number cannot be computed, and why in `note`.
+    """
+    import pandas as pd
+
+    from detailscribe.tables.budget.costs_of_methods import decided_methods
+    from detailscribe.tables.selection import select_scores
+
+    reference, of_reference = _reference(costs, settings)
+    ranges = settings["ranges"]
+    shown = costs[(costs["role"] == METHOD) & costs["headline"]].set_index(["method", "metric"])
+    rows = []
+    for metric in settings["metrics"]:
+        best = reference.scores(scores, metric)[scores.complete]
+        rows_of_metric = []
+        for method in decided_methods(settings["methods"], [costs]):
+            names = list(method["candidates"])
+            arrays = {each: scores.array(each, names) for each in settings["metrics"]}
+            cost = shown.loc[(method["name"], metric)]
+            values = select_scores(arrays[metric], cost["selection"], names, arrays)[scores.complete]
+            row = {"method": method["name"], "role": METHOD, "selection": cost["selection"], "metric": metric}
+            row |= _mean(values) | {name: cost[name] for name in [*COSTS, "equal_compute"]}
+            own = reference.has(names, cost["selection"])
+            gains = _at_equal_cost(
+                values, best, cost, reference, own, scores.limits(metric, ranges), ranges.get(metric)
+            )
+            rows_of_metric.append(row | gains)
+        for kind in EQUAL:
+            _add_ranks(rows_of_metric, kind, scores.limits(metric, ranges))
+        rows += rows_of_metric
+        for number, (_, cost) in enumerate(of_reference.iterrows()):
+            row = {"method": cost["method"], "role": REFERENCE, "selection": cost["selection"], "metric": metric}
+            rows.append(row | _mean(best[:, number]) | {name: cost[name] for name in COSTS})
+    return pd.DataFrame(rows, columns=BUDGET_COLUMNS).astype({"n": "Int64", "prompts": "Int64"} | _integers())
+
+
+def _integers() -> dict[str, str]:
+    return {f"rank_at_{kind}": "Int64" for kind in EQUAL}
+
+
+def _reference(costs: pd.DataFrame, settings: dict) -> tuple[Reference, pd.DataFrame]:
+    from detailscribe.tables.budget.costs_of_methods import seconds_of
+    from detailscribe.tables.budget.reference import Reference
+
+    rows = costs[costs["role"] == REFERENCE].sort_values("seeds")
+    values = {"steps": rows["steps"].to_numpy(float), "seconds": seconds_of(rows).to_numpy(float)}
+    return Reference(settings["originals"], settings["selector"], values), rows
+
+
+def _at_equal_cost(
+    values: np.ndarray,
+    best: np.ndarray,
+    cost: pd.Series,
+    reference: Reference,
+    is_reference: bool,
+    limits: tuple[float, float],
+    is_bounded: bool,
+) -> dict:
+    """Gain over best of N at the method's steps and at its seconds: the mean of the differences of each prompt.
+
+    Args:
+        values: (prompts,), scores of the method.
+        best: (prompts, N), scores of the reference.
+        cost: Row of the costs.
+        reference: Best of N.
+        is_reference: Whether the method is itself the best of some N.
+        limits: Lowest and highest score, possible or observed.
+        is_bounded: Whether no score is possible beyond them.
+    """
+    import numpy as np
+
+    from detailscribe.tables.intervals import EQUAL as SAME
+    from detailscribe.tables.intervals import mean_intervals
+    from detailscribe.tables.significance import means
+
+    width, found, notes = limits[1] - limits[0], dict[str, float](), list[str]()
+    reach = width if is_bounded else np.inf
+    for kind, used in (("steps", float(cost["steps"])), ("seconds", cost["gpu_seconds"] + cost["scoring_seconds"])):
+        weights = reference.weights(kind, used)
+        if isinstance(weights, str):
+            notes.append(weights)
+            continue
+        chosen = weights > 0
+        at_cost = best[:, chosen] @ weights[chosen]
+        differences = values - at_cost
+        differences[np.abs(differences) <= SAME * np.nan_to_num(width)] = 0
+        column = differences[:, None]
+        low, high = mean_intervals(column, (-reach, reach), (-width, width), paired=True)
+        if is_reference:  # no difference of two methods
+            low, high = np.full((2, 1), np.nan)
+        seeds = float(weights @ np.arange(1, len(weights) + 1))
+        both = np.where(np.isnan(differences), np.nan, at_cost)[:, None]
+        numbers = (seeds, means(both)[0], means(column)[0], low[0], high[0])
+        found |= dict(zip(EQUAL[kind], numbers, strict=False))
+    return found | {"note": "; ".join(dict.fromkeys(notes))}
+
+
+def _add_ranks(rows: list[dict], kind: str, limits: tuple[float, float]) -> None:
+    """Rank the methods of one metric by their gain at equal cost; equal gains share a rank."""
+    import numpy as np
+
+    tolerance = 1e-9 * np.nan_to_num(limits[1] - limits[0])
+    gains = [row.get(f"gain_at_{kind}", np.nan) for row in rows]
+    for row, gain in zip(rows, gains, strict=True):
+        if not np.isnan(gain):
+            row[f"rank_at_{kind}"] = 1 + sum(other > gain + tolerance for other in gains)
+
+
+def _mean(values: np.ndarray) -> dict:
+    known = values[values == values]
+    return {"n": len(known), "mean": known.mean() if len(known) else float("nan")}

@@ -1,0 +1,363 @@
+"""The graph of images: levels and jobs, what each step starts from and costs, and a message for every wrong entry."""
+
+import re
+
+import pytest
+
+from detailscribe.errors import InputError, SetupError
+from detailscribe.study.methods import denoising_steps_by_method
+from tests.paths import REPOSITORY
+from tests.unit.study.configured import CONFIG, configured_study
+
+INITIAL = f"original-{CONFIG['seeds'][0]}"
+CRITIC = {**CONFIG["critics"]["detailscribe"], "after_step": [1]}
+REWRITER = CONFIG["rewriters"]["gpt_rewrite"]
+PLUGIN = "ALGORITHM = 1\nSETTINGS = {}\n\n\ndef request(source, image_set, values, recipes):\n    ...\n\n\n"
+ONE_SET = f"{PLUGIN}def graph(entry):\n    return [entry.refinement({{entry.name: {{}}}})]\n"
+
+
+def critic(**changes) -> dict:
+    return {**CRITIC, **changes}
+
+
+def selection(*among: str, by: str = "clip_score") -> dict:
+    return {"among": list(among), "by": by}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A user's folder with one refiner, `mine.py`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(ONE_SET)
+    return tmp_path
+
+
+# Rounds, a refiner with a critic's text, a selection among all of them, and a step that starts from the selection.
+CHAIN = {
+    "critics": {
+        "ablation": None,
+        "round_2": critic(of="detailscribe-k1"),
+        "adviser": critic(of="best", after_step="none"),
+    },
+    "rewriters": {"longer": {**REWRITER, "of": "best"}},
+    "refiners": {
+        "redraw": {"refiner": "sdedit", "text": "round_2"},
+        "again": {"refiner": "mine.py", "text": "adviser"},
+    },
+    "selections": {
+        "better": selection("round_2-k1", "redraw-s60"),
+        "best": selection("better", "initial"),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "sources"),
+    [
+        (INITIAL, 0, []),
+        ("gpt_rewrite", 0, []),
+        ("hosted", 0, []),
+        ("detailscribe-k4", 1, [INITIAL]),
+        ("gpt_refine", 1, [INITIAL]),
+        ("round_2-k1", 2, ["detailscribe-k1"]),
+        ("redraw-s30", 2, ["detailscribe-k1"]),  # what the critic of its text looked at
+        ("better", 2, ["round_2-k1", "redraw-s60"]),
+        ("best", 2, ["better", INITIAL]),
+        ("longer", 3, ["best"]),
+        ("again", 3, ["best"]),
+    ],
+)
+def test_images_are_made_from_their_sources_one_level_after_them(name, level, sources):
+    graph = configured_study(**CHAIN).graph
+    assert (graph.level(name), graph.sources_of(name)) == (level, sources)
+
+
+def test_one_job_per_level_and_image_model_draws_all_its_refinements():
+    other = {"refiners": {"drawn_by_medium": {"refiner": "mine.py", "image_model": "sd35_medium"}}}
+    study = configured_study(**CHAIN | {"refiners": CHAIN["refiners"] | other["refiners"]})
+    jobs = {job.rule: [each.name for each in job.refinements] for job in study.graph.jobs}
+    assert jobs == {
+        "refine_images": ["detailscribe", "gpt_refine"],
+        "refine_images_by_sd35_medium": ["drawn_by_medium"],
+        "refine_images_2": ["round_2", "redraw"],
+        "refine_images_3": ["longer", "again"],
+    }
+    assert study.other_image_models == ["sd35_medium"]
+    [second] = [job for job in study.graph.jobs if job.rule == "refine_images_2"]
+    assert second.image_sets == ["round_2-k1", "redraw-s30", "redraw-s60", "redraw-s80"]
+
+
+@pytest.mark.parametrize(
+    ("names", "from_text", "refined", "texts", "selections"),
+    [
+        ([INITIAL], [INITIAL], {}, [], []),
+        (["detailscribe-k1"], [INITIAL], {"detailscribe": ["detailscribe-k1"]}, ["detailscribe"], []),
+        (
+            ["redraw-s30"],
+            [INITIAL],
+            {"redraw": ["redraw-s30"], "detailscribe": ["detailscribe-k1"]},
+            ["round_2", "detailscribe"],
+            [],
+        ),
+        (
+            ["again"],
+            [INITIAL],
+            {
+                "again": ["again"],
+                "redraw": ["redraw-s60"],
+                "round_2": ["round_2-k1"],
+                "detailscribe": ["detailscribe-k1"],
+            },
+            ["adviser", "round_2", "detailscribe"],
+            ["best", "better"],
+        ),
+    ],
+)
+def test_needs_are_everything_that_images_are_made_with(names, from_text, refined, texts, selections):
+    needs = configured_study(**CHAIN).graph.needs(names)
+    assert (needs.image_sets, needs.refined, sorted(needs.texts)) == (from_text, refined, sorted(texts))
+    assert needs.selections == selections
+
+
+def test_nested_selections_choose_among_the_image_sets_of_all():
+    graph = configured_study(**CHAIN).graph
+    assert graph.flat("best") == ["round_2-k1", "redraw-s60", INITIAL]
+
+
+def test_a_null_removes_a_refiner_and_a_selection():
+    more = {"refiners": CHAIN["refiners"] | {"again": None}, "selections": CHAIN["selections"] | {"best": None}}
+    critics, rewriters = CHAIN["critics"] | {"adviser": None}, {"longer": None}
+    study = configured_study(**CHAIN | more | {"critics": critics, "rewriters": rewriters})
+    assert "again" not in study.image_sets() and list(study.graph.selections) == ["better"]
+
+
+# Denoising steps per prompt of the shipped studies. 28 of an image; k = 0 takes 28 more, k = 1, 2, 4 share five steps.
+SHIPPED = {
+    "sd": 28,
+    "gpt_rewrite": 28,
+    "multi_seed": 56,
+    "gpt_refine": 56,
+    "ablation": 135,
+    "detailscribe": 135,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, SHIPPED | {"equal_compute_seeds": 140}),
+        ({"image_model": "sd35_large_paper", "extra_seeds": []}, SHIPPED),
+        # The first steps of the candidates are the initial image's own: five fewer.
+        ({"image_model": "sd35_large_reuse"}, {"detailscribe": 130, "gpt_refine": 56}),
+        ({"critics": {"round_2": critic(of="detailscribe-k1")}}, {"round_2": 28 + 28 + 28}),
+        (
+            CHAIN,
+            {
+                "round_2": 28 + 28 + 28,
+                "redraw": 28 + 28 + 9 + 17 + 23,
+                "longer": 28 + 28 + 28 + 17 + 28,
+                "better": 28 + 28 + 28 + 17,
+                "best": 28 + 28 + 28 + 17,
+                "again": 28 + 28 + 28 + 17 + 28,
+            },
+        ),
+    ],
+)
+def test_a_method_pays_for_everything_that_its_images_are_made_with(changes, steps):
+    found = denoising_steps_by_method(configured_study(**changes))
+    assert {name: found[name] for name in steps} == steps
+
+
+def refiner(text: str = ONE_SET, **entry) -> dict:
+    """A refiner of the user's with its file's text."""
+    return {"text of mine.py": text, "refiners": {"r": {"refiner": "mine.py", **entry}}}
+
+
+WRONG = [
+    # Names that do not exist.
+    (
+        {"critics": {"round_2": critic(of="nobody")}},
+        "critics: round_2: of: 'nobody' is no image set and no selection; there are: initial, original-",
+    ),
+    ({"critics": {"c": critic(of="x", after_step="none")}}, "critics: c: of: 'x' is no image set and no selection"),
+    ({"rewriters": {"w": {**REWRITER, "of": "nobody"}}}, "rewriters: w: of: 'nobody' is no image set"),
+    ({"refiners": {"r": {"refiner": "sdedit", "of": "nobody"}}}, "refiners: r: of: 'nobody' is no image set"),
+    ({"selections": {"s": selection("nobody")}}, "selections: s: among: 'nobody' is no image set"),
+    (
+        {"refiners": {"r": {"refiner": "sdedit", "of": "detailscribe"}}},
+        "'detailscribe' is no image set and no selection; name one of its image sets (detailscribe-k0, "
+        "detailscribe-k1, detailscribe-k2, detailscribe-k4), or a selection among them",
+    ),
+    ({"refiners": {"r": {"refiner": "sdedit", "of": "multi_seed"}}}, "make a selection among the seeds' images"),
+    (
+        {"refiners": {"r": {"refiner": "sdedit", "text": "nobody"}}},
+        "refiners: r: text: 'nobody' is no critic and no rewriter; there are: detailscribe, ablation, gpt_refine",
+    ),
+    (
+        {"critics": {"detailscribe": None}, "refiners": {"r": {"refiner": "sdedit", "text": "detailscribe"}}},
+        "refiners: r: text: 'detailscribe' is no critic and no rewriter; there are: ablation",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "sdedit", "image_model": "big"}}},
+        "refiners: r: image_model: 'big' is not one",
+    ),
+    ({"selections": {"s": selection("initial", by="beauty")}}, "selections: s: by: 'beauty' is not one of metrics"),
+    # Names that are taken.
+    (
+        {"selections": {"gpt_rewrite": selection("initial")}},
+        "selections: 'gpt_rewrite' is the name of an image set",
+    ),
+    ({"selections": {"multi_seed": selection("initial")}}, "selections: 'multi_seed' is the name of an image set"),
+    ({"selections": {"initial": selection("hosted")}}, "'initial' stands for the image of the first seed; rename"),
+    ({"selections": {"detailscribe": selection("initial")}}, "the tables have a row 'detailscribe' already"),
+    ({"refiners": {"detailscribe": {"refiner": "sdedit"}}}, "have two entries 'detailscribe'; rename one"),
+    (
+        {"critics": {"x": critic(after_step="none")}, "refiners": {"x": {"refiner": "sdedit", "text": "x"}}},
+        "critics, rewriters and refiners have two entries 'x'; rename one",
+    ),
+    ({"refiners": {"hosted": {"refiner": "mine.py"}}}, "make the image set 'hosted' twice; rename one"),
+    ({"refiners": {"r": {"refiner": "from_scratch"}}}, "refiners: r: from_scratch needs `text`, a critic or rewriter"),
+    # Images that would be made from themselves.
+    ({"critics": {"c": critic(of="c-k1")}}, "critics: c: of: c-k1 <- c-k1: these images would be made from them"),
+    ({"rewriters": {"w": {**REWRITER, "of": "w"}}}, "rewriters: w: of: w <- w: these images"),
+    ({"critics": {"a": critic(of="b-k1"), "b": critic(of="a-k1")}}, "critics: a: of: a-k1 <- b-k1 <- a-k1: these"),
+    (
+        {
+            "critics": {"a": critic(of="r"), "b": critic(of="a-k1")},
+            "refiners": {"r": {"refiner": "mine.py", "of": "b-k1"}},
+        },
+        "critics: a: of: a-k1 <- r <- b-k1 <- a-k1: these images",
+    ),
+    (
+        {"critics": {"a": critic(of="s")}, "selections": {"s": selection("initial", "a-k1")}},
+        "critics: a: of: a-k1 <- s <- a-k1: these images",
+    ),
+    ({"selections": {"s": selection("t"), "t": selection("s")}}, "selections: s: among: s <- t <- s: these images"),
+    (
+        {
+            "critics": {"a": critic(of="r", after_step="none")},
+            "refiners": {"r": {"refiner": "mine.py", "text": "a", "of": "initial"}},
+        },
+        "refiners: r: of: r <- r: these images",
+    ),
+    (
+        {"selections": {"s": selection("initial"), "t": selection("s", by="image_reward")}},
+        "selections: t: among: 's' selects by clip_score, not by image_reward; name its image sets instead",
+    ),
+    # Settings.
+    (
+        {"refiners": {"r": {"refiner": "sdedit", "strength": 1}}},
+        "refiners: r: 'strength' is no setting of sdedit; its",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "from_scratch", "text": "ablation", "k": 1}}},
+        "'k' is no setting of from_scratch; its settings: none",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "sdedit", "strengths": 1}}},
+        "refiners: r: strengths must be a list of numbers",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "sdedit", "strengths": [2]}}},
+        "is a number of hundredths from 0.01 to 1, got 2",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "prompt_switch", "text": "ablation", "after_step": "scratch"}}},
+        "refiners: r: after_step",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "prompt_switch", "text": "ablation", "after_step": [1, 27]}}},
+        "refiners: r: after_step 27 leaves no step for the refined prompt; with 28 steps it must be at most 26",
+    ),
+    # Modules.
+    (
+        refiner("ALGORITHM = 1\nSETTINGS = {}\n"),
+        "refiners: r: the refiner module mine.py lacks graph, request: see deta",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "nothing"}}},
+        "refiners: r: no refiner module 'nothing': neither detailscribe.",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "lab.x"}}},
+        "refiners: r: no refiner module 'lab.x': neither detailscribe.methods",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "lab/x.py"}}},
+        "refiners: r: no refiner module 'lab/x.py': there is no such file",
+    ),
+    (
+        refiner("ALGORITHM = 1\n"),
+        "refiners: r: the refiner module mine.py lacks SETTINGS, graph, request: see detail",
+    ),
+    (
+        refiner("import no_such_package\n"),
+        "refiners: r: the refiner mine.py needs the package no_such_package: inst",
+    ),
+    (
+        refiner("def :\n"),
+        "refiners: r: the refiner mine.py fails at line 1: SyntaxError: invalid syntax; correct it",
+    ),
+    (refiner("\n1 / 0\n"), "refiners: r: the refiner mine.py fails at line 2: ZeroDivisionError: division by zero"),
+    (
+        refiner(f"{PLUGIN}def graph(entry):\n    return entry.settings['x']\n"),
+        "refiners: r: the refiner mine.py fails at line 10: KeyError: 'x'; correct it",
+    ),
+    (
+        refiner(f"{PLUGIN}def graph(entry):\n    import no_such_package\n"),
+        "refiners: r: the refiner mine.py needs the package no_such_package: install it",
+    ),
+    (
+        refiner(f"{ONE_SET}\n\ndef steps(values, full):\n    return values['x']\n"),
+        "mine.py fails at line 14: KeyError",
+    ),
+    *(
+        (
+            refiner(f"{PLUGIN}def graph(entry):\n    return {wrong}\n"),
+            "refiners: r: graph() of mine.py must return a list of refinements and selections, got ",
+        )
+        for wrong in ("None", "[]", "entry.refinement({entry.name: {}})", "[entry.name]", "{}")
+    ),
+    (
+        refiner(f"{PLUGIN}def graph(entry):\n    return [entry.refinement({{}})]\n"),
+        "refiners: r: graph() of mine.py gives the refinement 'r' no image set",
+    ),
+    (
+        refiner(f"{PLUGIN}def graph(entry):\n    return [entry.refinement({{'../x': {{}}}})]\n"),
+        "refiners: r: graph() of mine.py names '../x'; a name has lower-case letters, digits, _ and -, and begins",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), WRONG)
+def test_a_wrong_entry_is_named_with_its_value_and_the_way_out(folder, changes, sentence):
+    message = message_of(folder, changes)
+    assert sentence in message and "\n" not in message
+
+
+def message_of(folder, changes: dict) -> str:
+    """What a study with a wrong entry says."""
+    changes = dict(changes)
+    (folder / "mine.py").write_text(changes.pop("text of mine.py", ONE_SET))
+    with pytest.raises((InputError, SetupError)) as caught:
+        denoising_steps_by_method(configured_study(**changes))
+    return str(caught.value)
+
+
+def test_the_messages_that_the_document_shows_are_those_that_are_said(folder):
+    text = (REPOSITORY / "docs" / "methods.md").read_text(encoding="utf-8")
+    section = text[text.index("## What goes wrong") :]
+    shown = re.findall(r"^\|[^|]+\| `+(.+?)`+ \|$", section, re.M)
+    said = [message_of(folder, changes) for changes, _ in WRONG]
+    assert len(shown) > 5
+    for message in shown:
+        pattern = re.escape(message).replace(re.escape("..."), ".*")
+        assert any(re.fullmatch(pattern, each) for each in said), message
+
+
+def test_a_refiner_is_a_file_or_an_installed_module(folder, monkeypatch):
+    (folder / "lab").mkdir()
+    (folder / "lab" / "redraw.py").write_text(ONE_SET)
+    monkeypatch.syspath_prepend(folder)
+    study = configured_study(refiners={"one": {"refiner": "lab.redraw"}, "two": {"refiner": "lab/redraw.py"}})
+    assert {"one", "two"} <= set(study.image_sets())
