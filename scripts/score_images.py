@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from detailscribe.engines.machine.hardware import processor_name
-from detailscribe.engines.machine.speeds import JobSpeeds, score_speed_key
+from detailscribe.engines.machine.speeds import JobSpeeds
 from detailscribe.engines.metric_weights import metric_identity
-from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import rows_by_id, write_rows
 from detailscribe.images.manifest import verified_images
@@ -33,6 +32,5 @@ with job(snakemake) as running:
         speeds=speeds,
     )
     speeds.record(Path("results"), processor_name)
-    key = digest(score_speed_key(parameters))
-    add_score_seconds(Path("results", scenario), metric, shard, key, speeds, processor_name())
+    add_score_seconds(Path("results", scenario), metric, shard, parameters, speeds, processor_name)
     write_rows(Path(snakemake.output[0]), rows)

@@ -56,11 +56,11 @@ class ImageSeconds:
         """
         with contextlib.suppress(OSError, RuntimeError):  # a full disk; a lost GPU, which cannot tell its name
             for request in requests:
-                row = {"id": request.id, "key": request.key, "seconds": round(seconds / images, 6)}
+                row: dict = {"id": request.id, "key": request.key, "seconds": round(seconds / images, 6)}
                 row |= {"steps": round(steps / images, 6), "images": images}
                 row |= {"processor": self._processor(), "first": first}
                 ledger = self._ledger(request.image_set)
-                if not _is_known_better(ledger.get(request.id, request.key), row):
+                if not _is_known_better(ledger.get(row["id"], row["key"]), row):
                     ledger.add(row)
 
     def _ledger(self, image_set: str) -> Ledger:

@@ -11,6 +11,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 ACCOUNT_NAMES = re.compile(r"\b(?:org-|proj_|user-|sk-)[\w*.-]{10,}")  # servers put them into error messages
 ACCOUNT_VARIABLES = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")  # the client sends them as headers
 EXCERPT_LENGTH = 300  # characters of a server's message that are passed on
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # of terminals
 SHORTEST_SECRET = 4  # characters; a shorter password is part of too many words
 
 
@@ -80,6 +81,17 @@ def endpoint_key(endpoint: dict) -> str:
     return f"{public_url(endpoint)} {endpoint.get('key_env') or ''}".strip()
 
 
+def one_line(text: str, length: int = EXCERPT_LENGTH) -> str:
+    """A text that others wrote, as a part of a message: on one line, printable, without colours, shortened."""
+    words = " ".join(ESCAPES.sub("", text).split())
+    line = (
+        words
+        if words.isprintable()
+        else "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
+    )
+    return line if len(line) <= length else line[:length] + " ..."
+
+
 class Redactor:
     """Redacts an endpoint's API key, URL credentials and account names from text."""
 
@@ -115,8 +127,7 @@ class Redactor:
 
     def excerpt(self, text: str) -> str:
         """A server's message for a reason or an error: shortened, on one line, without account names."""
-        text = self.redact_error(" ".join(text.split()))
-        return text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + " ..."
+        return one_line(self.redact_error(text))
 
 
 def endpoint_redactor(name: str, endpoint: dict) -> Redactor:

@@ -20,6 +20,11 @@ from detailscribe.report.provenance import (
     run_times,
 )
 
+# Of a study with refiners or selections, after what the overview says of the paper's methods.
+SELECTION_RULE = (
+    "A refiner with several image sets reports the best of them per metric, too; a selection the image that it chose."
+)
+
 
 class ScenarioFiles(Protocol):
     """Outputs of a scenario's stages; all but the first are lists of files."""
@@ -157,6 +162,7 @@ def read_overview(
         machines=recorded_machines(rows),
         commit=git_commit(code),
         config=public_config(config),
+        rule=SELECTION_RULE if config.get("refiners") or config.get("selections") else "",
     )
 
 

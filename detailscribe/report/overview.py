@@ -33,6 +33,7 @@ class Overview:
         machines: Number of generated images by the machine that made them.
         commit: Of this code; empty where it is unknown.
         config: The configuration as YAML text.
+        rule: What the scores of refiners and selections are; empty for a study without.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Overview:
     machines: dict[str, int] = field(default_factory=dict)
     commit: str = ""
     config: str = ""
+    rule: str = ""
 
 
 def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -> None:

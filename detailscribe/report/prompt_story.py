@@ -143,6 +143,23 @@ def looked_at(results: ScenarioResults, critic: str, id: str) -> dict | None:
     return {"of": of, "image_set": image_set, "row": row or {"prompt": None, "file": None}}
 
 
+def refiner_images(results: ScenarioResults) -> dict[str, list[dict]]:
+    """Image sets of refiners by entry: one group for each image that they start from.
+
+    A group has `refiner`, `of`, `texts` (each text of its images once; empty for their own prompts), and `image_sets`
+    with `text` and `settings`.
+    """
+    entries: dict[str, list[dict]] = {}
+    for each in results.refiners:
+        groups = entries.setdefault(each["entry"], [])
+        if not groups or groups[-1]["of"] != each["of"]:
+            groups.append({"refiner": each["refiner"], "of": each["of"], "texts": [], "image_sets": {}})
+        groups[-1]["texts"] += [each["text"]] if each["text"] not in groups[-1]["texts"] else []
+        for name, settings in each["image_sets"].items():
+            groups[-1]["image_sets"][name] = {"text": each["text"], "settings": settings}
+    return entries
+
+
 def page_values(results: ScenarioResults, prompt: dict) -> dict:
     """Values of the page of one prompt, for its template."""
     id = prompt["id"]
@@ -160,9 +177,6 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         name: results.looked_at.get(critic, initial) for critic, names in results.critics.items() for name in names
     }
     made_from |= {name: each["of"] for each in results.refiners for name in each["image_sets"]}
-    entries: dict[str, list[dict]] = {}
-    for each in results.refiners:
-        entries.setdefault(each["entry"], []).append(each)
     judge_replies = {
         name: [(judge, texts[id, name]) for judge, texts in results.judge_replies.items() if (id, name) in texts]
         for name in images
@@ -178,7 +192,7 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "critics": critics,
         "baselines": [name for name in images if name not in made_from and name != initial],
         "made_from": made_from,
-        "refiners": entries,
+        "refiners": refiner_images(results),
         "selections": {name: rows[id] for name, rows in results.selections.items() if id in rows},
         "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
         "unread_replies": {name: texts[id] for name, texts in results.unread_replies.items() if id in texts},

@@ -1,7 +1,6 @@
 """Provenance of a study for the report: commit, library versions, machines, run times, configuration."""
 
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,16 +9,16 @@ import pandas as pd
 import yaml
 
 from detailscribe.engines.machine.hardware import FACTS, machine_description
+from detailscribe.files.kept_process import printed
+
+GIT_S = 60.0
 
 
 def git_commit(folder: Path) -> str:
     """The commit of the code in a folder, with `-dirty` appended where files differ; empty without git."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        completed = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return completed.stdout.strip()
+    status, text = printed(command, GIT_S) or (1, "")
+    return text.strip() if status == 0 else ""
 
 
 def recorded_versions(rows: Iterable[dict]) -> dict[str, str]:

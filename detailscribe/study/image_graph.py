@@ -77,16 +77,10 @@ class ImageGraph:
         source = entry if "of" in entry else self._config["critics"].get(text) or self._config["rewriters"].get(text)
         model, settings = entry.get("image_model", ""), {**module.SETTINGS, **own}
         parts = (name, entry["refiner"], self.source(source or {}), text, model, settings)
+        facts = (getattr(module, "READS_IMAGE", True), self._config["generation"]["steps"], self._pipeline(model))
         try:
             with plugin_errors("refiner", entry["refiner"]):
-                graph = module.graph(
-                    RefinerEntry(
-                        *parts,
-                        reads_image=getattr(module, "READS_IMAGE", True),
-                        steps=self._config["generation"]["steps"],
-                        pipeline=self._pipeline(model),
-                    )
-                )
+                graph = module.graph(RefinerEntry(*parts, *facts))
             _check_parts(entry["refiner"], graph)
             for part in graph:
                 self._check_text("texts", part.text if isinstance(part, Refinement) else "")

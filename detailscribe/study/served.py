@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from detailscribe.engines.weight_records import read_weight_record, resolve_model_path
@@ -17,6 +18,7 @@ from detailscribe.llm.served.kinds import is_served, needs_gpu
 from detailscribe.study.study import Study, resolve_path
 
 COMMIT = re.compile("[0-9a-f]{40}")
+MOST_FILES = 5000  # of a folder that a flag names
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
 
 
@@ -39,7 +41,10 @@ def served_model(study: Study, endpoint: str) -> dict:
             raise InputError(f"endpoints: {endpoint}: chat_template: there is no file {own}; correct the path")
         template = file_sha256(path)
     named = named_files(entry.get("options", {}).get("flags") or {})
-    files = {f"{flag}: {text}": _content(path) for flag, text, path in named}
+    files = {
+        f"{flag}: {text}": _content(f"endpoints: {endpoint}: options: flags: {flag}", path)
+        for flag, text, path in named
+    }
     return {"served": served_identity(entry, weights, template, files)}
 
 
@@ -126,10 +131,19 @@ def _weights_identity(name: str, endpoint: dict) -> tuple[str, str]:
     return f"revision:{revision}", digest(templates) if templates else ""
 
 
-def _content(path: Path) -> str:
-    """Digest of a file, or of a folder's files; of those in a large folder, names and sizes count."""
+def _content(place: str, path: Path) -> str:
+    """Digest of a file, or of a folder's files; of those in a large folder, names and sizes count.
+
+    Raises:
+        InputError: it can hardly be a folder of weights, or cannot be read.
+    """
     if path.is_file():
         return file_sha256(path)
+    if sum(1 for _ in islice(path.rglob("*"), MOST_FILES + 1)) > MOST_FILES:
+        raise InputError(
+            f"{place}: {path} has more than {MOST_FILES} files, too many for what answers depend on; write the flag in "
+            "`machine_flags` if it changes no answer"
+        )
     files = visible_files(path)
     sizes = {name: file.stat().st_size for name, file in files.items()}
     is_small = sum(sizes.values()) <= SMALL_FOLDER_BYTES

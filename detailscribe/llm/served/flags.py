@@ -74,6 +74,8 @@ ANSWERS = {  # flags of any program that change answers: of the weights, the tem
 TEMPLATE_KWARGS = {"vllm": "default-chat-template-kwargs", "llama_cpp.server": "chat-template-kwargs"}
 TEMPLATE_KWARGS["llama-server"] = TEMPLATE_KWARGS["llama_cpp.server"]
 ABBREVIATING = ("vllm", "llama_cpp.server")  # programs that take the beginning of a flag's name for the flag
+# Flags that name a place of the machine, whose content changes no answer.
+PLACES = ("download-dir", "allowed-local-media-path", "media-path", "slot-save-path", "log-file", "uvicorn-log-config")
 SHOWN = 80  # characters of a name or value in a message
 NAME = re.compile(r"-{0,2}[A-Za-z0-9][\w.-]*")
 
@@ -151,7 +153,7 @@ def named_files(flags: Mapping[str, object]) -> Iterator[tuple[str, str, Path]]:
 
     A value counts if it has a slash or a dot, and is a path that exists, or is one after `NAME=`, as of LoRA adapters.
     """
-    for flag in sorted(flags):
+    for flag in sorted(each for each in flags if _plain(each) not in PLACES):
         for text in _texts(flags[flag]):
             for part in dict.fromkeys((text, text.partition("=")[2])):
                 if ("/" in part or "." in part) and "\0" not in part and _exists(Path(part)):

@@ -101,8 +101,8 @@ def _check_texts(place: str, endpoint: dict) -> None:
         if endpoint.get(key):
             empty = "{}" if key == "default_query" else '""'
             raise InputError(
-                f"{place}: {key}: {str(endpoint[key])[:80]!r} is of a service that is there already, and the job "
-                f"starts the server of kind {endpoint['kind']}; remove it, or set it to {empty}"
+                f"{place}: {key}: it is of a service that is there already, and the job starts the server of kind "
+                f"{endpoint['kind']}; remove it, or set it to {empty}"
             )
     for key in TEXTS:
         text = endpoint.get(key) or ""

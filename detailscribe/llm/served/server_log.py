@@ -7,13 +7,13 @@ import os
 import re
 from pathlib import Path
 
-from detailscribe.llm.endpoints import Redactor
+from detailscribe.llm.endpoints import ESCAPES, Redactor, one_line
 
 TAIL_BYTES = 2**18  # of a log that is read
 LINE_LENGTH = 240  # characters of a line that are quoted
 MANY = 20  # times that length are looked at
-TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SECRETS = re.compile(r"(\w+_)?(API_?KEY|ACCESS_KEY|TOKEN|SECRET|PASSWORD)")  # names of variables that a server inherits
+SHORTEST = 8  # characters of such a secret; "none" or "true" is none
 PREFIX = re.compile(  # of vLLM (process, level, time, place) and of llama.cpp (level and place)
     r"^(\([A-Za-z]\w*(?: pid=\d+)?\)\s*)*"
     r"((?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d [\d:]+ )?(\[[\w./]+:\d+\]\s*)?"
@@ -40,15 +40,14 @@ NOISE = re.compile(r"^[\s^~.\-=]*$|^\s*(File \"|raise |at 0x)|^\s{4,}")
 
 
 def server_redactor(key: str = "") -> Redactor:
-    """The redactor of a server's texts: its key, and the token of the hub, which it inherits."""
-    return Redactor(key, *(os.environ.get(name, "") for name in TOKEN_VARIABLES))
+    """The redactor of a server's texts: its key, and the secrets in the environment, which it inherits."""
+    others = [text for name, text in os.environ.items() if SECRETS.fullmatch(name) and len(text) >= SHORTEST]
+    return Redactor(key, *others)
 
 
 def shown(text: object, length: int = LINE_LENGTH) -> str:
     """A text of a server for a message: one line of printable characters, shortened."""
-    words = " ".join(ESCAPES.sub("", str(text)[: MANY * length]).split())
-    line = _printable(words)
-    return line if len(line) <= length else line[:length] + " ..."
+    return one_line(str(text)[: MANY * length], length)
 
 
 def tail(log: Path, redactor: Redactor) -> list[str]:

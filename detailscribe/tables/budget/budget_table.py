@@ -73,7 +73,7 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
     shown = costs[(costs["role"] == METHOD) & costs["headline"]].set_index(["method", "metric"])
     rows = []
     for metric in settings["metrics"]:
-        best = reference.scores(scores, metric)[scores.complete]
+        best, limits = reference.scores(scores, metric)[scores.complete], scores.limits(metric, ranges)
         rows_of_metric = []
         for method in decided_methods(settings["methods"], [costs]):
             names = list(method["candidates"])
@@ -83,12 +83,10 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
             row = {"method": method["name"], "role": METHOD, "selection": cost["selection"], "metric": metric}
             row |= _mean(values) | {name: cost[name] for name in [*COSTS, "equal_compute"]}
             own = reference.has(names, cost["selection"])
-            gains = _at_equal_cost(
-                values, best, cost, reference, own, scores.limits(metric, ranges), ranges.get(metric)
-            )
+            gains = _at_equal_cost(values, best, cost, reference, own, limits, bool(ranges.get(metric)))
             rows_of_metric.append(row | gains)
         for kind in EQUAL:
-            _add_ranks(rows_of_metric, kind, scores.limits(metric, ranges))
+            _add_ranks(rows_of_metric, kind, limits)
         rows += rows_of_metric
         for number, (_, cost) in enumerate(of_reference.iterrows()):
             row = {"method": cost["method"], "role": REFERENCE, "selection": cost["selection"], "metric": metric}

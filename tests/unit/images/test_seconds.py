@@ -4,10 +4,19 @@ import json
 
 import pytest
 
+from detailscribe.engines.machine.speeds import LOAD, SCORE, JobSpeeds, score_speed_key
+from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
 from detailscribe.images import generate
 from detailscribe.images.generate import ImageGenerator
-from detailscribe.images.seconds import LEDGERS, ImageSeconds, seconds_of, seconds_problem
+from detailscribe.images.seconds import (
+    LEDGERS,
+    ImageSeconds,
+    add_score_seconds,
+    seconds_of,
+    seconds_per_score,
+    seconds_problem,
+)
 from tests.refining import requests_from_critiques
 from tests.unit.images.test_generate import CRITIQUE, RECORDS, RecordingEngine, stage_recipes
 
@@ -131,3 +140,40 @@ def test_rows_that_no_job_wrote_so_are_left_out(tmp_path):
         ledger.add(good | {"id": f"a{number}"} | change)
     assert list(seconds_of(tmp_path, "x")) == [("a0", "k")]
     assert seconds_problem(json.loads("[1]")) and not seconds_problem(good)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        # of each job: scores after the first, seconds of the first and of each further one
+        ([(3, 9.0, 2.0)], 2.0),
+        ([(0, 9.0, 0.0)], 9.0),  # nothing but the first is known
+        ([(0, 9.0, 0.0), (2, 9.0, 2.0)], 2.0),  # a first score is replaced
+        ([(3, 9.0, 2.0), (1, 9.0, 5.0)], 2.0),  # fewer scores replace nothing, here or where an archive is unpacked
+        ([(3, 9.0, 2.0), (7, 9.0, 5.0)], 5.0),
+        ([(3, 9.0, 2.0), (0, 9.0, 0.0)], 2.0),
+        ([], None),
+    ],
+)
+def test_the_scores_of_a_shard_have_one_row(tmp_path, jobs, expected):
+    settings = {"stage": "score", "algorithm": 2, "module": "clip", "size_px": 96}
+    for further, first_s, each_s in jobs:
+        speeds = JobSpeeds()
+        speeds.add(LOAD, {}, 1, 100.0)
+        for seconds in (first_s, *[each_s] * further):
+            speeds.add(SCORE, score_speed_key(settings), 1, seconds)
+        add_score_seconds(tmp_path, "clip", SHARD, settings, speeds, lambda: "card")
+    add_score_seconds(tmp_path, "clip", SHARD, settings, JobSpeeds(), lambda: 1 / 0)  # it scored nothing
+    key = digest(score_speed_key(settings | {"algorithm": 3}))
+    found = seconds_per_score(tmp_path, "clip", key)
+    assert found == (expected and (expected, ["card"]))
+    assert seconds_per_score(tmp_path, "clip", digest({"module": "other"})) is None
+
+
+def test_shards_count_by_their_scores(tmp_path):
+    for shard, count, seconds in ((SHARD, 2, 1.0), ("001-of-002", 6, 2.0)):
+        speeds = JobSpeeds()
+        speeds.add(SCORE, {"module": "clip"}, 1, 50.0)
+        speeds.add(SCORE, {"module": "clip"}, count, count * seconds)
+        add_score_seconds(tmp_path, "clip", shard, {"module": "clip"}, speeds, lambda: "card")
+    assert seconds_per_score(tmp_path, "clip", digest({"module": "clip"})) == (1.75, ["card"])

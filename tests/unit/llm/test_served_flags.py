@@ -126,8 +126,8 @@ def test_thinking_is_said_in_one_place(endpoint, flag, refused):
 
 
 SETTINGS = [
-    ({"base_url": "http://u:secret@x/v1"}, "base_url: 'http://x/v1' is of a service that is there already"),
-    ({"key_env": "X"}, "key_env: 'X' is of a service"),
+    ({"base_url": "http://u:secret@x/v1"}, "base_url: it is of a service that is there already"),
+    ({"key_env": "X"}, "key_env: it is of a service"),
     ({"default_query": {"a": "b"}}, "remove it, or set it to {}"),
     ({"model": "~nouser/x"}, "model: '~nouser/x' is no path that can be used here"),
     ({"model": "x" * 5000}, "(File name too long)"),

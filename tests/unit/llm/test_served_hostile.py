@@ -99,6 +99,7 @@ def test_a_log_is_redacted_before_it_is_cut(vllm, monkeypatch, tmp_path, words):
 
 def test_the_token_of_the_hub_is_a_secret_of_a_server_too(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_abcdefgh")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "Error: 401")
     (tmp_path / "log").write_text("Error: 401 for hf_abcdefgh\n")
     assert server_log.reason_line(tmp_path / "log", server_log.server_redactor()) == "Error: 401 for [key]"
 

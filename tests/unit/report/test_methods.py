@@ -96,10 +96,15 @@ def test_a_refiner_shows_its_images_with_their_settings_and_they_are_no_baseline
     part = {"entry": "sdedit", "name": "sdedit", "refiner": "sdedit", "of": "original-1", "text": "detailscribe"}
     refiners = [part | {"image_sets": {"hosted": {"strength": 0.3}}}]
     text = page(refiners=refiners)
-    assert "sdedit of original-1 , with the refined prompt of detailscribe." in text and "hosted strength 0.3" in text
+    assert "Refiner sdedit, from original-1 , with the refined prompt of detailscribe." in text
+    assert "hosted strength 0.3" in text
     values = page_values(replace(scenario, refiners=refiners), PROMPTS[0])
     assert values["baselines"] == [] and values["made_from"]["hosted"] == "original-1"
-    assert "with the prompt of that image." in page(refiners=[refiners[0] | {"text": ""}])
+    own = [refiners[0] | {"text": ""}]
+    assert "Refiner sdedit, from original-1 , with its prompt." in page(refiners=own)
+    both = page(refiners=[*own, refiners[0] | {"image_sets": {ROUND_1: {}}}])
+    assert "Refiner sdedit, from original-1 . hosted strength 0.3" in both, "one group for one source"
+    assert f"{ROUND_1} prompt of detailscribe" in both
 
 
 def test_a_critic_without_an_image_of_its_own_is_shown(page, scenario):
@@ -138,3 +143,9 @@ def test_critics_are_shown_round_by_round_and_refinements_by_their_entry():
         ("search_2", "search_2", "detailscribe-k1"),
     ]
     assert values["selections"] == ["search-r1", "search"]
+
+
+def test_the_overview_says_what_the_scores_of_refiners_and_selections_are(results, scenario):
+    folder = results / "mine" / "report"
+    write_scenario(folder, scenario, small_overview(rule="Their rule."), results, 1)
+    assert "best of their candidates per metric. Their rule. Other rules" in (folder / "index.html").read_text()

@@ -9,6 +9,7 @@ import pytest
 from detailscribe.errors import InputError, SetupError
 from detailscribe.llm import exchange_store
 from detailscribe.llm.request import Answer, Request
+from detailscribe.llm.served.command_line import command_line
 from detailscribe.methods import decompose
 from detailscribe.methods.roles import request_for
 from detailscribe.operations.preflight import check_models
@@ -116,6 +117,55 @@ def test_a_template_of_ones_own_counts_by_its_content(tmp_path):
         digest(chat_template=str(tmp_path / "none"))
 
 
+def test_the_template_that_counts_is_the_one_that_is_served(tmp_path, monkeypatch):
+    workflow, run = tmp_path / "workflow", tmp_path / "run"
+    for folder in (workflow, run):
+        folder.mkdir()
+    monkeypatch.chdir(run)
+    (workflow / "a.jinja").write_text("beside the workflow")
+    entry = ENTRY | {"chat_template": "a.jinja"}
+    for kind, flag in (("vllm", "--chat-template"), ("llama_cpp", "--chat-template-file")):
+        weights = locate_weights(entry, workflow)
+        words = command_line(entry | {"kind": kind}, weights, "m", 5)
+        assert words[words.index(flag) + 1] == str(workflow / "a.jinja")
+    (run / "a.jinja").write_text("of the run")
+    assert locate_weights(entry, workflow).chat_template == str(run / "a.jinja"), "as in `Study.resolve`"
+    for path in (run, workflow):
+        (path / "a.jinja").unlink()
+    with pytest.raises(SetupError, match="there is no file .*a.jinja: correct the endpoint's `chat_template`"):
+        locate_weights(entry, workflow)
+
+
+def test_a_file_that_a_flag_names_counts_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lora").mkdir()
+    flags = {"lora-modules": "mine=lora/", "enable-lora": True}
+    without = digest(options={"flags": flags | {"lora-modules": "mine=other/"}})
+    seen = {without, digest(options={"flags": flags})}
+    for text in ("a", "b"):
+        (tmp_path / "lora" / "adapter.bin").write_text(text)
+        seen.add(digest(options={"flags": flags}))
+    assert len(seen) == 4
+    monkeypatch.setattr("detailscribe.study.served.SMALL_FOLDER_BYTES", 0)
+    (tmp_path / "lora" / "adapter.bin").write_text("longer")
+    assert digest(options={"flags": flags}) not in seen, "of a large folder, names and sizes"
+
+
+def test_a_flag_that_names_a_place_of_the_machine_is_no_content(tmp_path, monkeypatch):
+    (tmp_path / "hub").mkdir()
+    places = {"download-dir": str(tmp_path / "hub"), "allowed_local_media_path": "/"}
+    before = digest(options={"flags": places})
+    (tmp_path / "hub" / "new").write_text("x")
+    assert digest(options={"flags": places}) == before
+    with pytest.raises(InputError, match="local: options: flags: other: / has more than 5000 files.*machine_flags"):
+        digest(options={"flags": {"other": "/"}})
+
+
+def test_flags_that_name_no_file_leave_the_identity_as_it_was():
+    served = decompose.parameters(study(options={"flags": {"dtype": "float16", "seed": 1}}))["decompose"]["served"]
+    assert served["flags"] == {"dtype": "float16", "seed": 1} and "flag_files" not in served
+
+
 def test_a_large_folder_needs_a_name_and_counts_by_its_template_too(tmp_path, monkeypatch):
     monkeypatch.setattr("detailscribe.engines.weights.SMALL_FOLDER_BYTES", 0)
     folder = folder_with(tmp_path / "large", config="{}", chat_template="a")
@@ -193,6 +243,37 @@ def test_weights_are_found_where_they_are(tmp_path):
 def test_weights_that_are_not_there_are_a_sentence(changes, said):
     with pytest.raises(SetupError, match=said):
         locate_weights(ENTRY | changes)
+
+
+@pytest.mark.parametrize("model", ["-x", "a\nb", "x" * 300])
+def test_a_name_that_no_server_can_be_given_is_refused(model):
+    roles = {"decompose": {"endpoint": "local", "model": model}}
+    with pytest.raises(InputError, match="roles: decompose: model: .* is no name that vllm can be given"):
+        configured_study(endpoints={"local": ENTRY}, roles=roles)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"endpoints": {"local": ENTRY | {"quantization": "a\0b"}}},
+            r"local: quantization: 'a\\x00b' has the character",
+        ),
+        (
+            {"endpoints": {"local": ENTRY | {"options": {"flags": {"x": ["\ud800"]}}}}},
+            "flags: x: 0: .* has the character",
+        ),
+        ({"endpoints": {"local": ENTRY | {"options": {"flags": {"x\0": 1}}}}}, "has the character"),
+        (
+            {"image_models": {"miniature": {"path": "~nouser/x"}}},
+            "image_models: miniature: path: '~nouser/x' is no path",
+        ),
+        ({"scenarios": {"long": "x" * 5000}}, "scenarios: long: .* is no path that can be used here .File name too lo"),
+    ],
+)
+def test_a_text_that_nothing_can_hold_is_refused_wherever_it_stands(changes, said):
+    with pytest.raises(InputError, match=said):
+        configured_study(**changes)
 
 
 def test_a_served_model_draws_no_images():

@@ -83,6 +83,16 @@ def test_a_gpu_job_sees_one_gpu_and_prints_nothing(tmp_path):
     assert (tmp_path / "job.log").read_text() == "GPU-aa\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_a_job_says_is_printed_whatever_it_holds(tmp_path, encoding):
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": encoding}
+    body = r"running.say(['\ud800 \u2014']); raise SetupError('no \ud800')"
+    script = "from detailscribe.errors import SetupError\n" + SCRIPT.format(body=body, allow_cpu=True)
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    assert "some_rule: no \\ud800" in run.stderr and "some_rule: no \\ud800" in (tmp_path / "job.log").read_text()
+
+
 JOB = """
 from pathlib import Path
 from types import SimpleNamespace

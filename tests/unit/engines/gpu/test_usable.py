@@ -13,6 +13,7 @@ from detailscribe.engines import torch_setup
 from detailscribe.engines.gpu import installed, torch_builds, unusable, usable
 from detailscribe.engines.load import load_engine
 from detailscribe.errors import SetupError
+from detailscribe.files import kept_process
 from tests.paths import REPOSITORY
 from tests.pretended_gpu import BLACKWELL, H100, RTX_4090, V100, Machine, nvidia_smi
 from tests.small_sd3 import GENERATION, entry
@@ -37,7 +38,7 @@ def refusal() -> str:
 
 
 def test_a_machine_without_a_gpu_uses_its_cpu_and_asks_no_program(machine, monkeypatch):
-    monkeypatch.setattr(installed.subprocess, "run", lambda *_, **__: pytest.fail("a program was started"))
+    monkeypatch.setattr(kept_process, "KeptProcess", lambda *_, **__: pytest.fail("a program was started"))
     monkeypatch.setenv("PATH", str(machine.root))
     assert torch_setup.default_device() == torch.device("cpu")
     machine.torch()

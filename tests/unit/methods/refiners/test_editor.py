@@ -1,10 +1,12 @@
 """Editor: its instruction, and a tiny random FLUX.1 Kontext that edits images through the image generator."""
 
 import json
+import re
 from dataclasses import replace
 
 import PIL.Image
 import pytest
+import yaml
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 from detailscribe.files.rows import read_rows
@@ -14,8 +16,10 @@ from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.refine import refinement_requests
 from detailscribe.methods.refiners import editor
 from detailscribe.study.refinements import Refinement
+from tests.paths import REPOSITORY
 from tests.small_sd3 import entry
 from tests.tiny_pipelines import editing
+from tests.unit.study.configured import configured_study
 
 SIZE_PX = 32
 
@@ -73,3 +77,14 @@ def test_a_job_edits_the_images_of_a_shard(tmp_path, monkeypatch, source):
     assert "editor" not in vars(job())
     assert verified_images(manifest)["a"]["sha256"] == rows["a"]["sha256"]
     assert json.loads(manifest.read_text().splitlines()[0])["prompt"] == "A a fox."
+
+
+@pytest.mark.parametrize("name", ["kontext", "qwen_image_edit"])
+def test_the_entries_that_the_study_of_methods_has_as_comments_are_valid(name):
+    text = (REPOSITORY / "config" / "methods.yaml").read_text(encoding="utf-8")
+    opened = re.sub(r"^( *)# (?=editor:|image_models:| +kontext:| +qwen_image_edit:)", r"\1", text, flags=re.M)
+    config = yaml.safe_load(opened)
+    config["refiners"]["editor"]["image_model"] = name
+    study = configured_study(**config)
+    assert study.other_image_models == [name] and study.graph.refinement_of("editor").image_model == name
+    assert len(study.methods()) >= 9

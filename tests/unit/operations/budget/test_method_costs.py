@@ -11,6 +11,7 @@ from detailscribe.operations.budget.method_costs import COLUMNS
 from detailscribe.tables.budget.budget_table import tabulate_budget
 from detailscribe.tables.budget.costs_of_methods import add_costs, decided_methods, read_costs
 from detailscribe.tables.main_table import table_settings, tabulate
+from detailscribe.tables.score_table import ScoreTable
 from detailscribe.workflow.parameters import stage_parameters
 from tests.unit.operations.budget.planted import (
     IDS,
@@ -93,6 +94,26 @@ def test_seconds_that_nobody_measured_are_empty_and_said(drawn):
     (folder / "results" / "speeds.jsonl").unlink()
     table = budget_table(folder, study, planted_costs(folder, study)).set_index("method")
     assert pd.isna(table.loc["multi_seed", "scoring_seconds"]) and pd.isna(table.loc["quick", "rank_at_seconds"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_study_without_complete_prompts_or_scores_has_a_table_of_empty_cells(drawn):
+    folder, study = drawn(budget=IN_TABLES)
+    nothing, rows = planted_scores(folder), planted_costs(folder, study, ids=[])
+    nothing.complete[:] = False
+    write_csv(folder / "costs.csv", COLUMNS, rows)
+    table = tabulate_budget(nothing, read_costs(folder / "costs.csv"), stage_parameters(study)["budget"])
+    assert (
+        set(table["n"]) == {0} == set(table["prompts"]) and table[["mean", "steps", "gain_at_steps"]].isna().all().all()
+    )
+    one = planted_scores(folder)
+    frame = one.frame.copy()
+    frame.loc[frame["image_set"] == "slow", ["score", "status"]] = [float("nan"), "failed"]
+    write_csv(folder / "costs.csv", COLUMNS, planted_costs(folder, study))
+    scores = ScoreTable(frame, ["clip_score"])
+    table = tabulate_budget(scores, read_costs(folder / "costs.csv"), stage_parameters(study)["budget"])
+    slow = table.set_index("method").loc["slow"]
+    assert slow["n"] == 0 and slow["steps"] == 56 and pd.isna(slow["rank_at_steps"]) and pd.isna(slow["gain_at_steps"])
 
 
 def test_a_carried_image_costs_nothing(drawn):

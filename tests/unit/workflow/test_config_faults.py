@@ -1,0 +1,102 @@
+"""Faults of a configuration: a sentence each, with the key, the value, and what is allowed."""
+
+from copy import deepcopy
+
+import pytest
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from detailscribe.workflow.config_faults import MOST, config_faults
+from tests.paths import REPOSITORY
+from tests.unit.llm.served_helpers import ENDPOINT
+from tests.unit.study.configured import CONFIG
+
+SCHEMA = REPOSITORY / "config" / "config.schema.yaml"
+PLACE = "endpoints: local: "
+
+
+def faults(**changes) -> list[str]:
+    return config_faults({**deepcopy(CONFIG), **changes}, SCHEMA)
+
+
+def of_endpoint(**changes) -> list[str]:
+    entry = {key: value for key, value in {**ENDPOINT, **changes}.items() if value != "absent"}
+    return faults(endpoints={**CONFIG["endpoints"], "local": entry})
+
+
+ENDPOINTS = [
+    ({"kind": "VLLM"}, "kind: 'VLLM' is not one of openai, offline, vllm, llama_cpp, transformers; did you mean vllm?"),
+    ({"kind": 5}, "kind: 5 is not one of openai, offline, vllm"),
+    ({"kind": "absent"}, "it needs the key kind"),
+    ({"kind": "openai"}, "kind openai needs the keys base_url, key_env"),
+    ({"version": "absent"}, "kind vllm needs the key version"),
+    ({"version": 0.33}, "version: 0.33 is a number; write a text, in quotes (Version of the server, as it tells it)"),
+    ({"version": None}, "version: null is null; write a text (Version"),
+    ({"version": True}, "version: true is a truth value; write a text"),
+    ({"model": ""}, "model: '' is empty (Weights of a server"),
+    ({"modle": "x"}, "'modle' is no key here; did you mean model?"),
+    ({"xyz": 1}, "'xyz' is no key here; the keys are kind, model, revision"),
+    ({"command": 5}, "command: 5 is a whole number; write a text or a list (How the server is started"),
+    ({"command": []}, "command: [] is empty"),
+    ({"command": ["vllm", 5]}, "command: 1: 5 is a whole number; write a text, in quotes"),
+    ({"in_flight": 0}, "in_flight: 0 is less than 1 (Concurrent calls"),
+    ({"in_flight": 10**12}, "in_flight: 1000000000000 is more than 100000"),
+    ({"timeout_s": 0}, "timeout_s: 0 is not more than 0"),
+    ({"timeout_s": 1e308}, "timeout_s: 1e+308 is more than"),
+    ({"timeout_s": "x" * 500}, "timeout_s: 'xxxx"),
+    ({"options": {"context": 1e30}}, "options: context: 1e+30 is more than 100000000"),
+    ({"options": {"tensor_parallel": 10**9}}, "options: tensor_parallel: 1000000000 is more than 1024"),
+    (
+        {"options": {"image_tokens": True}},
+        "options: image_tokens: true is a truth value; write a whole number or a map",
+    ),
+    ({"options": {"image_tokens": -5}}, "options: image_tokens: -5 is less than 1"),
+    ({"options": {"flags": 5}}, "options: flags: 5 is a whole number; write a mapping {key: value}"),
+    ({"key_env": ["sk-abc"]}, "key_env: ['sk-abc'] is a list; write a text"),
+    ({"base_url": ["http://u:secret@x"]}, "base_url: ['http://x'] is a list"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), ENDPOINTS, ids=range(len(ENDPOINTS)))
+def test_a_fault_of_an_endpoint_is_one_sentence(changes, said):
+    [sentence] = of_endpoint(**changes)
+    assert sentence.startswith(PLACE + said) and "\n" not in sentence and "secret" not in sentence
+    assert len(sentence) < 450
+
+
+OTHERS = [
+    ({"unknown_key": 1}, "the configuration: 'unknown_key' is no key here"),
+    ({"sedes": [1]}, "the configuration: 'sedes' is no key here; did you mean seeds?"),
+    ({"seeds": []}, "seeds: [] is empty"),
+    ({"seeds": [1, 1]}, "seeds: [1, 1] has an entry twice"),
+    (
+        {"scenarios": {"a b": "x"}},
+        "scenarios: 'a b' does not have the form ^[a-z][a-z0-9_]*$ (A name that is also used",
+    ),
+    ({"scenarios": {"a" * 101: "x"}}, "scenarios: 'aaaa"),
+    ({"scenarios": {"a": {"file": "x", "shards": 0}}}, "scenarios: a: shards: 0 is less than 1"),
+    ({"scenarios": {"a": 5}}, "scenarios: a: 5 is a whole number; write a text or a mapping"),
+    ({"exchanges": "liv"}, "exchanges: 'liv' is not one of live, replay; did you mean live?"),
+    ({"budget_usd": "x"}, "budget_usd: 'x' is a text; write a number or null"),
+    ({"endpoints": 5}, "endpoints: 5 is a whole number; write a mapping"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), OTHERS, ids=range(len(OTHERS)))
+def test_a_fault_anywhere_is_one_sentence(changes, said):
+    [sentence] = faults(**changes)
+    assert sentence.startswith(said)
+
+
+def test_several_faults_are_several_sentences_up_to_a_number():
+    assert len(of_endpoint(kind="VLLM", in_flight=0, version=5)) == 3
+    many = of_endpoint(**{f"key{number}": 1 for number in range(MOST + 3)})
+    assert len(many) == MOST + 1 and many[-1] == "and 3 more faults"
+
+
+def test_it_finds_a_fault_where_snakemake_does_and_nowhere_else():
+    assert faults() == [] == of_endpoint()
+    for changes, _ in ENDPOINTS:
+        entry = {key: value for key, value in {**ENDPOINT, **changes}.items() if value != "absent"}
+        with pytest.raises(WorkflowError):
+            validate({**CONFIG, "endpoints": {"local": entry}}, str(SCHEMA), set_default=False)
