@@ -46,6 +46,7 @@ rule count_costs:
     input:
         dictionary="results/{scenario}/dictionary.jsonl",
         outputs=lambda wildcards: FILES.rows_with_costs(wildcards.scenario),
+        seconds=lambda wildcards: FILES.measured_seconds(wildcards.scenario),
         parameters="results/parameters/method_costs.json",
     output:
         "results/{scenario}/tables/method_costs.csv",

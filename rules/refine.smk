@@ -31,6 +31,7 @@ for JOB in STUDY.graph.jobs:
             "../envs/diffusion.yaml"
         threads: FILES.gpu_threads(FILES.image_model_weights(JOB.image_model))
         resources:
+            **FILES.memory_of_refinements(JOB),
             gpu=1,
         params:
             refinements=JOB.refinements,

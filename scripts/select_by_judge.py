@@ -17,5 +17,7 @@ with job(snakemake) as running:
     step = running.progress(len(records) * len(candidates), "image")
     role = judge | {"endpoint": snakemake.params.endpoint}
     scores = judge_images(records, candidates, role, chat_of(snakemake), step, snakemake.wildcards.scenario)
-    chosen = select_images(scores, candidates, parameters["candidates"], parameters["metric"])
+    chosen = select_images(
+        scores, candidates, parameters["candidates"], parameters["metric"], parameters.get("rank", 1)
+    )
     write_rows(Path(snakemake.output[0]), chosen)

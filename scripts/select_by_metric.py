@@ -34,4 +34,7 @@ with job(snakemake) as running:
     )
     speeds.record(Path("results"), processor_name)
     add_score_seconds(Path("results", scenario), metric, shard, settings, speeds, processor_name)
-    write_rows(Path(snakemake.output[0]), select_images(scores, candidates, parameters["candidates"], metric))
+    write_rows(
+        Path(snakemake.output[0]),
+        select_images(scores, candidates, parameters["candidates"], metric, parameters.get("rank", 1)),
+    )

@@ -51,8 +51,8 @@ def _parameters(study: Study, refinement: Refinement) -> dict:
     if refinement.refiner == PROMPT_SWITCH:
         values["batch"] = model["batch"]
         # Alone, the original prompt's steps are the same whether they are reused or not.
-        reuses = model.get("reuse_first_steps") and any(each["k"] for each in refinement.image_sets.values())
-        if reuses and values["batch"] == "candidates" and refinement.of == initial:
+        reuses = not refinement.image_model and study.first_step_ks()
+        if reuses and values["batch"] == "candidates" and any(each["k"] for each in refinement.image_sets.values()):
             values["reuse_first_steps"] = True
     elif refinement.refiner != FROM_SCRATCH:
         values["refiner"] = _refiner(refinement.refiner) | (

@@ -14,11 +14,15 @@ def parameters(study: Study) -> dict[str, dict]:
     files: dict[str, dict] = {"select": {"candidates": candidates, "metric": study.config["seed_selector"]}}
     for name, selection in study.graph.selections.items():
         files[f"select-{name}"] = {"candidates": list(selection.among), "metric": selection.by}
+        files[f"select-{name}"] |= {"rank": selection.rank} if selection.rank > 1 else {}
     return files
 
 
-def select_image(scores: list[dict], candidates: list[str], metric: str) -> list[dict]:
+def select_image(scores: list[dict], candidates: list[str], metric: str, rank: int = 1) -> list[dict]:
     """For each prompt the candidate image set with the highest score; the first one listed wins a tie.
+
+    Args:
+        rank: 2 for the second highest, and so on.
 
     Returns:
         Rows id, status, reason, image_set, metric, score; `skipped` where a candidate has no score.
@@ -33,7 +37,7 @@ def select_image(scores: list[dict], candidates: list[str], metric: str) -> list
     rows = []
     for id, by_candidate in by_prompt.items():
         missing = [name for name in candidates if name not in by_candidate]
-        best = None if missing else max(candidates, key=by_candidate.__getitem__)
+        best = None if missing else sorted(candidates, key=lambda name: -by_candidate[name])[rank - 1]
         rows.append(
             {
                 "id": id,
@@ -51,7 +55,7 @@ IMAGE_COLUMNS = ("file", "sha256", "key", "prompt", "seed", "k", "state")  # of 
 
 
 def select_images(
-    scores: list[dict], images: Mapping[str, Mapping[str, dict]], candidates: list[str], metric: str
+    scores: list[dict], images: Mapping[str, Mapping[str, dict]], candidates: list[str], metric: str, rank: int = 1
 ) -> list[dict]:
     """The best images of each prompt as rows of a manifest, so that a later step can start from them.
 
@@ -60,6 +64,7 @@ def select_images(
         images: Rows by id of each candidate, an image set or an earlier selection.
         candidates: In order of preference on a tie.
         metric: That selects.
+        rank: As for `select_image`.
 
     Returns:
         Rows of `select_image` with IMAGE_COLUMNS of the chosen image. `image_set` is the set that holds its file, also
@@ -69,7 +74,7 @@ def select_images(
     by_prompt: dict[str, dict[str, float | None]] = {}
     for row in scores:
         by_prompt.setdefault(row["id"], {})[row["image_set"]] = row["score"]
-    for row in select_image(scores, candidates, metric):
+    for row in select_image(scores, candidates, metric, rank):
         chosen = row["image_set"]
         image: Mapping = images[chosen][row["id"]] if chosen else {}
         values = {key: image.get(key) for key in IMAGE_COLUMNS if key != "state" or image.get(key)}

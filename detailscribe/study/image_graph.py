@@ -45,6 +45,7 @@ class ImageGraph:
         self._add_configured()
         for name, entry in config["refiners"].items():
             self._add_refiner(name, entry)
+        self._levels: dict[str, int] = {}
         self._made_by = {name: each for each in self.refinements for name in each.image_sets}
 
     def _add_configured(self) -> None:
@@ -119,10 +120,6 @@ class ImageGraph:
         stops = self._config["critics"].get(refinement.text, {}).get("stop", False)
         return refinement.reads_image or refinement.of != self._initial or stops
 
-    def level(self, name: str) -> int:
-        """How many jobs that draw refinements come before the images of an image set or selection."""
-        return self._level(name, ())
-
     def sources_of(self, name: str) -> list[str]:
         """What the images of an image set or selection are made from: image sets and selections."""
         if name in self.selections:
@@ -134,11 +131,14 @@ class ImageGraph:
         looked_at = [self.source(texts[refinement.text])] if refinement.text else []
         return list(dict.fromkeys([refinement.of, *looked_at]))
 
-    def _level(self, name: str, path: tuple[str, ...]) -> int:
+    def level(self, name: str, path: tuple[str, ...] = ()) -> int:
+        """How many jobs that draw refinements come before the images of an image set or selection; `path` led there."""
         if name in path:
             raise InputError(_circle_message(self, self._config, [*path[path.index(name) :], name]))
-        below = max((self._level(each, (*path, name)) for each in self.sources_of(name)), default=0)
-        return below + (name in self._made_by)
+        if name not in self._levels:  # a search of many rounds has more paths than can be walked
+            below = max((self.level(each, (*path, name)) for each in self.sources_of(name)), default=0)
+            self._levels[name] = below + (name in self._made_by)
+        return self._levels[name]
 
     def refinement_of(self, image_set: str) -> Refinement | None:
         """The refinement that makes an image set; None for one that starts from no image."""

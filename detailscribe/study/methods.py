@@ -50,7 +50,9 @@ def configured_methods(study: Study) -> list[Method]:
         if each.name not in configured and each.name not in graph.in_chains:
             rows.append(Method(each.name, tuple(each.image_sets), "oracle" if len(each.image_sets) > 1 else "single"))
     return rows + [
-        Method(each.name, tuple(graph.flat(each.name)), f"by:{each.by}") for each in graph.selections.values()
+        Method(each.name, tuple(graph.flat(each.name)), f"by:{each.by}")
+        for each in graph.selections.values()
+        if each.rank == 1
     ]
 
 

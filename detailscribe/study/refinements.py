@@ -53,11 +53,13 @@ class Selection:
         name: Of the selection.
         among: Image sets and selections; the first of them wins a tie.
         by: A metric, or judge-{name}.
+        rank: 1 for the best, 2 for the second best, which a search with several beams goes on from.
     """
 
     name: str
     among: tuple[str, ...]
     by: str
+    rank: int = 1
 
 
 @dataclass(frozen=True)

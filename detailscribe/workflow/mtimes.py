@@ -54,5 +54,6 @@ def _compared(results: Path, resources: Path) -> Iterator[Path]:
         if depth == 1:
             folders[:] = [name for name in folders if name not in ("ledgers", "changed")]
         yield from (folder / name for name in files if not name.startswith("."))
+    yield from results.glob("*/ledgers/seconds/*/*.jsonl")  # no other ledger is an input
     for place in ("miniature/digests.json", "interacting/*", "written/*"):
         yield from resources.glob(place)

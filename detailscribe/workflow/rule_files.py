@@ -92,6 +92,10 @@ class RuleFiles:
         """Every file of rows that tells what a method costs: images, and answers with their exchanges."""
         return list(dict.fromkeys([*self.manifests(scenario), *self.rows_with_exchanges(scenario)]))
 
+    def measured_seconds(self, scenario: str) -> list[str]:
+        """Ledgers of measured seconds of a scenario, those that exist: what is measured anew is counted anew."""
+        return sorted(map(str, Path(f"results/{scenario}/ledgers/seconds").glob("*/*.jsonl")))
+
     def costs_in_tables(self, scenario: str) -> list[str]:
         """The costs of a scenario's methods, if its main table has them."""
         return [f"results/{scenario}/tables/method_costs.csv"] if self.budget else []
@@ -192,6 +196,14 @@ class RuleFiles:
         if kind == "sources":
             return [self.source("{scenario}", "{shard}", name) for name in dict.fromkeys(names)]
         return [f"results/{{scenario}}/{kind}/{name}/{{shard}}.jsonl" for name in dict.fromkeys(names)]
+
+    def memory_of_refinements(self, job: RefineJob) -> dict[str, int]:
+        """`mem_mb` of a job with another image model than the study's own; otherwise nothing: the profile decides."""
+        if not job.image_model:
+            return {}
+        from detailscribe.operations.pilot.model_needs import main_memory_mb  # studies without such a job need it not
+
+        return {"mem_mb": main_memory_mb(self._study, job.image_model)}
 
     def image_model_weights(self, image_model: str) -> str:
         """Name of the weights of an entry of `image_models`, for `weights` and `gpu_threads`; empty: the study's own."""

@@ -1,5 +1,7 @@
 """Costs of the methods through the whole pipeline: on demand beside an untouched study, and as part of its tables."""
 
+import shutil
+
 import pandas as pd
 
 from tests.workflow.small_study import Study, planned
@@ -17,7 +19,7 @@ def test_the_costs_of_a_finished_study_are_made_on_demand_and_nothing_else_chang
     jobs = planned(study.snakemake("small_budget"))
     assert {job for job in jobs if not job.startswith("small")} <= {"count_costs", "tabulate_budget", "total"}
     assert study.times() == before and (study.results / "small/tables/main.csv").read_bytes() == main
-    assert study.nothing_to_do()
+    assert study.nothing_to_do() and study.nothing_to_do("small_budget")
     budget = table(study, "budget")
     methods = budget[budget["role"] == "method"].set_index(["method", "metric"])
     assert set(methods["measured"].dropna()) == {1.0} and methods["gpu_seconds"].notna().all()
@@ -28,6 +30,21 @@ def test_the_costs_of_a_finished_study_are_made_on_demand_and_nothing_else_chang
     again = (study.results / "small/tables/budget.csv").read_bytes()
     study.snakemake("small_budget", "--forcerun", "count_costs")
     assert (study.results / "small/tables/budget.csv").read_bytes() == again
+
+
+def test_what_is_measured_anew_is_counted_anew(study):
+    study.snakemake("small_budget")
+    shutil.rmtree(study.results / "small" / "ledgers" / "seconds")  # as an earlier version left the study
+    study.snakemake("small_budget", "--forcerun", "count_costs")
+    assert table(study, "budget")["gpu_seconds"].isna().any()
+    for image in study.results.glob("small/images/original-11/*/*.*"):
+        image.unlink()
+    study.snakemake("small_generate")
+    study.snakemake("small_budget")
+    budget = table(study, "budget").set_index(["method", "metric"])
+    assert budget.loc[("sd", "clip_score"), "measured"] == 1
+    assert budget.loc[("gpt_rewrite", "clip_score"), "measured"] == 0
+    assert study.nothing_to_do("small_budget")
 
 
 def test_costs_in_the_tables_redo_tables_and_report_and_leave_no_trace_when_they_go(study):

@@ -1,9 +1,10 @@
 """Noise search, zero-order: rounds of images whose noise lies near that of the best image so far, kept by a verifier.
 
 With `texts` it is a search over noise and prompts: a round then also draws refined prompts, each with the noise of the
-best image so far, so that noise and prompt improve in turn (a beam of width 1).
+best image so far, so that noise and prompt improve in turn. With `width` it is a beam search: a round starts from the
+best images so far, as many as that.
 
-Settings: `rounds`; `neighbours` a round; `share` of new noise in each, from 0 (the same noise) to 1 (a noise of its
+Settings: `rounds`; `width`; `neighbours` of each image that a round starts from; `share` of new noise in each, from 0 (the same noise) to 1 (a noise of its
 own); `verifier`, a metric or judge-NAME; `texts`, for each round a list of critics and rewriters whose refined prompts
 it draws. `text: NAME` means `texts: [[NAME]]`. A critic for round r + 1 may look at the best image of round r: `of:
 {entry}-r{r}`. The cost is a full run for each neighbour and text. The defaults draw 4 images, which with the initial
@@ -31,33 +32,34 @@ from detailscribe.methods.refiners.settings import derived_seed, needs_sd3, veri
 from detailscribe.study.refinements import Refinement, RefinerEntry, Selection
 
 ALGORITHM = 1
-SETTINGS = {"rounds": 2, "neighbours": 2, "share": 0.3, "verifier": "", "texts": []}
+SETTINGS = {"rounds": 2, "width": 1, "neighbours": 2, "share": 0.3, "verifier": "", "texts": []}
 READS_IMAGE = False
 MOST_ROUNDS, MOST_NEIGHBOURS = 64, 256
 
 
 def graph(entry: RefinerEntry) -> list[Refinement | Selection]:
-    """Of each round the neighbours, the texts and the selection; the last selection has the entry's own name."""
-    rounds, neighbours = (
-        whole_number(entry, "rounds", 1, MOST_ROUNDS),
-        whole_number(entry, "neighbours", 0, MOST_NEIGHBOURS),
-    )
+    """Of each round the neighbours, the texts and the selections; the last selection has the entry's own name."""
+    rounds = whole_number(entry, "rounds", 1, MOST_ROUNDS)
+    neighbours = whole_number(entry, "neighbours", 0, MOST_NEIGHBOURS)
     needs_sd3(entry, "moves the noise")
     by, share, texts = verifier(entry), _share(entry), _texts(entry, rounds, neighbours)
+    width = whole_number(entry, "width", 1, 1 + neighbours + len(texts[0]))  # as many as the first round has images
     parts: list[Refinement | Selection] = []
-    best = entry.of
+    starts = [entry.of]
     for number in range(1, rounds + 1):
         name = f"{entry.name}-r{number}"
-        own = {
-            f"{name}-n{each}": {"round": number, "neighbour": each, "share": share} for each in range(1, neighbours + 1)
-        }
-        drawn = [replace(entry.refinement(own, name, best), text="")] if own else []
+        drawn = []
+        for beam, start in enumerate(starts if neighbours else []):
+            own = range(beam * neighbours + 1, (beam + 1) * neighbours + 1)
+            sets = {f"{name}-n{each}": {"round": number, "neighbour": each, "share": share} for each in own}
+            drawn.append(replace(entry.refinement(sets, f"{name}-b{beam + 1}" if beam else name, start), text=""))
         for text in texts[number - 1]:
-            drawn.append(replace(entry.refinement({f"{name}-{text}": {}}, f"{name}-{text}", best), text=text))
-        selected = name if number < rounds else entry.name
-        among = (best, *(image_set for each in drawn for image_set in each.image_sets))
-        parts += [*drawn, Selection(selected, among, by)]
-        best = selected
+            drawn.append(replace(entry.refinement({f"{name}-{text}": {}}, f"{name}-{text}", starts[0]), text=text))
+        among = (*starts, *(image_set for each in drawn for image_set in each.image_sets))
+        selected = [name if number < rounds else entry.name]
+        selected += [f"{name}-b{rank}" for rank in range(2, width + 1)] if number < rounds else []
+        parts += [*drawn, *(Selection(each, among, by, rank) for rank, each in enumerate(selected, 1))]
+        starts = selected
     return parts
 
 

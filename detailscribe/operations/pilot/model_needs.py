@@ -39,7 +39,7 @@ def model_needs(study: Study) -> list[Need]:
     rows = _open_weights(study.folder / TABLE)
     models = study.config["image_models"]
     needs = {}
-    for name in dict.fromkeys([study.config["image_model"], *study.drawn.values()]):
+    for name in dict.fromkeys([study.config["image_model"], *study.other_image_models]):
         entry = models[name]
         row = rows.get((entry["path"], f"{entry['precision']} {entry['offload']}"))
         built = entry["path"].startswith(f"{MINIATURE}/")

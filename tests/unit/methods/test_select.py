@@ -73,6 +73,16 @@ def test_a_nested_selection_names_the_image_set_that_holds_the_file():
     assert (row["candidate"], row["image_set"]) == ("three", "three")
 
 
+def test_the_second_best_is_the_next_in_order_also_on_a_tie():
+    images = {name: image_rows(name) for name in ("one", "two", "three")}
+
+    def chosen(rank, **scores):
+        return select_images(score_rows(**scores), images, list(images), "m", rank)[0]["image_set"]
+
+    assert [chosen(rank, one=1, two=3, three=2) for rank in (1, 2, 3)] == ["two", "three", "one"]
+    assert [chosen(rank, one=2, two=3, three=3) for rank in (1, 2, 3)] == ["two", "three", "one"]
+
+
 def test_a_selection_keeps_what_the_next_step_needs_to_know_of_an_image():
     images = {"one": image_rows("one", state={"shifts": [[1, 0.3]]}), "two": image_rows("two")}
     [row] = select_images(score_rows(one=2, two=1), images, ["one", "two"], "m")

@@ -119,6 +119,14 @@ def test_needs_are_everything_that_images_are_made_with(names, from_text, refine
     assert needs.selections == selections
 
 
+def test_a_search_of_many_rounds_is_a_graph_like_any_other():
+    search = {"refiner": "noise_search", "verifier": "clip_score", "rounds": 40, "neighbours": 3}
+    study = configured_study(refiners={"search": search})
+    assert study.graph.level("search") == 40 and len(study.graph.jobs) == 40
+    assert len(study.graph.flat("search")) == 1 + 40 * 3
+    assert denoising_steps_by_method(study)["search"] == 28 + 40 * 3 * 28
+
+
 def test_nested_selections_choose_among_the_image_sets_of_all():
     graph = configured_study(**CHAIN).graph
     assert graph.flat("best") == ["round_2-k1", "redraw-s60", INITIAL]

@@ -20,14 +20,17 @@ def test_times_after_a_clock_was_set_back_keep_their_order(tmp_path):
     (tmp_path / "resources" / "interacting").mkdir(parents=True)
     source = tmp_path / "resources" / "interacting" / "toy.jsonl"
     source.touch()
-    order = [source, shard, folder, manifest]
+    seconds = results / "s" / "ledgers" / "seconds" / "original-1" / "000-of-001.jsonl"
+    seconds.parent.mkdir(parents=True)
+    seconds.touch()
+    order = [source, shard, folder, manifest, seconds]
     start = time.time()
     for number, path in enumerate(order):
         os.utime(path, (start, start + day + number))
     clamp_future_mtimes(results, tmp_path / "resources")
     times = [path.stat().st_mtime for path in order]
     assert times == sorted(times) and times[-1] <= time.time()
-    assert [round(time - times[0]) for time in times] == [0, 1, 2, 3]
+    assert [round(time - times[0]) for time in times] == [0, 1, 2, 3, 4]
     settled = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
     clamp_future_mtimes(results, tmp_path / "resources")
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == settled

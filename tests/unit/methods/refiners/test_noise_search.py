@@ -1,11 +1,12 @@
 """Noise search: its graph and costs, what decides a neighbour, and moved noise in every refiner and engine."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from detailscribe.engines.load import load_engine
-from detailscribe.errors import SetupError
+from detailscribe.errors import InputError, SetupError
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.images.recipes import shifts_of
 from detailscribe.methods.refiners import from_scratch, noise_search, prompt_switch
@@ -29,6 +30,39 @@ def test_a_round_starts_from_the_best_of_the_one_before():
         "search-r1": Selection("search-r1", (INITIAL, *first), "clip_score"),
         "search": Selection("search", ("search-r1", *second), "clip_score"),
     }
+
+
+def test_a_beam_goes_on_from_its_best_images_each_with_neighbours_of_its_own():
+    search = SEARCH | {"width": 2, "rounds": 3, "neighbours": 1, "texts": [["detailscribe"]]}
+    graph = configured_study(refiners={"search": search}).graph
+    made = {each.name: (each.of, list(each.image_sets)) for each in graph.refinements if "search" in each.name}
+    first, second = ["search-r1-n1", "search-r1-detailscribe"], ["search-r2-n1", "search-r2-n2"]
+    assert made == {
+        "search-r1": (INITIAL, first[:1]),
+        "search-r1-detailscribe": (INITIAL, first[1:]),
+        "search-r2": ("search-r1", second[:1]),
+        "search-r2-b2": ("search-r1-b2", second[1:]),
+        "search-r3": ("search-r2", ["search-r3-n1"]),
+        "search-r3-b2": ("search-r2-b2", ["search-r3-n2"]),
+    }
+    best = ("search-r1", "search-r1-b2", *second)
+    assert [(each.name, each.among, each.rank) for each in graph.selections.values()] == [
+        ("search-r1", (INITIAL, *first), 1),
+        ("search-r1-b2", (INITIAL, *first), 2),
+        ("search-r2", best, 1),
+        ("search-r2-b2", best, 2),
+        ("search", ("search-r2", "search-r2-b2", "search-r3-n1", "search-r3-n2"), 1),
+    ]
+
+
+def test_a_beam_is_no_wider_than_the_images_of_its_first_round():
+    for width, fits in ((3, True), (4, False), (0, False)):
+        with (
+            nullcontext()
+            if fits
+            else pytest.raises(InputError, match="search: width must be a whole number from 1 to 3")
+        ):
+            configured_study(refiners={"search": SEARCH | {"width": width}})
 
 
 def test_texts_are_drawn_in_their_round_and_a_critic_may_look_at_the_best_of_the_one_before():
