@@ -27,8 +27,8 @@ def clean_dictionary(
         records: Prompt records.
         stages: (stage, name, rows) of every output; the name is the `image_set` of rows that have none.
         image_sets: Manifest rows by id, by image set; a complete prompt has an ok image in each set.
-        selected: Rows by id of each selection, of the seeds (`multi_seed`) or of the graph; the selected image is listed
-            under its name.
+        selected: Rows by id of each selection, of the seeds (`multi_seed`) or of the graph; the image is listed under
+            the selection's name.
 
     Returns:
         The dictionary, one row per complete prompt {id, topic, prompt, images}, and the dropped rows with

@@ -4,11 +4,11 @@ With `texts` it is a search over noise and prompts: a round then also draws refi
 best image so far, so that noise and prompt improve in turn. With `width` it is a beam search: a round starts from the
 best images so far, as many as that.
 
-Settings: `rounds`; `width`; `neighbours` of each image that a round starts from; `share` of new noise in each, from 0 (the same noise) to 1 (a noise of its
-own); `verifier`, a metric or judge-NAME; `texts`, for each round a list of critics and rewriters whose refined prompts
-it draws. `text: NAME` means `texts: [[NAME]]`. A critic for round r + 1 may look at the best image of round r: `of:
-{entry}-r{r}`. The cost is a full run for each neighbour and text. The defaults draw 4 images, which with the initial
-one take the 140 denoising steps of DetailScribe.
+Settings: `rounds`; `width`; `neighbours` of each image that a round starts from; `share` of new noise in each, from 0
+(the same noise) to 1 (a noise of its own); `verifier`, a metric or judge-NAME; `texts`, for each round a list of
+critics and rewriters whose refined prompts it draws. `text: NAME` means `texts: [[NAME]]`. A critic for round r + 1 may
+look at the best image of round r: `of: {entry}-r{r}`. The cost is a full run for each neighbour and text. The defaults
+draw 4 images, which with the initial one take the 140 denoising steps of DetailScribe.
 
 The best image of a round is the best of the one that the round started from, which wins a tie, of its neighbours and
 of its texts. What decides a neighbour: id of the prompt, seed of the image that the search started from, round, number
