@@ -11,6 +11,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.
 from detailscribe.study.pilot import PILOT_SCENARIO
 from detailscribe.study.stages import BUDGET, BY_NAME, FIGURES, REPORT_TABLES, STAGES
 from detailscribe.study.study import MINIATURE
+from detailscribe.workflow.repeated_keys import refuse_repeated_keys
 from detailscribe.workflow.rule_files import RuleFiles
 from detailscribe.workflow.start import PILOT, WorkflowRun, start_pilot
 
@@ -21,6 +22,9 @@ if start_pilot(sys.argv[1:], workflow.is_main_process):
         PILOT,
 
 
+if workflow.is_main_process:
+    refuse_repeated_keys(workflow.configfiles)
+
 RUN = WorkflowRun(config, Path(workflow.basedir), sys.argv[1:], workflow.is_main_process)
 STUDY = RUN.study
 FILES = RuleFiles(STUDY, Path(workflow.basedir))
@@ -28,7 +32,8 @@ FILES = RuleFiles(STUDY, Path(workflow.basedir))
 
 onstart:
     here = workflow.local_exec and not workflow.touch and not workflow.deployment_settings.deployment_method
-    RUN.before_jobs(workflow.dag.needrun_jobs(), jobs_use_this_environment=here)
+    gpus = workflow.global_resources.get("gpu")
+    RUN.before_jobs(workflow.dag.needrun_jobs(), jobs_use_this_environment=here, gpus=getattr(gpus, "value", gpus))
 
 
 wildcard_constraints:

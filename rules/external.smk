@@ -56,7 +56,7 @@ rule draw_external:
         gpu=1,
         mem_mb=lambda wildcards: FILES.drawing_memory_mb(wildcards.external),
     params:
-        machine=lambda wildcards: STUDY.machine_of(wildcards.external),
+        machine=lambda wildcards: STUDY.machine_with(STUDY.drawn[wildcards.external]),
     message:
         "Drawing {wildcards.external} of {wildcards.scenario} {wildcards.shard}"
     script:

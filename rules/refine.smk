@@ -1,5 +1,5 @@
-# Refine: images are drawn anew from images, refined prompts or both; by default the initial image is denoised again, and
-# the refined prompt replaces the original one after step k.
+# Refine: images are drawn again from images, refined prompts or both; by default the initial image is denoised again,
+# and the refined prompt replaces the original one after step k.
 # Reads   results/{scenario}/shards/{shard}.jsonl, critiques/{critic}/{shard}.jsonl, rewrites/{rewriter}/{shard}.jsonl;
 #         the image sets and selections that refiners start from
 # Writes  results/{scenario}/images/{critic}-k{k}/{shard}.jsonl, one per k (or images/{critic}/ for a critic that

@@ -13,7 +13,7 @@ rule weights:
         FILES.all_weights(),
     localrule: True
     message:
-        "The weights are complete"
+        "The weights that were to be fetched are complete"
 
 
 rule fetch_weights:

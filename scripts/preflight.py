@@ -11,4 +11,4 @@ with job(snakemake) as running:
     findings = check_configured_models(models, snakemake.config, Path(snakemake.params.folder))
     running.say([*findings.notes, f"{len(models)} models checked, {len(findings.problems)} problems"])
     if findings.problems:
-        raise SetupError(" ".join(findings.problems))
+        raise SetupError("\n".join(dict.fromkeys(findings.problems)))

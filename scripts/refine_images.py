@@ -16,8 +16,7 @@ with job(snakemake) as running:
         request
         for each in snakemake.params.refinements
         for request in refinement_requests(
-            *(records, each, ImageRecipes(parameters[f"refine-{each.name}"])),
-            *(texts.get(each.text), sources.get(each.of)),
+            records, each, texts.get(each.text), sources.get(each.of), ImageRecipes(parameters[f"refine-{each.name}"])
         )
     ]
     ImageGenerator(next(iter(parameters.values())), snakemake.params.machine).generate_shard(

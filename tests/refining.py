@@ -3,7 +3,7 @@
 from detailscribe.images.image_set import ImageRequest
 from detailscribe.images.recipes import ImageRecipes
 from detailscribe.methods.refine import refinement_requests
-from detailscribe.study.refinements import FROM_SCRATCH, PROMPT_SWITCH, Refinement
+from detailscribe.study.refinements import CRITIQUE, FROM_SCRATCH, PROMPT_SWITCH, Refinement
 
 
 def requests_from_critiques(
@@ -13,6 +13,5 @@ def requests_from_critiques(
     sets = recipes.parameters["candidates"]
     refiner = FROM_SCRATCH if None in sets.values() else PROMPT_SWITCH
     values = {name: {} if k is None else {"k": k} for name, k in sets.items()}
-    refinement = Refinement("critic", refiner, "initial", values, "critic", reads_image=False)
-    rows = {id: {"critique": None, **row} for id, row in critiques.items()}
-    return refinement_requests(records, refinement, recipes, rows, None)
+    refinement = Refinement("critic", refiner, "initial", values, "critic", reads_image=False, text_stage=CRITIQUE)
+    return refinement_requests(records, refinement, critiques, None, recipes)

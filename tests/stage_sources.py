@@ -4,7 +4,8 @@
 
 A stage's sources are the module that owns it, the scripts of the rules that read its parameters, and what these import
 from the package, without the rooms that only carry (language model transport, Snakemake harness, names of the study).
-Comments, docstrings and blank lines do not count.
+Metrics and refiners, which the configuration names and no module imports, are listed besides, each with its own
+ALGORITHM. Comments, docstrings and blank lines do not count.
 """
 
 import ast
@@ -14,35 +15,48 @@ import io
 import json
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from detailscribe.scores import REQUIRED_NAMES
+from detailscribe import scores
+from detailscribe.study import refinements
 from detailscribe.workflow.parameters import STAGE_OWNERS
 from tests.paths import REPOSITORY
 
 RECORD = REPOSITORY / "tests" / "stage_sources.json"
 # Rooms whose code changes no result, or shows in parameter files; and their modules that decide digests or costs.
 CARRYING_ROOMS = ("llm", "operations", "study", "workflow")
-DECIDING_MODULES = ("detailscribe/llm/request.py", "detailscribe/llm/prices.py")
+DECIDING = ("detailscribe/llm/request.py", "detailscribe/llm/prices.py", "detailscribe/operations/budget/")
+# Refiners whose images have the number of stage refine in their keys, and not one of their own.
+NUMBERED_BY_STAGE = (refinements.PROMPT_SWITCH, refinements.FROM_SCRATCH)
 
 
 def stages() -> dict[str, tuple[int, list[str]]]:
-    """ALGORITHM and source files (relative to the repository) of each stage and of each metric."""
+    """ALGORITHM and source files (relative to the repository) of each stage, metric and refiner."""
     found = {}
+    refiners = _plugins(refinements.PACKAGE, refinements.REQUIRED_NAMES)
+    unnumbered = [_path(refiners.pop(name).__name__) for name in NUMBERED_BY_STAGE]
     for owner in STAGE_OWNERS:
-        roots = [_path(owner.__name__), *_scripts(owner.STAGE)]
+        roots = [_path(owner.__name__), *_scripts(owner.STAGE), *(unnumbered if owner.STAGE == "refine" else [])]
         found[owner.STAGE] = owner.ALGORITHM, sorted(_reachable(roots))
-    for file in sorted((REPOSITORY / "detailscribe" / "scores").glob("[a-z]*.py")):
-        metric = importlib.import_module(f"detailscribe.scores.{file.stem}")
-        if all(hasattr(metric, name) for name in REQUIRED_NAMES):
-            found[f"metric {file.stem}"] = metric.ALGORITHM, sorted(_reachable([_path(metric.__name__)]))
+    metrics = _plugins(scores.__name__, scores.REQUIRED_NAMES)
+    for kind, modules in (("metric", metrics), ("refiner", refiners)):
+        for name, module in modules.items():
+            found[f"{kind} {name}"] = module.ALGORITHM, sorted(_reachable([_path(module.__name__)]))
     return found
 
 
+def _plugins(package: str, required: Sequence[str]) -> dict[str, Any]:
+    """The modules of a package that have what a plug-in must have, by their names."""
+    files = sorted((REPOSITORY / package.replace(".", "/")).glob("[a-z]*.py"))
+    modules = {file.stem: importlib.import_module(f"{package}.{file.stem}") for file in files}
+    return {name: each for name, each in modules.items() if all(hasattr(each, part) for part in required)}
+
+
 def problems(record: dict, present: dict[str, tuple[int, list[str]]]) -> list[str]:
-    """A message for each stage whose sources differ from the record.
+    """A message for each stage, metric and refiner whose sources differ from the record.
 
     Args:
         present: `stages()`.
@@ -122,7 +136,7 @@ def _reachable(roots: list[str]) -> set[str]:
 
 
 def _decides_results(file: str) -> bool:
-    return file in DECIDING_MODULES or Path(file).parts[1] not in CARRYING_ROOMS
+    return file.startswith(DECIDING) or Path(file).parts[1] not in CARRYING_ROOMS
 
 
 def _path(module: str) -> str:

@@ -6,7 +6,6 @@ pipeline does.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import PIL.Image
 
@@ -21,29 +20,16 @@ class PipelineEngine:
     """A loaded pipeline with the settings of a study; an `engine.Engine`.
 
     Args:
-        pipe: The pipeline.
-        size_px, max_sequence_length, call: As for `load.load_engine`.
-        steps, guidance, swap_pooled: As for `load.load_engine`.
+        call: The pipeline with the arguments of its calls.
+        swap_pooled: As for `load.load_engine`.
 
     Raises:
-        InputError: `call` names an argument that the pipeline does not have.
         SetupError: the pipeline has no steps that can be observed.
     """
 
-    def __init__(
-        self,
-        pipe: Any,
-        *,
-        size_px: int,
-        max_sequence_length: int,
-        call: dict,
-        steps: int,
-        guidance: float,
-        swap_pooled: bool,
-    ):
-        check_interception(pipe)
-        self.call = PipelineCall(pipe, size_px, max_sequence_length, call, steps, guidance)
-        self.pipe, self.steps, self.swap_pooled = pipe, steps, swap_pooled
+    def __init__(self, call: PipelineCall, swap_pooled: bool):
+        check_interception(call.pipe)
+        self.call, self.pipe, self.steps, self.swap_pooled = call, call.pipe, call.steps, swap_pooled
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Do nothing: the pipeline encodes its texts at every call."""

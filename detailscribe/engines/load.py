@@ -16,6 +16,7 @@ from detailscribe.engines.engine import Engine
 from detailscribe.engines.gpu.device_errors import device_error, image_device_errors
 from detailscribe.engines.gpu.usable import refuse_full_size_on_cpu
 from detailscribe.engines.machine.compile_cache import share_compile_cache
+from detailscribe.engines.pipelines.call import PipelineCall
 from detailscribe.engines.pipelines.editing import EditingEngine
 from detailscribe.engines.pipelines.known import check_editing, check_text_to_image
 from detailscribe.engines.precision import DTYPES, QUANTIZER, check_precision, quantization_config
@@ -53,12 +54,18 @@ def load_engine(model: dict, generation: dict) -> Engine:
             from a text.
     """
     pipe = _open_pipeline(model, generation, check_text_to_image)
-    settings = _settings(model, generation) | {"swap_pooled": generation["swap_pooled"]}
+    settings, swap_pooled = _settings(model, generation), generation["swap_pooled"]
     if model["pipeline"] != SD3:
-        return PipelineEngine(pipe, **settings, call=model["call"])
+        return PipelineEngine(PipelineCall(pipe, call=model["call"], **settings), swap_pooled)
     batch_candidates, device = model["batch"] == "candidates", default_device()
     engine = SD3Engine(
-        pipe, device, offload=model["offload"], batch_candidates=batch_candidates, **settings, **lossy_options(model)
+        pipe,
+        device,
+        offload=model["offload"],
+        batch_candidates=batch_candidates,
+        swap_pooled=swap_pooled,
+        **settings,
+        **lossy_options(model),
     )
     engine.memory_note = functools.partial(memory_note, model)
     return engine
@@ -76,7 +83,7 @@ def load_editor(model: dict, generation: dict) -> EditingEngine:
         SetupError: as `load_engine`, or its class edits no image by an instruction.
     """
     pipe = _open_pipeline(model, generation, check_editing)
-    return EditingEngine(pipe, **_settings(model, generation), call=model["call"])
+    return EditingEngine(PipelineCall(pipe, call=model["call"], **_settings(model, generation)))
 
 
 def _settings(model: dict, generation: dict) -> dict:

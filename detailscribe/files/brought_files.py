@@ -1,4 +1,4 @@
-"""Entries of a folder that people fill, without lock files, backups and other traces of programs (~$, .DS_Store)."""
+"""Files that people bring: where a path of the config is looked for; folders that they fill, without traces (~$)."""
 
 from pathlib import Path
 
@@ -7,6 +7,18 @@ from detailscribe.errors import InputError
 TRACE_STARTS = ("~$", ".~", "._")  # an open workbook of Excel, of LibreOffice; what macOS adds on foreign disks
 TRACE_ENDS = ("~", ".swp", ".tmp", ".bak", ".orig")  # what editors keep
 TRACES = (".ds_store", "thumbs.db", "desktop.ini", ".directory", "__macosx")
+
+
+def resolve_path(path: str, folder: Path) -> Path:
+    """A path of the config: in the working directory if it exists there, otherwise in the workflow's own folder."""
+    beside_workflow = folder / path
+    return beside_workflow if not Path(path).exists() and beside_workflow.exists() else Path(path)
+
+
+def no_such_file(path: str, folder: Path) -> str:
+    """What to say of a path that `resolve_path` finds nowhere: the places that were looked at."""
+    places = list(dict.fromkeys([str(Path(path).absolute()), str((folder / path).absolute())]))
+    return f"there is no such file; looked for {' and '.join(places)}"
 
 
 def brought_files(folder: Path) -> list[Path]:

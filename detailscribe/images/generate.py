@@ -83,7 +83,9 @@ class ImageGenerator:
         drawn_by, recipe = requests[0].drawn_by, requests[0].recipe
         engine = self.editor if drawn_by and drawn_by.edits else self.engine
         moves = shifts_of(recipe.get("near_noise", {}))
-        latents = None if moves else self.first_latents  # which are those of the seed's own noise
+        # Those of the seed's own noise, if the original prompt's steps are no part of the candidates' batch.
+        reuses = not moves and (recipe.get("reuse_first_steps") or not recipe.get("batch"))
+        latents = self.first_latents if reuses else None
         started, first_steps = time.monotonic(), None
         if drawn_by:
             drawn = {key: drawn_by.draw(engine, one) for key, one in {each.key: each for each in requests}.items()}

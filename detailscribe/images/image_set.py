@@ -1,5 +1,7 @@
 """Image sets on disk: intact images are kept, missing ones are made, and a manifest records the outcome of each."""
 
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from detailscribe.files.ledger import Ledger
 from detailscribe.files.rows import write_rows
 from detailscribe.images.image_file import FORMAT_SUFFIXES, is_intact, save_image
 from detailscribe.images.image_reader import UNIFORM, RefusedImage, is_black
+from detailscribe.study.plugins import PromptError
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -60,7 +63,8 @@ class ImageRequest:
 
     `drawn_by` draws it, if it is not drawn from text or by a prompt switch. `source` is the file of the image that it
     starts from, `carried` the row of an image that it repeats unchanged: the same file, at no cost. `state` is what a
-    later step that starts from this image needs to know besides prompt and seed; it is written into the row.
+    later step that starts from this image needs to know besides prompt and seed; it is written into the row. `error`
+    is what a failed request failed with.
     """
 
     id: str
@@ -77,6 +81,7 @@ class ImageRequest:
     source: Path | None = None
     carried: dict | None = None
     state: dict = field(default_factory=dict)
+    error: Exception | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -111,7 +116,8 @@ def make_images(
         requests: Image requests of the shard, any order.
         saving: `format` (jpeg or png) and `quality`.
         render: Returns the images of some requests of one prompt and one group (`ImageRequest.group`), in their
-            order; raises RefusedImage for a refusal. A black image counts as one, since safety checkers return it.
+            order; raises RefusedImage for a refusal, PromptError for what a plug-in cannot draw. A black image
+            counts as a refusal, since safety checkers return it.
         software: Returns the versions and facts of the machine to record in the rows of new images; called for new
             images alone.
         on_done: Called once per request.
@@ -120,14 +126,16 @@ def make_images(
     Raises:
         InputError, SetupError, OSError: raised by `render` or on saving; images made before are kept.
         DeviceError: the GPU or the memory failed, so that later prompts would fail, too; images made before are kept.
-        SetupError: several images failed and the job has none at all.
+        SetupError: several images failed for the same reason and the job has none at all.
     """
     folder = results / scenario
     ledgers = {name: Ledger(folder / "ledgers" / "images" / name / f"{shard}.jsonl") for name in image_sets}
+    log = _ErrorLog()
     rows: dict[str, list[dict]] = {name: [] for name in image_sets}
     # 1. Keep intact images.
     missing: dict[str, dict[str, list[ImageRequest]]] = {}  # by id and group
     for request in sorted(requests, key=lambda request: (request.id, request.image_set)):
+        log.add(request.error)
         ledger = ledgers[request.image_set]
         kept: dict | None
         if request.carried:
@@ -155,9 +163,13 @@ def make_images(
                     ]
             except (InputError, SetupError, OSError):
                 raise
+            except PromptError as error:
+                log.add(error)
+                made = [_row(request, "failed", str(error)) for request in group]
             except RefusedImage as error:
                 made = [_row(request, "refused", str(error)) for request in group]
             except Exception as error:  # noqa: BLE001 - one bad prompt never stops the others
+                log.add(error)
                 made = [_row(request, "failed", f"{type(error).__name__}: {error}") for request in group]
             for request, row in zip(group, made, strict=True):
                 if row["status"] == "ok":
@@ -167,11 +179,29 @@ def make_images(
     # 3. Write the manifests.
     every = [row for name in image_sets for row in rows[name]]
     errors = [row["reason"] for row in every if row["status"] == "failed"]
-    if len(errors) > 1 and not any(row["status"] == "ok" for row in every):
+    if len(errors) > 1 and len(set(errors)) == 1 and not any(row["status"] == "ok" for row in every):
         raise SetupError(f"not one image of the shard could be made; the first error was {errors[0]}")
     for name in image_sets:
         (folder / "images" / name / shard).mkdir(parents=True, exist_ok=True)
         write_rows(folder / "images" / name / f"{shard}.jsonl", sorted(rows[name], key=lambda row: row["id"]))
+
+
+class _ErrorLog:
+    """Tracebacks of errors that end up as reasons of rows, in the log of the job: one for each place in the code."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple] = set()
+
+    def add(self, error: Exception | None) -> None:
+        """Print an error's traceback, unless another was raised at the same place."""
+        cause = (error.__cause__ if isinstance(error, PromptError) else None) or error
+        if cause is None:
+            return
+        frames = traceback.extract_tb(cause.__traceback__)
+        place = (type(cause), *((frames[-1].filename, frames[-1].lineno) if frames else ()))
+        if place not in self._seen:
+            self._seen.add(place)
+            traceback.print_exception(cause, file=sys.stderr)
 
 
 def _save(

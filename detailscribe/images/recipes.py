@@ -18,11 +18,12 @@ class ImageRecipes:
 
     Args:
         parameters: Of the stage: `algorithm`, `model`, `generation`, `seed`; for a prompt switch `candidates`
-            {image set: k}, `batch` (candidates or image) and, if it is true, `reuse_first_steps`; for another refiner
-            `refiner`, what decides how it draws.
+            {image set: k}, `batch` (candidates or image) and, if it is true, `reuse_first_steps`; `takeover`, the
+            number of how a refined prompt takes over, if there is one; for another refiner `refiner`, what decides how
+            it draws.
 
     Raises:
-        SetupError: by the first request: the model's files are not on this machine.
+        InputError, SetupError: by the first request: as `require_model`.
     """
 
     def __init__(self, parameters: dict):
@@ -39,6 +40,14 @@ class ImageRecipes:
             "generation": generation,
             "seed": self.parameters["seed"],
         }
+
+    def require_model(self) -> None:
+        """Find the model's files, as the first request does.
+
+        Raises:
+            InputError, SetupError: they are not on this machine, or nothing pins the weights.
+        """
+        _ = self._base_recipe
 
     @functools.cached_property
     def _batch_ks(self) -> list[int]:
@@ -67,6 +76,8 @@ class ImageRecipes:
             batch["decoded"] = "alone"  # they were decoded together once, which rounds otherwise
         if self._batch_ks and self.parameters.get("reuse_first_steps"):
             batch["reuse_first_steps"] = True  # the original prompt's steps are no part of the batch
+        if number := self.parameters.get("takeover"):
+            switch["takeover"] = number
         return self._request(id, image_set, refined_prompt, k, {"prompt": prompt} | switch | batch, seed)
 
     def refined_request(

@@ -79,7 +79,7 @@ def _is_known_better(known: dict | None, row: dict) -> bool:
 def add_score_seconds(
     folder: Path, metric: str, shard: str, settings: dict, speeds: JobSpeeds, processor: Callable[[], str]
 ) -> None:
-    """Record what a job's scores of one shard took; nothing if it made none, or fewer than an earlier job.
+    """Record what a job's scores of one shard took; nothing if it made none, or an earlier job measured them.
 
     Args:
         folder: The scenario's folder of results.
@@ -99,7 +99,7 @@ def add_score_seconds(
     with contextlib.suppress(OSError):
         ledger = Ledger(folder / LEDGERS / f"score-{metric}" / f"{shard}.jsonl")
         known = ledger.get(shard, key)
-        if known is None or seconds_problem(known) or (known["first"], -known["images"]) > (row["first"], -count):
+        if known is None or seconds_problem(known) or (known["first"] and not row["first"]):
             ledger.add(row)
 
 

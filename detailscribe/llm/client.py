@@ -14,6 +14,7 @@ from detailscribe.llm.endpoints import is_offline
 from detailscribe.llm.live import LiveRequests
 from detailscribe.llm.model_names import model_mismatch
 from detailscribe.llm.request import Reply, Request
+from detailscribe.llm.served.identity import unknown_weights
 from detailscribe.llm.served.servers import Servers
 from detailscribe.llm.spending.budget import Budget
 
@@ -96,7 +97,8 @@ class Chat:
             else:
                 finish(reply)
         if missing and self.mode == "replay":
-            raise SetupError(self._missing_message(missing, len(by_digest), damaged))
+            found = {request.endpoint for request, _ in recorded}
+            raise SetupError(self._missing_message(missing, len(by_digest), damaged, found))
         if missing:
             endpoints = self.endpoints | self._servers.serve(self.endpoints, missing)
             with Budget(self.store, self._budget_usd, self._say) as budget:
@@ -105,16 +107,21 @@ class Chat:
         self.answered |= dict.fromkeys(by_digest)
         return [replies[request.digest] for request in requests]
 
-    def _missing_message(self, missing: list[Request], total: int, damaged: int) -> str:
+    def _missing_message(self, missing: list[Request], total: int, damaged: int, found: set[str]) -> str:
         listed = "; ".join(
             f"{each.digest} ({each.role} {each.fields.get('id', '')}".rstrip() + ")" for each in missing[:NAMED]
         )
         more = f"; and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         damage = f", {damaged} of them damaged" if damaged else ""
-        return (
-            f"{len(missing)} of {total} exchanges are missing in {self.store}{damage}: {listed}{more}; "
-            "unpack the study's exchanges there, or set `exchanges: live` to request them."
-        )
+        first = {request.endpoint: request for request in reversed(missing) if request.endpoint not in found}
+        unknown = [unknown_weights(name, self.endpoints[name], each.served) for name, each in first.items()]
+        remedy = "unpack the study's exchanges there, or set `exchanges: live` to request them"
+        if reasons := [reason for reason in unknown if reason]:
+            remedy = (
+                f"{'; '.join(reasons)}: put the weights there or set `model` to their place, or unpack the archive, "
+                "which holds the records of commits, again; a replay reads no more of them than that"
+            )
+        return f"{len(missing)} of {total} exchanges are missing in {self.store}{damage}: {listed}{more}; {remedy}."
 
     def _mismatch(self, request: Request, reply: Reply) -> str:
         if self.mode == "replay" or is_offline(self.endpoints[request.endpoint]):

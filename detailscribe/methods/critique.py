@@ -14,7 +14,8 @@ from detailscribe.methods.roles import (
     result_row,
     template_values,
 )
-from detailscribe.study.roles import role_parameters
+from detailscribe.study.refinements import errors_at
+from detailscribe.study.roles import BASE_VARIABLES, role_parameters
 from detailscribe.study.stages import NOTHING_TO_CORRECT
 from detailscribe.study.study import Study
 
@@ -27,9 +28,13 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     files = {}
     for name, entry in study.config["critics"].items():
-        values = role_parameters(study, entry["role"], entry["template"], entry["reply"])
-        values |= {"decomposition": entry["decomposition"], "seed": study.seeds[0]}
         of = study.graph.source_of_critic(name)
+        own = ("original_prompt",) if of != study.originals()[0] or entry.get("stop") else ()
+        split = ("concept", "components") if entry["decomposition"] else ()
+        with errors_at(f"critics: {name}"):
+            variables = (*BASE_VARIABLES, *own, *split)
+            values = role_parameters(study, entry["role"], entry["template"], entry["reply"], variables)
+        values |= {"decomposition": entry["decomposition"], "seed": study.seeds[0]}
         values |= {"of": of} if of != study.originals()[0] else {}
         files[f"critique-{name}"] = values | ({"stop": True} if entry.get("stop") else {})
     return files

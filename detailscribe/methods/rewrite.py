@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from detailscribe.llm.client import Chat
 from detailscribe.methods.roles import input_problem, prompt_in_reply, request_for, result_row, template_values
-from detailscribe.study.roles import role_parameters
+from detailscribe.study.refinements import errors_at
+from detailscribe.study.roles import BASE_VARIABLES, role_parameters
 from detailscribe.study.study import Study
 
 STAGE = "rewrite"
@@ -13,11 +14,13 @@ ALGORITHM = 3
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    return {
-        f"rewrite-{name}": role_parameters(study, entry["role"], entry["template"], entry["reply"])
-        | ({"of": study.graph.source(entry)} if "of" in entry else {})
-        for name, entry in study.config["rewriters"].items()
-    }
+    files = {}
+    for name, entry in study.config["rewriters"].items():
+        variables = (*BASE_VARIABLES, *(["original_prompt"] if "of" in entry else []))
+        with errors_at(f"rewriters: {name}"):
+            values = role_parameters(study, entry["role"], entry["template"], entry["reply"], variables)
+        files[f"rewrite-{name}"] = values | ({"of": study.graph.source(entry)} if "of" in entry else {})
+    return files
 
 
 def rewrite(

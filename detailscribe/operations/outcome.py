@@ -1,4 +1,4 @@
-"""Outcome of a job that asked a model, in one line: rows asked, ok, failed, refused, unparsed; where reasons stand."""
+"""Outcome of a job in one line: rows that a model was asked for, or images, that are not usable; their reasons."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from detailscribe.study.stages import NOTHING_TO_CORRECT
 
 ROWS, REJECTED = ".jsonl", ".rejected.tsv"
 REASON_LENGTH = 160  # characters of the most frequent reason
+MOST_PLACES = 3  # files that a line names
 UNUSABLE = ("failed", "refused", "unparsed")
 
 
@@ -38,6 +39,31 @@ def outcome_line(outputs: Iterable[Path]) -> str:
     counts = ", ".join(f"{statuses[each]} {each}" for each in ("ok", *UNUSABLE, "rejected") if statuses[each])
     first = f"{asked} rows asked: {counts}" if statuses["ok"] else f"not one of {asked} rows asked is usable: {counts}"
     reason, count = reasons.most_common(1)[0]
-    shown = reason if len(reason) <= REASON_LENGTH else reason[:REASON_LENGTH] + " ..."
-    often = f" (most often, {count} times: {shown})" if count > 1 else f" (one of them: {shown})"
-    return f"{first}; the reasons are in {' and '.join(places)}{often}"
+    often = f"most often, {count} times" if count > 1 else "one of them"
+    return f"{first}; the reasons are in {' and '.join(places)} ({often}: {_short(reason)})"
+
+
+def images_line(outputs: Iterable[Path]) -> str:
+    """Which image sets of a job's outputs lack images that it was to draw, or scores; empty if none does.
+
+    Args:
+        outputs: Manifests `.../{image set}/{shard}.jsonl`, or scores `.../{metric}/{shard}.jsonl`.
+    """
+    parts, places, first = [], [], ""
+    for path in (path for path in outputs if path.suffix == ROWS):
+        rows = [row for row in read_rows(path) if row.get("status") != "skipped"]
+        unusable = [row for row in rows if row.get("status") in UNUSABLE]
+        if unusable:
+            counts = Counter(row["status"] for row in unusable)
+            words = ", ".join(f"{counts[each]} of {len(rows)} {each}" for each in UNUSABLE if counts[each])
+            parts.append(f"{path.parent.name}: {words}")
+            places.append(str(path))
+            first = first or unusable[0]["reason"]
+    if not parts:
+        return ""
+    where = " and ".join(places[:MOST_PLACES]) + (" and others" if len(places) > MOST_PLACES else "")
+    return f"{'; '.join(parts)}; the reasons are in {where} (the first: {_short(first)})"
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= REASON_LENGTH else reason[:REASON_LENGTH] + " ..."

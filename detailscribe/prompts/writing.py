@@ -13,6 +13,7 @@ from detailscribe.study.study import Study
 
 STAGE = "write"
 ALGORITHM = 1
+VARIABLES = ("topic", "kind")  # of the templates
 KINDS = ("functional", "compositional", "multi_subject")
 REJECTED_COLUMNS = ("topic", "prompt", "reason")
 SHOWN_TOPICS = 10  # rejected topics that a job names on the terminal
@@ -23,7 +24,7 @@ def parameters(study: Study) -> dict[str, dict]:
     config = study.config
     return {
         f"write-{name}": {
-            **role_parameters(study, "write", config["templates"]["write"][entry["kind"]], "brackets"),
+            **role_parameters(study, "write", config["templates"]["write"][entry["kind"]], "brackets", VARIABLES),
             "kind": entry["kind"],
             "attempts": config["topic_attempts"],
         }

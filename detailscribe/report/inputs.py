@@ -22,7 +22,9 @@ from detailscribe.report.provenance import (
 
 # Of a study with refiners or selections, after what the overview says of the paper's methods.
 SELECTION_RULE = (
-    "A refiner with several image sets reports the best of them per metric, too; a selection the image that it chose."
+    "A refiner with several image sets reports the best of them per metric, too; a selection the image that it chose. "
+    "◆ marks the best of several images under the metric shown, which one image cannot be compared with; bold is the "
+    "highest score without that mark."
 )
 
 
@@ -53,7 +55,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     """Everything about a scenario's prompts.
 
     Args:
-        parameters: `methods`, and `critics` with name and candidates; `refiners`, if the study has some.
+        parameters: `methods`, and `critics` with name and candidates; `refiners` and `ranks`, if the study has some.
         store: The exchange store, for the judges' replies.
     """
     decompositions: dict[str, dict] = {}
@@ -91,6 +93,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         looked_at={row["name"]: row["of"] for row in parameters["critics"] if "of" in row},
         refiners=parameters.get("refiners", []),
         selections=selections,
+        ranks=parameters.get("ranks", {}),
     )
 
 

@@ -12,6 +12,7 @@ from detailscribe.report import assets, explorer_data
 from detailscribe.report.templates import PAGES, page_template
 from detailscribe.tables.markdown_latex import phrase_notes
 
+COSTS = ("steps", "calls")  # beside the scores, where the main table has costs
 COPIED = ("site.css", "overview.js", "prompt.js")
 # A reason's quote: results that are missing for one reason are counted together.
 QUOTED_REPLY = re.compile(r"(of the reply|in the reply|its example): .*")
@@ -76,7 +77,7 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
         notice=overview.notice,
         overview=overview,
         figures=figures,
-        headlines=_headline_tables(overview.main),
+        headlines=_headline_tables(overview.main, bool(overview.rule)),
         phrase_notes=phrase_notes(overview.main),
         reasons=reasons.most_common(),
         data=data,
@@ -85,13 +86,29 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
     (site / "index.html").write_text(page, encoding="utf-8")
 
 
-def _headline_tables(main: pd.DataFrame) -> list[tuple[str, list[str], dict[str, dict[str, dict]]]]:
-    """(scenario, metrics, {method: {metric: row}}) of the headline rows; `best` marks the highest mean of a metric."""
+def _headline_tables(main: pd.DataFrame, is_marked: bool) -> list[tuple]:
+    """(scenario, metrics, {method: {metric: row}}, {method: {cost: text}}) of the headline rows.
+
+    `best` marks the highest mean of a metric. With `is_marked`, `chosen` marks what the metric shown selected, and
+    `best` the highest of the others. The costs, empty if the table has none, are those under all metrics.
+    """
     tables = []
     for scenario, rows in main[main["headline"]].groupby("scenario", sort=False):
-        best = rows.groupby("metric")["mean"].transform("max") == rows["mean"]
+        chosen = is_marked & ((rows["selection"] == "oracle") | (rows["selection"] == "by:" + rows["metric"]))
+        best = rows["mean"].mask(chosen).groupby(rows["metric"]).transform("max") == rows["mean"].mask(chosen)
         cells: dict[str, dict[str, dict]] = {}
-        for row in rows.assign(best=best).to_dict("records"):
+        for row in rows.assign(best=best, chosen=chosen).to_dict("records"):
             cells.setdefault(row["method"], {})[row["metric"]] = row
-        tables.append((str(scenario), list(dict.fromkeys(rows["metric"])), cells))
+        costs = [name for name in COSTS if name in rows]
+        texts = {
+            method: {name: _range([cell[name] for cell in row.values()]) for name in costs}
+            for method, row in cells.items()
+        }
+        tables.append((str(scenario), list(dict.fromkeys(rows["metric"])), cells, texts if costs else {}))
     return tables
+
+
+def _range(values: list[float]) -> str:
+    """`135`, or `2 to 6` where the values differ; a dash where none is known."""
+    known = sorted({round(value, 1) for value in values if value == value})
+    return " to ".join(f"{value:g}" for value in dict.fromkeys([*known[:1], *known[-1:]])) or "–"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from detailscribe.study.stages import NOTHING_TO_CORRECT
 
 PEOPLE = "people"  # the mean of the human ratings, listed among the metrics
+RANKS = {2: "second best", 3: "third best"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ScenarioResults:
         looked_at: Image set or selection by critic, of those that look at another image than the initial one.
         refiners: Refinements that are no critic's: entry, name, refiner, of, text, image_sets with their settings.
         selections: Rows by selection, by id.
+        ranks: Of selections that do not choose the best: 2 for the second best, and so on.
         ratings_by_image: Rating by rater, by (id, image set).
     """
 
@@ -49,6 +51,7 @@ class ScenarioResults:
     looked_at: dict[str, str] = field(default_factory=dict)
     refiners: list[dict] = field(default_factory=list)
     selections: dict[str, dict[str, dict]] = field(default_factory=dict)
+    ranks: dict[str, int] = field(default_factory=dict)
     ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,6 +197,7 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "made_from": made_from,
         "refiners": refiner_images(results),
         "selections": {name: rows[id] for name, rows in results.selections.items() if id in rows},
+        "ranks": {name: RANKS.get(rank, f"rank {rank}") for name, rank in results.ranks.items()},
         "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
         "unread_replies": {name: texts[id] for name, texts in results.unread_replies.items() if id in texts},
         "ratings": {

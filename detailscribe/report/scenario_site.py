@@ -6,13 +6,13 @@ holds thumbnails and hard links to the full images. Existing files are kept, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report.prompt_story import ScenarioResults, page_values
 from detailscribe.study.notices import study_notice
+from detailscribe.study.refinements import CRITICS
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -38,17 +38,14 @@ def parameters(study: Study) -> dict[str, dict]:
     }
     shown = ("name", "refiner", "of", "text", "image_sets")
     refiners = [
-        {"entry": _entry_of(each.name, study.config["refiners"])} | {key: getattr(each, key) for key in shown}
+        {"entry": each.entry[1]} | {key: getattr(each, key) for key in shown}
         for each in graph.refinements
-        if each.name not in study.config["critics"]
+        if each.entry[0] != CRITICS
     ]
     values |= {"refiners": refiners} if refiners else {}
-    return {"report": values | ({"selections": list(graph.selections)} if graph.selections else {})}
-
-
-def _entry_of(refinement: str, entries: Iterable[str]) -> str:
-    """Entry of `refiners` whose module made a refinement: its name is the longest that begins the refinement's."""
-    return max((name for name in entries if f"{refinement}-".startswith(f"{name}-")), key=len, default=refinement)
+    values |= {"selections": list(graph.selections)} if graph.selections else {}
+    ranks = {name: selection.rank for name, selection in graph.selections.items() if selection.rank > 1}
+    return {"report": values | ({"ranks": ranks} if ranks else {})}
 
 
 def write_scenario(site: Path, scenario: ScenarioResults, overview: Overview, results: Path, threads: int) -> None:

@@ -14,12 +14,13 @@ from detailscribe.methods import reply_parsing
 from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.methods.roles import excerpt, image_problem, read_reply, request_for
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
-from detailscribe.study.roles import read_template, refresh_count
+from detailscribe.study.roles import BASE_VARIABLES, read_template, refresh_count
 from detailscribe.study.served import served_model
 from detailscribe.study.study import Study
 
 STAGE = "judge"
 ALGORITHM = 3
+VARIABLES = (*BASE_VARIABLES, "scale", "structured")  # of the templates
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -30,9 +31,10 @@ def parameters(study: Study) -> dict[str, dict]:
         structured = entry["reply"] == "structured"
         files[f"judge-{name}"] = {
             "model": entry["model"],
-            "template": read_template(study, entry["template"]),
+            "template": read_template(study, entry["template"], VARIABLES),
             "scenario_templates": {
-                scenario: read_template(study, template) for scenario, template in entry["scenario_templates"].items()
+                scenario: read_template(study, template, VARIABLES)
+                for scenario, template in entry["scenario_templates"].items()
             },
             "options": entry["options"] | (judge_response_format(entry["scale"]) if structured else {}),
             "scale": entry["scale"],

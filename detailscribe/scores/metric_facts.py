@@ -1,13 +1,11 @@
 """Facts about the configured metrics that the graph and the tables need, without loading a metric's model."""
 
-from pathlib import Path
-
 import yaml
 
 from detailscribe.engines.versions import release_versions
 from detailscribe.files.digests import file_sha256
 from detailscribe.scores import load_metric
-from detailscribe.study.plugins import is_file
+from detailscribe.study.plugins import is_file, module_file
 from detailscribe.study.study import Study
 
 JUDGE_RANGES: dict[str, list[float]] = {"grade": [1, 5], "yes_no": [0, 1]}  # by scale
@@ -34,7 +32,7 @@ def metric_code(study: Study, entry: dict) -> dict:
     metric = load_metric(entry["module"])
     code = {"metric_algorithm": metric.ALGORITHM}
     if is_file(entry["module"]):
-        code["module_sha256"] = file_sha256(Path(entry["module"]))
+        code["module_sha256"] = file_sha256(module_file(entry["module"]))
     if environment := getattr(metric, "ENVIRONMENT", ""):
         text = (study.folder / "envs" / f"{environment}.yaml").read_text(encoding="utf-8")
         return {**code, "libraries": yaml.safe_load(text)["dependencies"][-1]["pip"]}

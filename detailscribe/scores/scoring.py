@@ -7,11 +7,15 @@ from types import ModuleType
 from typing import Any
 
 from detailscribe.engines.gpu.device_errors import device_error, friendly_device_errors
+from detailscribe.engines.machine.hardware import processor_name
 from detailscribe.engines.machine.speeds import LOAD, SCORE, JobSpeeds, score_speed_key
-from detailscribe.errors import InputError, SetupError
+from detailscribe.engines.metric_weights import metric_identity
+from detailscribe.errors import SetupError
 from detailscribe.files.digests import digest
 from detailscribe.files.ledger import Ledger
 from detailscribe.images.image_reader import read_image
+from detailscribe.images.seconds import add_score_seconds
+from detailscribe.scores import load_metric
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, metric_recipe, record_fingerprint
 from detailscribe.scores.metric_facts import metric_code
 from detailscribe.study.study import Study
@@ -24,6 +28,48 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     metrics = study.config["metrics"]
     return {f"score-{name}": {**entry, **metric_code(study, entry)} for name, entry in metrics.items()}
+
+
+def score_shard(
+    results: Path,
+    scenario: str,
+    shard: str,
+    metric: str,
+    records: dict[str, dict],
+    image_sets: dict[str, dict[str, dict]],
+    settings: dict,
+    phrases: dict[str, dict] | None,
+    on_done: Callable[[], object],
+) -> list[dict]:
+    """Score every image of a shard, and record what that took; scores of the shard's ledger are not made again.
+
+    Args:
+        results: Folder of the results.
+        scenario, shard: Of the images.
+        metric: Its name in the configuration.
+        records, image_sets, settings, phrases, on_done: As for `score_images`.
+
+    Returns:
+        Rows of `score_images`.
+
+    Raises:
+        InputError, SetupError, DeviceError: as `metric_identity`, `load_metric` and `score_images`.
+    """
+    speeds = JobSpeeds()
+    rows = score_images(
+        records,
+        image_sets,
+        settings,
+        metric_identity(settings),
+        load_metric(settings["module"]),
+        Ledger(results / scenario / "ledgers" / "scores" / metric / f"{shard}.jsonl"),
+        on_done,
+        phrases,
+        speeds=speeds,
+    )
+    speeds.record(results, processor_name)
+    add_score_seconds(results / scenario, metric, shard, settings, speeds, processor_name)
+    return rows
 
 
 def score_images(
@@ -103,7 +149,7 @@ def _score(scorer: Any, prompt: str, extra: list, path: Path, id: str, image_set
         score = float(scorer.score([prompt], [image], *([extra] if extra else []))[0])
         if not math.isfinite(score):
             raise ValueError(f"the score is {score}, not a finite number")
-    except (InputError, SetupError):
+    except SetupError:
         raise
     except Exception as error:
         if device_error(error):

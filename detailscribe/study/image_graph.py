@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 
-from detailscribe.engines.acceleration.first_steps import refinement_steps
-from detailscribe.errors import InputError, SetupError
+from detailscribe.errors import MOST_NAMES, InputError, known_names
 from detailscribe.study.plugins import plugin_errors
 from detailscribe.study.refinements import (
+    CRITICS,
+    CRITIQUE,
     FROM_SCRATCH,
     INITIAL,
     PROMPT_SWITCH,
+    REFINERS,
+    REWRITE,
+    REWRITERS,
+    SELECTIONS,
     Needs,
     RefineJob,
     Refinement,
     RefinerEntry,
     Selection,
     candidates_of_critic,
+    check_parts,
+    check_settings,
+    errors_at,
     load_refiner,
 )
 
-IMAGE_SET = re.compile(r"[a-z][a-z0-9_-]*")  # a name that is also a folder
-GROUPS = ("critics", "rewriters", "refiners")
+GROUPS = (CRITICS, REWRITERS, REFINERS)
 
 
 class ImageGraph:
@@ -41,11 +49,16 @@ class ImageGraph:
         self._config, self._initial = config, initial
         self.refinements: list[Refinement] = []
         self.selections: dict[str, Selection] = {}
-        self.in_chains: set[str] = set()  # refinements of an entry that has selections: no row of their own in tables
+        # Steps of a search, which are no rows of tables: refinements of an entry that has selections, and selections
+        # that a later round of their entry starts from. (A refinement and a selection may share a name.)
+        self.in_chains: set[str] = set()
+        self.rounds: set[str] = set()
         self._add_configured()
         for name, entry in config["refiners"].items():
-            self._add_refiner(name, entry)
+            with errors_at(f"refiners: {name}"):
+                self._add_refiner(name, entry)
         self._levels: dict[str, int] = {}
+        self._flat: dict[str, list[str]] = {}
         self._made_by = {name: each for each in self.refinements for name in each.image_sets}
 
     def _add_configured(self) -> None:
@@ -55,56 +68,66 @@ class ImageGraph:
                 sets, scratch = candidates_of_critic(name, entry), entry["after_step"] == "scratch"
                 refiner = FROM_SCRATCH if scratch else PROMPT_SWITCH
                 values = {image_set: {} if k is None else {"k": k} for image_set, k in sets.items()}
-                self.refinements.append(Refinement(name, refiner, self.source(entry), values, name, reads_image=False))
+                made = Refinement(name, refiner, self.source(entry), values, name, reads_image=False)
+                made = replace(made, text_stage=CRITIQUE, text_of=made.of, entry=(CRITICS, name))
+                self.refinements.append(made)
         for name, entry in config["rewriters"].items():
             if "of" in entry:
-                of = self.source(entry)
-                self.refinements.append(Refinement(name, FROM_SCRATCH, of, {name: {}}, name, reads_image=False))
+                made = Refinement(name, FROM_SCRATCH, self.source(entry), {name: {}}, name, reads_image=False)
+                self.refinements.append(replace(made, text_stage=REWRITE, entry=(REWRITERS, name)))
         for name, entry in config["selections"].items():
             among = tuple(self._initial if each == INITIAL else each for each in entry["among"])
-            self.selections[name] = Selection(name, among, entry["by"])
+            self.selections[name] = Selection(name, among, entry["by"], entry=(SELECTIONS, name))
 
     def _add_refiner(self, name: str, entry: dict) -> None:
-        place, text = f"refiners: {name}", entry.get("text", "")
-        try:
-            module = load_refiner(entry["refiner"])
-        except (InputError, SetupError) as error:
-            raise type(error)(f"{place}: {error}") from error
-        self._check_text(f"{place}: text", text)
+        module, text = load_refiner(entry["refiner"]), entry.get("text", "")
+        self._check_text("text", text)
         own = {key: value for key, value in entry.items() if key not in ("refiner", "of", "text", "image_model")}
         if unknown := sorted(set(own) - set(module.SETTINGS)):
             known = ", ".join(module.SETTINGS) or "none"
-            raise InputError(f"{place}: {unknown[0]!r} is no setting of {entry['refiner']}; its settings: {known}")
+            raise InputError(f"{unknown[0]!r} is no setting of {entry['refiner']}; its settings: {known}")
+        check_settings(own, module.SETTINGS)
         source = entry if "of" in entry else self._config["critics"].get(text) or self._config["rewriters"].get(text)
         model, settings = entry.get("image_model", ""), {**module.SETTINGS, **own}
-        parts = (name, entry["refiner"], self.source(source or {}), text, model, settings)
-        facts = (getattr(module, "READS_IMAGE", True), self._config["generation"]["steps"], self._pipeline(model))
-        try:
-            with plugin_errors("refiner", entry["refiner"]):
-                graph = module.graph(RefinerEntry(*parts, *facts))
-            _check_parts(entry["refiner"], graph)
-            for part in graph:
-                self._check_text("texts", part.text if isinstance(part, Refinement) else "")
-        except (InputError, SetupError) as error:
-            raise type(error)(f"{place}: {error}") from error
+        refiner = RefinerEntry(
+            name,
+            entry["refiner"],
+            of=self.source(source or {}),
+            text=text,
+            image_model=model,
+            settings=settings,
+            reads_image=getattr(module, "READS_IMAGE", True),
+            steps=self._config["generation"]["steps"],
+            pipeline=self._image_model(model).get("pipeline", ""),
+        )
+        with plugin_errors("refiner", entry["refiner"]):
+            graph = module.graph(refiner)
+        check_parts(entry["refiner"], graph)
         if any(isinstance(part, Selection) for part in graph):
+            own_selections = {part.name for part in graph if isinstance(part, Selection)}
+            starts = {each for part in graph for each in (part.among if isinstance(part, Selection) else (part.of,))}
             self.in_chains |= {part.name for part in graph if isinstance(part, Refinement)}
+            self.rounds |= own_selections & starts
         for part in graph:
             if isinstance(part, Selection):
                 if part.name in self.selections:
-                    raise InputError(f"{place} makes the selection {part.name!r}, which exists already; rename one")
-                self.selections[part.name] = part
+                    raise InputError(f"its selection {part.name!r} exists already; rename one")
+                self.selections[part.name] = replace(part, entry=(REFINERS, name))
             else:
-                self.refinements.append(part)
+                self._check_text("texts", part.text)
+                stage = CRITIQUE if part.text in self._config["critics"] else REWRITE if part.text else ""
+                looked_at = self.source_of_critic(part.text) if stage == CRITIQUE else ""
+                made = replace(part, text_stage=stage, text_of=looked_at, entry=(REFINERS, name))
+                self.refinements.append(made)
 
-    def _pipeline(self, image_model: str) -> str:
-        entry = self._config["image_models"].get(image_model or self._config["image_model"], {})
-        return entry.get("pipeline", "")
+    def _image_model(self, name: str) -> Mapping:
+        """An entry of `image_models`; the study's own for an empty name, empty if there is none."""
+        return self._config["image_models"].get(name or self._config["image_model"], {})
 
     def _check_text(self, place: str, text: str) -> None:
         if text and text not in self._config["critics"] and text not in self._config["rewriters"]:
-            known = ", ".join([*self._config["critics"], *self._config["rewriters"]]) or "none"
-            raise InputError(f"{place}: {text!r} is no critic and no rewriter; there are: {known}")
+            known = known_names(text, [*self._config["critics"], *self._config["rewriters"]], "there are: ")
+            raise InputError(f"{place}: {text!r} is no critic and no rewriter; {known}")
 
     def source(self, entry: Mapping) -> str:
         """The image set or selection that an entry looks at: its `of`, or the initial images."""
@@ -151,12 +174,18 @@ class ImageGraph:
         for each in self.refinements:
             level = max(self.level(name) for name in each.image_sets)
             groups.setdefault((level, each.image_model), []).append(each)
-        jobs = []
-        for level, model in sorted(groups):
-            number = f"_{level}" if level > 1 else ""
-            rule = f"refine_images{number}{f'_by_{model}' if model else ''}"
-            jobs.append(RefineJob(rule, tuple(groups[level, model]), model))
-        return jobs
+        return [RefineJob(tuple(groups[level, model]), model, level) for level, model in sorted(groups)]
+
+    def reuses_first_steps(self, refinement: Refinement) -> bool:
+        """Whether a refinement continues latents of the initial image, as `reuse_first_steps` of the image model says.
+
+        A prompt switch of that image does, with the study's own model. Another image may have moved noise, whose first
+        steps are not those of its seed.
+        """
+        of_initial = refinement.refiner == PROMPT_SWITCH and refinement.of == self._initial
+        switches = any(values.get("k") for values in refinement.image_sets.values())
+        kept = not refinement.image_model and self._image_model("").get("reuse_first_steps", False)
+        return bool(of_initial and switches and kept)
 
     def needs(self, names: Iterable[str]) -> Needs:
         """Everything that some image sets and selections are made with, themselves included."""
@@ -176,57 +205,14 @@ class ImageGraph:
                 needs.image_sets.append(name)
         return needs
 
-    def steps(self, needs: Needs, full: int, first_steps_are_reused: bool = False) -> int:
-        """Denoising steps of the refinements of some needs, steps that candidates share counted once.
-
-        Args:
-            full: Steps of a full run.
-            first_steps_are_reused: Whether refinements of the initial images continue their saved latents.
-        """
-        count = 0
-        for refinement in self.refinements:
-            sets = {name: refinement.image_sets[name] for name in needs.refined.get(refinement.name, [])}
-            if refinement.refiner == PROMPT_SWITCH:
-                reuse = first_steps_are_reused and refinement.of == self._initial
-                count += refinement_steps([each["k"] for each in sets.values()], full, 0 if reuse else None)
-            elif refinement.refiner == FROM_SCRATCH:
-                count += full * len(sets)
-            else:
-                module = load_refiner(refinement.refiner)
-                steps = getattr(module, "steps", lambda values, full: full)
-                with plugin_errors("refiner", refinement.refiner):
-                    count += sum(steps({**refinement.settings, **values}, full) for values in sets.values())
-        return count
-
     def flat(self, selection: str) -> list[str]:
         """The image sets that a selection chooses from in the end."""
-        names = []
-        for name in self.selections[selection].among:
-            names += self.flat(name) if name in self.selections else [name]
-        return list(dict.fromkeys(names))
-
-
-def _check_parts(module: str, parts: list[Refinement | Selection]) -> None:
-    """Check what the `graph` of a refiner's module returned.
-
-    Args:
-        module: The entry's `refiner`.
-
-    Raises:
-        InputError: without the entry's place.
-    """
-    if not isinstance(parts, list) or not parts or not all(isinstance(each, Refinement | Selection) for each in parts):
-        raise InputError(f"graph() of {module} must return a list of refinements and selections, got {parts!r}")
-    for part in parts:
-        image_sets = part.image_sets if isinstance(part, Refinement) else None
-        if image_sets == {}:
-            raise InputError(f"graph() of {module} gives the refinement {part.name!r} no image set")
-        for name in (part.name, *(image_sets or {})):
-            if not IMAGE_SET.fullmatch(str(name)):
-                raise InputError(
-                    f"graph() of {module} names {name!r}; a name has lower-case letters, digits, _ and -, and "
-                    "begins with a letter"
-                )
+        if selection not in self._flat:  # as for `level`
+            names = []
+            for name in self.selections[selection].among:
+                names += self.flat(name) if name in self.selections else [name]
+            self._flat[selection] = list(dict.fromkeys(names))
+        return self._flat[selection]
 
 
 def check_graph(graph: ImageGraph, config: dict, image_sets: list[str]) -> None:
@@ -255,7 +241,7 @@ def check_graph(graph: ImageGraph, config: dict, image_sets: list[str]) -> None:
         for other in each.among:
             if other in graph.selections and graph.selections[other].by != each.by:
                 raise InputError(
-                    f"selections: {each.name}: among: {other!r} selects by {graph.selections[other].by}, not by "
+                    f"{each.place}: among: {other!r} selects by {graph.selections[other].by}, not by "
                     f"{each.by}; name its image sets instead"
                 )
     for name in known:
@@ -263,17 +249,27 @@ def check_graph(graph: ImageGraph, config: dict, image_sets: list[str]) -> None:
 
 
 def _circle_message(graph: ImageGraph, config: dict, circle: list[str]) -> str:
-    """What is wrong with image sets that are made from each other.
+    """What is wrong with image sets that are made from each other: the keys that lead from each to the next.
 
     Args:
         circle: Names, each made from the next one; the last is the first.
     """
-    name = circle[0]
-    place = f"selections: {name}: among"
-    if refinement := graph.refinement_of(name):
-        group = next((group for group in GROUPS if refinement.name in config[group]), "refiners")
-        place = f"{group}: {refinement.name}: of"
-    return f"{place}: {' <- '.join(circle)}: these images would be made from themselves; let one start from another"
+    links = [_link(graph, config, *pair) for pair in pairwise(circle)]
+    more = [f"{len(links) - MOST_NAMES} more"] if len(links) > MOST_NAMES else []
+    keys = "; ".join([*dict.fromkeys(links[:MOST_NAMES]), *more])
+    return f"{keys}: these images would be made from themselves; let one start from another"
+
+
+def _link(graph: ImageGraph, config: dict, name: str, source: str) -> str:
+    """Place and value of the key by which an image set or selection is made from `source`."""
+    if (made := graph.refinement_of(name)) is None:
+        return f"{graph.selections[name].place}: among: {source}"
+    group, entry = made.entry
+    if made.text and group == REFINERS and (made.of != source or "of" not in config[group][entry]):
+        text_group = CRITICS if made.text in config[CRITICS] else REWRITERS
+        if graph.source(config[text_group][made.text]) == source:
+            return f"{made.place}: text: {made.text}; {text_group}: {made.text}: of: {source}"
+    return f"{made.place}: of: {source}"
 
 
 def _sources(graph: ImageGraph, config: dict) -> Iterator[tuple[str, str]]:
@@ -283,10 +279,10 @@ def _sources(graph: ImageGraph, config: dict) -> Iterator[tuple[str, str]]:
             if "of" in entry:
                 yield f"{group}: {name}: of", graph.source(entry)
     for refinement in graph.refinements:
-        yield f"refiners: {refinement.name}: of", refinement.of
+        yield f"{refinement.place}: of", refinement.of
     for selection in graph.selections.values():
         for name in selection.among:
-            yield f"selections: {selection.name}: among", name
+            yield f"{selection.place}: among", name
 
 
 def _remedy(graph: ImageGraph, config: dict, name: str, known: list[str]) -> str:
@@ -296,4 +292,4 @@ def _remedy(graph: ImageGraph, config: dict, name: str, known: list[str]) -> str
         return f"name one of its image sets ({', '.join(own)}), or a selection among them"
     if name in ("multi_seed", "equal_compute_seeds"):
         return "make a selection among the seeds' images (original-SEED)"
-    return f"there are: initial, {', '.join(known)}"
+    return known_names(name, [INITIAL, *known], "there are: ")

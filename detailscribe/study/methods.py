@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from detailscribe.engines.acceleration.first_steps import refinement_steps
+from detailscribe.study.refinements import (
+    FROM_SCRATCH,
+    PROMPT_SWITCH,
+    REFINERS,
+    errors_at,
+    load_refiner,
+    steps_of_image,
+)
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -45,14 +56,14 @@ def configured_methods(study: Study) -> list[Method]:
         rows.append(Method(EQUAL_COMPUTE, seeds_of_equal_compute, headline))
     rows += [Method(name, (name,), "single") for name in config["external"]]
     rows += [row for row in critics if len(row.candidates) > 1]
-    graph, configured = study.graph, {*config["critics"], *config["rewriters"]}
+    graph = study.graph
     for each in graph.refinements:
-        if each.name not in configured and each.name not in graph.in_chains:
+        if each.entry[0] == REFINERS and each.name not in graph.in_chains:
             rows.append(Method(each.name, tuple(each.image_sets), "oracle" if len(each.image_sets) > 1 else "single"))
     return rows + [
         Method(each.name, tuple(graph.flat(each.name)), f"by:{each.by}")
         for each in graph.selections.values()
-        if each.rank == 1
+        if each.rank == 1 and each.name not in graph.rounds
     ]
 
 
@@ -62,14 +73,18 @@ def _equal_compute_count(study: Study, critics: list[Method]) -> int:
     if mode == GPU_SECONDS or not critics:
         return len(study.originals())
     if mode == STEPS:
-        return max(1, max(_steps(study, row) for row in critics) // study.config["generation"]["steps"])
+        return max(1, max(_steps(study, row) or 0 for row in critics) // study.config["generation"]["steps"])
     # The initial image and each candidate cost one image per seed, as the released code generates them.
-    return candidate_count([vars(row) for row in critics])
+    return candidate_count(row.candidates for row in critics)
 
 
-def candidate_count(critics: list[dict]) -> int:
-    """Seeds at equal compute by the number of candidates: one for each of the most, and one for the initial image."""
-    return 1 + max(len(row["candidates"]) for row in critics)
+def candidate_count(candidates: Iterable[Sequence[str]]) -> int:
+    """Seeds at equal compute by the number of candidates: one for each of the most, and one for the initial image.
+
+    Args:
+        candidates: Of each critic.
+    """
+    return 1 + max(len(names) for names in candidates)
 
 
 def best_of(study: Study) -> list[str]:
@@ -90,17 +105,73 @@ def denoising_steps_by_method(study: Study) -> dict[str, int]:
     """Denoising steps per prompt, by method: the cost of all images that the method chooses from.
 
     Candidates of a critic share the steps before the prompt switches, which are the initial image's own where they are
-    reused. External image sets have no entry, nor have seeds at equal compute that measured seconds decide.
+    reused. Without an entry are external image sets, what needs an imported one, whose steps nobody knows, and seeds at
+    equal compute that measured seconds decide.
     """
     undecided = study.budget["equal_compute"] == GPU_SECONDS
-    return {
+    counts = {
         method.name: _steps(study, method)
         for method in study.methods()
         if method.name not in study.config["external"] and not (undecided and method.name == EQUAL_COMPUTE)
     }
+    return {name: count for name, count in counts.items() if count is not None}
 
 
-def _steps(study: Study, method: Method) -> int:
-    full, reuse, needs = study.config["generation"]["steps"], bool(study.first_step_ks()), study.needs_of(method)
-    drawn_here = [name for name in needs.image_sets if name not in study.config["external"]]
-    return full * len(drawn_here) + study.graph.steps(needs, full, reuse)
+def _steps(study: Study, method: Method) -> int | None:
+    names = study.needs_of(method).every_image_set
+    return steps_of(study.steps_by_set, names, study.config["generation"]["steps"])
+
+
+def steps_by_set(study: Study) -> dict[str, dict]:
+    """What the images of each set cost, as far as the configuration decides it.
+
+    Returns:
+        By image set: `origin` (here, endpoint, elsewhere) and `steps` of an image, null for unknown. Sets of a prompt
+        switch share steps: they have `switch`, its name, `k` and `reuses_steps` (of the initial image) instead.
+
+    Raises:
+        InputError, SetupError: a refiner's `steps` fails; names its entry.
+    """
+    full, sets, graph = study.config["generation"]["steps"], dict[str, dict](), study.graph
+    for name in study.image_sets():
+        refinement = graph.refinement_of(name)
+        external = study.config["external"].get(name, {})
+        if refinement and refinement.refiner == PROMPT_SWITCH:
+            shared = {"switch": refinement.name, "k": refinement.image_sets[name]["k"]}
+            sets[name] = {"origin": "here", **shared, "reuses_steps": graph.reuses_first_steps(refinement)}
+        elif refinement:
+            values = {**refinement.settings, **refinement.image_sets[name]}
+            steps = full
+            if refinement.refiner != FROM_SCRATCH:
+                with errors_at(refinement.place):
+                    module = load_refiner(refinement.refiner)
+                    steps = steps_of_image(module, refinement.refiner, values, full)
+            sets[name] = {"origin": "here", "steps": steps}
+        elif external and "image_model" not in external:
+            hosted = "endpoint" in external
+            sets[name] = {"origin": "endpoint" if hosted else "elsewhere", "steps": 0 if hosted else None}
+        else:
+            sets[name] = {"origin": "here", "steps": full}
+    return sets
+
+
+def steps_of(sets: Mapping[str, dict], made: Iterable[str], full: int) -> int | None:
+    """Denoising steps of the images of one prompt, steps that they share counted once; None for unknown.
+
+    Args:
+        sets: Of `steps_by_set`.
+        made: Image sets whose images were made for this prompt.
+        full: Steps of a full run.
+    """
+    count = 0
+    switches: dict[tuple[str, int | None], list[int]] = {}
+    for name in made:
+        values = sets[name]
+        if "switch" in values:
+            first = 0 if values["reuses_steps"] else None
+            switches.setdefault((values["switch"], first), []).append(values["k"])
+        elif values["steps"] is None:
+            return None
+        else:
+            count += values["steps"]
+    return count + sum(refinement_steps(ks, full, first) for (_, first), ks in switches.items())

@@ -10,12 +10,13 @@ from pathlib import Path
 from detailscribe.engines.weight_records import read_weight_record, resolve_model_path
 from detailscribe.engines.weights import HUB_NAME, SMALL_FOLDER_BYTES, model_identity, visible_files
 from detailscribe.errors import InputError, SetupError
+from detailscribe.files.brought_files import resolve_path
 from detailscribe.files.digests import digest, file_sha256
 from detailscribe.llm.served.command_line import Weights
 from detailscribe.llm.served.flags import named_files
-from detailscribe.llm.served.identity import served_identity
+from detailscribe.llm.served.identity import NAMED, served_identity
 from detailscribe.llm.served.kinds import is_served, needs_gpu
-from detailscribe.study.study import Study, resolve_path
+from detailscribe.study.study import Study
 
 COMMIT = re.compile("[0-9a-f]{40}")
 MOST_FILES = 5000  # of a folder that a flag names
@@ -87,8 +88,8 @@ def _located(endpoint: dict) -> Weights:
     place = resolve_model_path(model, revision)
     files = [endpoint.get("file") or "", endpoint.get("projector") or ""]
     local = Path(place).expanduser()
-    if not local.exists() and not HUB_NAME.fullmatch(place):
-        raise SetupError(f"there is neither a file nor a folder {place!r}: correct the endpoint's `model`")
+    if not local.exists() and (place.endswith(".gguf") or not HUB_NAME.fullmatch(place)):
+        raise SetupError(f"there is neither a file nor a folder {place!r}: put it there, or correct `model`")
     if local.is_file():
         return Weights(str(local), projector=files[1] and _file(local.parent, files[1]))
     if local.is_dir():
@@ -122,13 +123,19 @@ def _weights_identity(name: str, endpoint: dict) -> tuple[str, str]:
         found = model_identity({"path": model, "revision": revision or "unnamed"})
         if found.startswith("sha256:"):
             return found, ""
+    if not revision and not local.exists():
+        raise InputError(
+            f"endpoints: {name}: model: there is neither a file nor a folder {model!r}, and without `revision` answers "
+            "are recorded under the digest of its files: put it there (also for a replay), or correct `model`; for a "
+            "repository of the hub, name the commit in `revision`"
+        )
     if not revision:
         raise InputError(
             f"endpoints: {name}: revision of {model!r} is empty: name the commit, or for files of your own a name that "
             "you change with them, so that answers of other weights are never taken for answers of these"
         )
     templates = {file: file_sha256(local / file) for file in TEMPLATE_FILES if (local / file).is_file()}
-    return f"revision:{revision}", digest(templates) if templates else ""
+    return f"{NAMED}{revision}", digest(templates) if templates else ""
 
 
 def _content(place: str, path: Path) -> str:

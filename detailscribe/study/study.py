@@ -7,10 +7,11 @@ stage stand in the module whose results they decide (`parameters(study)` beside 
 from functools import cached_property
 from pathlib import Path
 
+from detailscribe.files.brought_files import resolve_path
 from detailscribe.study import validation
 from detailscribe.study.image_graph import ImageGraph
 from detailscribe.study.interacting import SHA256
-from detailscribe.study.methods import CANDIDATES, Method, configured_methods
+from detailscribe.study.methods import Method, configured_methods, steps_by_set
 from detailscribe.study.refinements import Needs, candidates_of_critic
 from detailscribe.study.shards import shard_names
 
@@ -42,10 +43,10 @@ class Study:
         """The config entry of the image model."""
         return self.config["image_models"][self.config["image_model"]]
 
-    @cached_property
+    @property
     def budget(self) -> dict:
-        """The config's `budget`, with defaults."""
-        return {"in_tables": False, "equal_compute": CANDIDATES, **self.config.get("budget", {})}
+        """The config's `budget`: whether the tables show costs, and what the seeds at equal compute have in common."""
+        return self.config["budget"]
 
     # ---- prompts -----------------------------------------------------------------------------------------------
 
@@ -88,10 +89,6 @@ class Study:
         refiners = [job.image_model for job in self.graph.jobs if job.image_model]
         return list(dict.fromkeys([*self.drawn.values(), *refiners]))
 
-    def machine_of(self, external: str) -> dict:
-        """`machine` of the image model that draws an external set."""
-        return self.machine_with(self.drawn[external])
-
     def machine_with(self, image_model: str) -> dict:
         """`machine` of an entry of `image_models`; of the study's own for an empty name."""
         if not image_model:
@@ -111,10 +108,8 @@ class Study:
 
     def first_step_ks(self) -> list[int]:
         """The ks after which refinements continue latents of the initial image; empty unless they are reused."""
-        initial = self.originals()[0]
-        critics = [name for name in self.config["critics"] if self.graph.source_of_critic(name) == initial]
-        ks = {k for critic in critics for k in self.candidates(critic).values() if k}
-        return sorted(ks) if self.image_model.get("reuse_first_steps") else []
+        reusing = [each for each in self.graph.refinements if self.graph.reuses_first_steps(each)]
+        return sorted({k for each in reusing for values in each.image_sets.values() if (k := values["k"])})
 
     @cached_property
     def graph(self) -> ImageGraph:
@@ -151,6 +146,11 @@ class Study:
     def needs_of(self, method: Method) -> Needs:
         """Everything that the images of a method are made with."""
         return self.graph.needs([method.name] if method.name in self.graph.selections else method.candidates)
+
+    @cached_property
+    def steps_by_set(self) -> dict[str, dict]:
+        """What the images of each set cost (`methods.steps_by_set`)."""
+        return steps_by_set(self)
 
     def candidates_of_method(self, name: str) -> list[str]:
         """Image sets that the method of this name chooses from; empty if there is no such method."""
@@ -192,9 +192,3 @@ class Study:
             *([("write", "")] if config["topics"] else []),
         ]
         return [each for each in stages if self.endpoint_and_model(*each)]
-
-
-def resolve_path(path: str, folder: Path) -> Path:
-    """A path of the config: in the working directory if it exists there, otherwise in the workflow's own folder."""
-    beside_workflow = folder / path
-    return beside_workflow if not Path(path).exists() and beside_workflow.exists() else Path(path)

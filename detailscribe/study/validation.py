@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.engines.acceleration.options import check_options
-from detailscribe.errors import InputError
+from detailscribe.errors import InputError, known_names
 from detailscribe.llm.endpoints import is_offline, server_url
 from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, check_path, check_served, is_served, server_program
 from detailscribe.study import request_options
 from detailscribe.study.image_graph import check_graph
-from detailscribe.study.refinements import PROMPT_SWITCH
+from detailscribe.study.refinements import PROMPT_SWITCH, REFINERS, Selection
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -78,16 +78,26 @@ def check_study(study: Study) -> None:
     request_options.check_options(study.config)
     _check_served_options(study.config)
     rows = [method.name for method in study.methods()]
-    if duplicate := _duplicate(rows):
+    if (duplicate := _duplicate(rows)) in study.graph.selections:
+        place = study.graph.selections[duplicate].place
+        raise InputError(f"{place}: the tables have a row {duplicate!r} already; rename the selection")
+    if duplicate:
         raise InputError(f"{groups}: the tables have a row {duplicate!r} already; rename one")
-    for name, selection in study.graph.selections.items():
-        _known(f"selections: {name}: by", [selection.by], study.metrics, "metrics and judges (judge-NAME)")
+    for selection in study.graph.selections.values():
+        _known(_place_of_by(study.config, selection), [selection.by], study.metrics, "metrics and judges (judge-NAME)")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
     if study.budget["equal_compute"] == "gpu_seconds" and not study.budget["in_tables"]:
         raise InputError("budget: equal_compute: gpu_seconds is decided in the tables; set in_tables to true as well")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):
         raise InputError(f"extra_seeds: {min(both)} is one of seeds already; remove it from one of the two")
+
+
+def _place_of_by(config: dict, selection: Selection) -> str:
+    """Place of the key that names what a selection chooses by; an entry of `refiners` has a setting for it."""
+    group, name = selection.entry
+    keys = [key for key, value in config[group][name].items() if value == selection.by] if group == REFINERS else []
+    return f"{group}: {name}: {keys[0]}" if keys else f"{selection.place}: by"
 
 
 def _check_values(value: object, key: str = "") -> None:
@@ -177,9 +187,8 @@ def _check_steps(study: Study) -> None:
             raise InputError(f"generation: steps must be at least 2 for {each.name}, which takes over after a step")
         late = [values["k"] for values in each.image_sets.values() if values["k"] >= steps - 1]
         if late:
-            group = "critics" if each.name in study.config["critics"] else "refiners"
             raise InputError(
-                f"{group}: {each.name}: after_step {late[0]} leaves no step for the refined prompt; "
+                f"{each.place}: after_step {late[0]} leaves no step for the refined prompt; "
                 f"with {steps} steps it must be at most {steps - 2}"
             )
 
@@ -216,7 +225,7 @@ def _check_image_model(config: dict, name: str) -> None:
 def _known(key: str, values: Iterable[str], known: Iterable[str], where: str) -> None:
     for value in values:
         if value not in known:
-            raise InputError(f"{key}: {value!r} is not one of {where}: {', '.join(sorted(known)) or 'none there'}")
+            raise InputError(f"{key}: {value!r} is not one of {where}: {known_names(value, sorted(known))}")
 
 
 def _duplicate(names: list[str]) -> str | None:

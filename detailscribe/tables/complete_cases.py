@@ -1,10 +1,13 @@
 """Complete cases: the dictionary of prompts with every image, and the dropped rows with their reasons."""
 
+from collections import Counter
+
 from detailscribe.study.stages import ROW_STAGES, USABLE
 from detailscribe.study.study import Study
 
 STAGE = "clean"
 ALGORITHM = 1
+MOST_BLAMED = 5  # image sets that a line names
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -54,6 +57,45 @@ def clean_dictionary(
             dictionary.append({**record, "images": images})
         dropped += [{"id": id, "topic": record["topic"], **problem} for problem in problems[id]]
     return dictionary, dropped
+
+
+def missing_lines(
+    scenario: str,
+    count: int,
+    image_sets: dict[str, dict[str, dict]],
+    selected: dict[str, dict[str, dict]],
+    complete: int,
+    table: str,
+) -> list[str]:
+    """What to say of a scenario whose tables are empty, or of a selection without any image; nothing otherwise.
+
+    An image set that is missing for every prompt leaves no prompt complete, so that no method has a value.
+
+    Args:
+        scenario: Its name.
+        count: Prompts of the scenario.
+        image_sets, selected: As for `clean_dictionary`.
+        complete: Complete prompts.
+        table: The file of the dropped rows.
+    """
+    if complete or not count:
+        empty = [name for name, rows in selected.items() if count and _unusable(rows).total() == count]
+        return [f"{', '.join(empty)}: nothing chosen for any prompt; {table} has the reasons"] if empty else []
+    lacking = {name: counts for name, rows in image_sets.items() if (counts := _unusable(rows))}
+    # Skipped are those that start from what is missing: they are not to blame where anything else is.
+    own = {name: counts for name, counts in lacking.items() if counts.total() > counts["skipped"]}
+    blamed = {name: counts for name, counts in (own or lacking).items() if counts.total() == count} or own or lacking
+    first = sorted(blamed, key=lambda name: -blamed[name].total())[:MOST_BLAMED]
+    words = [", ".join(f"{status} for {n} of {count}" for status, n in blamed[name].items()) for name in first]
+    sets = "; ".join(f"{name} {word}" for name, word in zip(first, words, strict=True))
+    more = f" and {len(blamed) - len(first)} more" if len(blamed) > len(first) else ""
+    return [
+        f"no prompt of {scenario} is complete: {sets}{more}; remove the entry or correct it; {table} has the reasons"
+    ]
+
+
+def _unusable(rows: dict[str, dict]) -> Counter[str]:
+    return Counter(row["status"] for row in rows.values() if row["status"] != "ok")
 
 
 def dropped_tsv(dropped: list[dict]) -> str:

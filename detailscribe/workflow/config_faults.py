@@ -2,15 +2,18 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from detailscribe.llm.served.kinds import COMMANDS, key_remedy
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 MOST = 10  # sentences of one message
 SHOWN = 80  # characters of a value
+PINS = ("model", "revision", "version")  # keys of a served model of which it is said what to write
 SECRET = re.compile("key|token|secret|passw", re.IGNORECASE)  # names of keys whose values are not repeated
 TYPES = {
     "string": "a text",
@@ -46,7 +49,8 @@ def config_faults(config: object, schema_file: Path) -> list[str]:
     wrong = [list(error.absolute_path) for error in errors]
     # What a kind needs means nothing where the kind itself is wrong.
     kept = [each for each in errors if not _is_conditional(each) or [*each.absolute_path, "kind"] not in wrong]
-    found = list(dict.fromkeys(sentence for error in kept for sentence in _sentences(error)))
+    misspelled = {(*error.absolute_path, key) for error in kept for key in _meant(error).values()}
+    found = list(dict.fromkeys(sentence for error in kept for sentence in _sentences(error, misspelled)))
     more = len(found) - MOST
     return found[:MOST] + ([f"and {more} more faults"] if more > 0 else [])
 
@@ -55,7 +59,17 @@ def _is_conditional(error: "ValidationError") -> bool:
     return not {"then", "else"}.isdisjoint(error.absolute_schema_path)
 
 
-def _sentences(error: "ValidationError") -> Iterator[str]:
+def _meant(error: "ValidationError") -> dict[str, str]:
+    """Key that was probably meant, by each unknown key that resembles one."""
+    if error.validator != "additionalProperties":
+        return {}
+    keys = list(error.schema.get("properties", {}))
+    near = {name: _nearest(name, keys) for name in error.instance if name not in keys}
+    return {name: key for name, key in near.items() if key}
+
+
+def _sentences(error: "ValidationError", misspelled: Collection[tuple] = ()) -> Iterator[str]:
+    """Sentences about an error; of a missing key that is there under a wrong name, the wrong name tells."""
     place = ": ".join(map(str, error.absolute_path)) or "the configuration"
     rule, allowed, value = str(error.validator), error.validator_value, error.instance
     if rule in ("anyOf", "oneOf"):
@@ -67,7 +81,11 @@ def _sentences(error: "ValidationError") -> Iterator[str]:
     elif rule == "required":
         subject = f"kind {value['kind']}" if isinstance(value.get("kind"), str) else "it"
         missing = [name for name in allowed if name not in value]
-        yield f"{place}: {subject} needs the key{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        missing = [name for name in missing if (*error.absolute_path, name) not in misspelled]
+        program = COMMANDS.get(value["kind"], [""])[0] if isinstance(value.get("kind"), str) else ""
+        what = [f"; {name}: {key_remedy(name, program)}" for name in missing if program and name in PINS]
+        if missing:
+            yield f"{place}: {subject} needs the key{'s' * (len(missing) > 1)} {', '.join(missing)}{''.join(what)}"
     else:
         yield f"{place}: {_value(error)} {_problem(rule, allowed, value)}{_about(error)}"
 
@@ -109,10 +127,14 @@ def _type_of(value: object) -> str:
 
 
 def _hint(name: object, known: list) -> str:
-    if not isinstance(name, str):
-        return ""
-    near = difflib.get_close_matches(name.lower(), [str(each) for each in known], n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = _nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def _nearest(name: object, known: list) -> str:
+    """The known word that resembles a word most; "" if none does."""
+    words = [str(each) for each in known]
+    return next(iter(difflib.get_close_matches(name.lower(), words, n=1)), "") if isinstance(name, str) else ""
 
 
 def _about(error: "ValidationError") -> str:

@@ -19,10 +19,10 @@ from detailscribe.engines.gpu.peak_memory import record_peak_memory, record_serv
 from detailscribe.engines.gpu.usable import allow_cpu
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.output_records import forget_outputs, record_outputs
-from detailscribe.operations.outcome import outcome_line
+from detailscribe.operations.outcome import images_line, outcome_line
 from detailscribe.workflow.gpus import held_locks, one_gpu
 from detailscribe.workflow.run_lock import RESULTS, job_running
-from detailscribe.workflow.start import LLM_RULES, SELECT_BY_JUDGE
+from detailscribe.workflow.start import DRAWING_EXTERNAL, GENERATE, LLM_RULES, REFINING, SCORING_RULES
 
 if TYPE_CHECKING:
     from detailscribe.llm.client import Chat
@@ -67,8 +67,8 @@ def job(snakemake) -> Iterator[Job]:
 
     Such a job falls back to the CPU, beside a GPU that torch cannot use, only if the configuration allows it.
     An error ends the process with status 1 and one message on the terminal and in the log. At the end, a job that asked
-    a model says how many rows are not usable, and the outputs are recorded (`files/output_records.py`), so that
-    `verify` sees a later change.
+    a model, drew or scored says how many rows are not usable, and the outputs are recorded
+    (`files/output_records.py`), so that `verify` sees a later change.
 
     Args:
         snakemake: The object that Snakemake gives to a script.
@@ -90,7 +90,7 @@ def job(snakemake) -> Iterator[Job]:
                 yield running
                 record_peak_memory(RESULTS, snakemake.rule, str(snakemake.log[0]))
             record_outputs(RESULTS, outputs)
-            if snakemake.rule in {*LLM_RULES, SELECT_BY_JUDGE} and (line := outcome_line(outputs)):
+            if line := _outcome(snakemake.rule, outputs):
                 running.say([f"{snakemake.rule}: {line}"])
             return
         except (InputError, SetupError) as error:
@@ -137,6 +137,14 @@ def chat_of(snakemake) -> Chat:
         say=_say,
         servers=servers,
     )
+
+
+def _outcome(rule: str, outputs: list[Path]) -> str:
+    """What a job that asked a model, drew or scored has to say of its rows."""
+    if rule in LLM_RULES:
+        return outcome_line(outputs)
+    works = rule in {GENERATE, DRAWING_EXTERNAL, *SCORING_RULES} or rule.startswith(REFINING)
+    return images_line(outputs) if works else ""
 
 
 def _may_use_cpu(snakemake) -> bool:

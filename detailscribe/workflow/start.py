@@ -5,28 +5,32 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.study.pilot import pilot_config
+from detailscribe.study.refinements import Selection
 from detailscribe.study.study import Study
-from detailscribe.workflow.config_faults import config_faults
 from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
 REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "refiners", "selections", "external", "metrics", "judges")
-# Rules that send requests to models: the stage of each, and the wildcard that names the entry, if there are several.
+# Rules that send requests to models, and no others do: the stage of each, and the wildcard that names the entry, if
+# there are several; `selection` names one whose `by` is a judge.
 LLM_RULES = {
     "decompose_prompts": ("decompose", ""),
     "critique_images": ("critique", "critic"),
     "rewrite_prompts": ("rewrite", "rewriter"),
     "gather_external": ("external", "external"),
     "judge_images": ("judge", "judge"),
+    "select_by_judge": ("judge", "selection"),
     "write_prompts": ("write", ""),
 }
-SELECT_BY_JUDGE = "select_by_judge"  # sends the requests of a judge
 # Rules whose jobs compute with torch on a GPU: those that draw with an image model, and those that score.
 GENERATE, DRAWING_EXTERNAL = "generate_images", "draw_external"  # besides those of `study.graph.jobs`
+REFINING = "refine_images"  # begins the names of those (`RefineJob.rule`)
+WEIGHTS, FETCH_WEIGHTS = "weights", "fetch_weights"
 SCORING_RULES = {"score_images", "score_images_by_package", "select_by_metric", "select_by_package"}
 PILOT = "DETAILSCRIBE_PILOT"  # environment variable: this process works for a pilot, which began at this Unix time
 
@@ -58,6 +62,8 @@ class WorkflowRun:
         try:
             validate(config, str(schema), set_default=False)
         except WorkflowError as error:
+            from detailscribe.workflow.config_faults import config_faults
+
             raise WorkflowError("\n".join(config_faults(config, schema)) or str(error)) from None
         self._is_main_process, dry_run = is_main_process, is_dry_run(arguments)
         self._lock = None
@@ -72,6 +78,8 @@ class WorkflowRun:
                 prepare(self.study, move=not dry_run)
                 for warning in phrase_warnings(self.study):
                     print(f"Warning: {warning}.", file=sys.stderr)
+                if dry_run and config["exchanges"] == "live":
+                    self._warn_of_missing_weights()
                 if self.is_pilot and dry_run:
                     self._print_forecast()
         except (InputError, SetupError) as error:
@@ -81,12 +89,13 @@ class WorkflowRun:
                 f"cannot write below results/ ({error}); make room, correct its permissions, or use --directory"
             ) from error
 
-    def before_jobs(self, jobs, jobs_use_this_environment: bool = True) -> None:
+    def before_jobs(self, jobs, jobs_use_this_environment: bool = True, gpus: int | None = None) -> None:
         """Refuse to start beside another run, and check the models and the GPU that the jobs will use.
 
         Args:
             jobs: Snakemake's jobs that are to run.
             jobs_use_this_environment: Whether they run on this machine, with the packages of this process.
+            gpus: Most GPUs of all jobs together (the resource `gpu`); None: no limit.
 
         Raises:
             WorkflowError: another run uses results/, a model is not available, or torch cannot use the GPU.
@@ -103,25 +112,27 @@ class WorkflowRun:
         from detailscribe.scores.model_weights import unpinned_problem
 
         jobs = list(jobs)  # Snakemake's are an iterator
-        selections = self.study.graph.selections.values()
-        judges = {each.name: each.by.removeprefix("judge-") for each in selections}
-        stages = llm_stages_of_jobs([(job.rule.name, dict(job.wildcards.items())) for job in jobs], judges)
+        asking = [(job.rule.name, dict(job.wildcards.items())) for job in jobs]
+        stages = llm_stages_of_jobs(asking, self.study.graph.selections)
         models = sorted({each for stage in stages if (each := self.study.endpoint_and_model(*stage))})
         findings = check_configured_models(models, self.study.config, self.study.folder)
         if self.study.config["exchanges"] == "live":
             endpoints = dict.fromkeys(self.study.endpoint_of(*stage) for stage in sorted(stages))
             findings.problems += filter(None, (unpinned_problem(self.study, name) for name in endpoints if name))
-        if missing := self._missing_programs(jobs, stages):
+        missing, few = self._server_problems(jobs, stages, gpus)
+        findings.problems += few
+        if missing:
             if jobs_use_this_environment:
                 findings.problems += missing
             else:  # the jobs' machines may have them
                 findings.notes += missing
-        for note in findings.notes:
+        self._check_weights(jobs, findings)
+        for note in dict.fromkeys(findings.notes):
             print(f"Preflight: {note}", file=sys.stderr)
         if jobs_use_this_environment and (problem := self._gpu_problem(jobs)):
             findings.problems.append(f"{problem[0].upper()}{problem[1:]}.")
         if findings.problems:
-            raise WorkflowError("Preflight: " + " ".join(findings.problems))
+            raise WorkflowError("\n".join(f"Preflight: {each}" for each in dict.fromkeys(findings.problems)))
         if self.study.config["exchanges"] == "live":
             from detailscribe.operations.plan.ceiling import budget_sentence
 
@@ -149,20 +160,43 @@ class WorkflowRun:
         models = [self.study.config["image_models"][name] for name in names]
         return gpu_problem(models, self.study.folder, lambda: "preflight" in asked or self._draws_images(jobs))
 
-    def _missing_programs(self, jobs, stages: set[tuple[str, str]]) -> list[str]:
-        """Servers that these jobs would start and that are not installed; for `preflight`, those of the whole study."""
+    def _warn_of_missing_weights(self) -> None:
+        """Say which local weights are missing that jobs would serve; before a run, the preflight says it."""
+        from detailscribe.operations.preflight_servers import missing_weights
+
+        asked = [name for stage in self.study.llm_stages() if (name := self.study.endpoint_of(*stage))]
+        for sentence in missing_weights(asked, self.study.config["endpoints"], self.study.folder):
+            print(f"Warning: {sentence}", file=sys.stderr)
+
+    def _check_weights(self, jobs, findings) -> None:
+        """Add to the findings what speaks against fetching weights: no token, or a local folder that is missing."""
+        fetched = [job.wildcards.weights for job in jobs if job.rule.name == FETCH_WEIGHTS]
+        complete = any(job.rule.name == WEIGHTS for job in jobs)
+        if not (fetched or complete):
+            return
+        from detailscribe.operations.preflight_weights import missing_folders, missing_token
+
+        if sentence := missing_token(self.study, fetched):
+            findings.notes.append(sentence)
+        findings.problems += missing_folders(self.study) if complete else []
+
+    def _server_problems(self, jobs, stages: set[tuple[str, str]], gpus: int | None) -> tuple[list[str], list[str]]:
+        """What these jobs' servers need and this machine lacks, and the run; for `preflight`, those of the study."""
         if self.study.config["exchanges"] != "live":
-            return []
-        from detailscribe.operations.preflight_servers import missing_programs
+            return [], []
+        from detailscribe.operations.preflight_servers import few_gpus, missing_for_servers
 
         whole = "preflight" in {job.rule.name for job in jobs}
         asked = self.study.llm_stages() if whole else sorted(stages)
         names = [name for stage in asked if (name := self.study.endpoint_of(*stage))]
 
+        @cache
         def starting() -> list[str | None]:
             return [self.study.endpoint_of(*stage) for stage in self._starting(jobs, stages)]
 
-        return missing_programs(names, self.study.config["endpoints"], None if whole else starting)
+        endpoints, starts = self.study.config["endpoints"], None if whole else starting
+        missing = missing_for_servers(names, endpoints, starts, self.study.folder)
+        return missing, few_gpus(names, endpoints, gpus, starts)
 
     def _starting(self, jobs, stages: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Stages whose jobs would start a server. A job whose answers are all recorded starts none."""
@@ -243,13 +277,17 @@ def remove_null_entries(config: dict) -> None:
             config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
 
 
-def llm_stages_of_jobs(jobs: list[tuple[str, dict]], judges: Mapping[str, str] | None = None) -> set[tuple[str, str]]:
+def llm_stages_of_jobs(jobs: list[tuple[str, dict]], selections: Mapping[str, Selection]) -> set[tuple[str, str]]:
     """(stage, name) of everything that some jobs do by requests to models.
 
     Args:
         jobs: Rule name and wildcards of each job.
-        judges: The judge of each selection by a judge.
+        selections: Those of the study, by name.
     """
-    selecting = {("judge", (judges or {})[each["selection"]]) for rule, each in jobs if rule == SELECT_BY_JUDGE}
-    asking = [(*LLM_RULES[rule], wildcards) for rule, wildcards in jobs if rule in LLM_RULES]
-    return selecting | {(stage, wildcards.get(wildcard, "")) for stage, wildcard, wildcards in asking}
+    found = set()
+    for rule, wildcards in jobs:
+        if rule in LLM_RULES:
+            stage, wildcard = LLM_RULES[rule]
+            name = wildcards.get(wildcard, "")
+            found.add((stage, selections[name].by.removeprefix("judge-") if wildcard == "selection" else name))
+    return found

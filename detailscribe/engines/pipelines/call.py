@@ -39,7 +39,7 @@ class PipelineCall:
         some: dict = {"guidance_scale": guidance, "max_sequence_length": max_sequence_length}
         # Kontext takes the shape alone from width and height; Ideogram's own schedule is for its usual steps.
         some |= {"max_area": size_px * size_px, "guidance_schedule": None}
-        self.pipe, self.size_px = pipe, size_px
+        self.pipe, self.size_px, self.steps = pipe, size_px, steps
         self.arguments = {
             **{key: value for key, value in some.items() if key in known},
             **{"height": size_px, "width": size_px, "num_inference_steps": steps},
@@ -72,10 +72,7 @@ class PipelineCall:
             SetupError: the GPU has too little memory.
             FloatingPointError: the image has values that are not finite.
         """
-        return self.to_pil(self.run(seed, **arguments))
-
-    def to_pil(self, image: np.ndarray) -> PIL.Image.Image:
-        """An image, (height, width, 3) in [0, 1], in 8 bits; raises as `image`."""
+        image = self.run(seed, **arguments)
         if not np.isfinite(image).all():
             raise FloatingPointError(NOT_FINITE)
         if image.shape[:2] != (self.size_px, self.size_px):

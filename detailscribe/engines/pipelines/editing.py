@@ -3,8 +3,6 @@
 FLUX.1 Kontext, Qwen-Image-Edit and the like, whose call takes `image` and `prompt`. `load.load_editor` makes it.
 """
 
-from typing import Any
-
 import PIL.Image
 
 from detailscribe.engines.pipelines.call import PipelineCall
@@ -14,16 +12,11 @@ class EditingEngine:
     """A loaded pipeline with the settings of a study.
 
     Args:
-        pipe: The pipeline.
-        size_px, max_sequence_length, call: As for `load.load_engine`.
-        steps, guidance: As for `load.load_engine`.
-
-    Raises:
-        InputError: `call` names an argument that the pipeline does not have.
+        call: The pipeline with the arguments of its calls.
     """
 
-    def __init__(self, pipe: Any, *, size_px: int, max_sequence_length: int, call: dict, steps: int, guidance: float):
-        self.call = PipelineCall(pipe, size_px, max_sequence_length, call, steps, guidance)
+    def __init__(self, call: PipelineCall):
+        self.call = call
 
     def edit(self, image: PIL.Image.Image, instruction: str, seed: int) -> PIL.Image.Image:
         """Edit one image: RGB, `size_px` square.

@@ -176,11 +176,9 @@ def _flags(values: Mapping[str, object], bare: bool = True) -> list[str]:
         elif isinstance(value, dict):
             words += [flag, json.dumps(value, sort_keys=True)]
         else:
-            values_of_it = value if isinstance(value, list) else [value]
-            words += [
-                flag,
-                *(json.dumps(each, sort_keys=True) if isinstance(each, dict) else str(each) for each in values_of_it),
-            ]
+            words.append(flag)
+            for each in value if isinstance(value, list) else [value]:
+                words.append(json.dumps(each, sort_keys=True) if isinstance(each, dict) else str(each))
     return words
 
 

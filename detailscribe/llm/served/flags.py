@@ -43,16 +43,8 @@ KEYS = {  # flags of each program that a key of the endpoint sets, with the key
     "transformers": {"quantization": "quantization", "reasoning": THINKING},
 }
 ANSWERS = {  # flags of any program that change answers: of the weights, the template, the numbers, the sampling
-    *(
-        "dtype",
-        "torch-dtype",
-        "kv-cache-dtype",
-        "cache-type-k",
-        "cache-type-v",
-        "type-k",
-        "type-v",
-        "attn-implementation",
-    ),
+    *("dtype", "torch-dtype", "kv-cache-dtype", "cache-type-k", "cache-type-v", "ctk", "ctv", "type-k", "type-v"),
+    *("attn-implementation", "structured-outputs-config", "guided-decoding-backend"),
     *("tokenizer", "tokenizer-mode", "tokenizer-revision", "code-revision", "skip-tokenizer-init"),
     *("hf-overrides", "hf-config-path", "config-format", "model-impl", "model-class-overrides"),
     *("hf-tokenizer-config-path", "hf-pretrained-model-name-or-path", "override-kv", "kv-overrides", "mmproj-url"),
@@ -68,7 +60,6 @@ ANSWERS = {  # flags of any program that change answers: of the weights, the tem
     *("repeat-penalty", "repeat-last-n", "presence-penalty", "frequency-penalty", "dry-multiplier", "mirostat"),
     *("logit-bias", "ignore-eos", "predict", "n-predict", "grammar", "grammar-file", "json-schema", "json-schema-file"),
     *("context-shift", "speculative-config", "draft-model", "model-draft", "quantization", "quantization-config"),
-    *("structured-outputs-config", "guided-decoding-backend", "ctk", "ctv"),
 }
 # Flags that replace what `thinking` sets, or may contradict it.
 TEMPLATE_KWARGS = {"vllm": "default-chat-template-kwargs", "llama_cpp.server": "chat-template-kwargs"}
@@ -89,7 +80,7 @@ def check_flags(place: str, program: str, options: Mapping[str, object]) -> None
         options: Its config entry `options`.
 
     Raises:
-        InputError: names the flag and the way out.
+        InputError: names the flag, and what to write instead.
     """
     for group in ("flags", "machine_flags"):
         flags = options.get(group) or {}
@@ -131,7 +122,7 @@ def check_command(place: str, program: str, words: Iterable[str]) -> None:
 
 
 def flag_problem(program: str, flag: str, is_of_machine: bool) -> str:
-    """What speaks against a flag, with the way out; "" for nothing.
+    """What is wrong with a flag, and the remedy; "" if nothing is.
 
     Args:
         is_of_machine: Whether it stands where nothing may change answers.

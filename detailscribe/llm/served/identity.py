@@ -5,8 +5,11 @@ context length and `machine_flags` change no answer that was given, so they are 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from detailscribe.llm.served.kinds import server_program
+from detailscribe.llm.served.kinds import is_served, server_program
+
+NAMED = "revision:"  # beginning of the identity of weights that neither a commit nor a digest pins
 
 
 def served_identity(
@@ -35,3 +38,23 @@ def served_identity(
         "flag_files": dict(flag_files or {}),
     }
     return {key: value for key, value in identity.items() if value is not None and value not in ("", {})}
+
+
+def unknown_weights(name: str, endpoint: dict, identity: Mapping) -> str:
+    """Why the answers of an endpoint may be recorded under weights that this machine cannot tell; "" if it can.
+
+    Answers of a branch are recorded under its commit, those of own files under their content or their chat template.
+
+    Args:
+        name: Of the endpoint.
+        endpoint: Its config entry.
+        identity: `served` of a request to it.
+    """
+    model = endpoint.get("model", "")
+    named = str(identity.get("weights", "")).startswith(NAMED)
+    if not (is_served(endpoint) and named) or Path(model).expanduser().exists():
+        return ""
+    return (
+        f"the answers of endpoint {name!r} are recorded under the content or the commit of its weights, but neither a "
+        f"file or folder {model!r} nor a record of revision {endpoint['revision']!r} in resources/weights is here"
+    )

@@ -73,7 +73,7 @@ def check_served(name: str, endpoint: dict) -> None:
         raise InputError(f"{place}: {error}") from None
     for key in ("model", "revision", "version"):
         if not isinstance(endpoint.get(key), str) or (key != "revision" and not endpoint[key].strip()):
-            raise InputError(f"{place}: kind {endpoint['kind']} needs `{key}`; {_remedy(key, program)}")
+            raise InputError(f"{place}: kind {endpoint['kind']} needs `{key}`; {key_remedy(key, program)}")
     _check_texts(place, endpoint)
     check_command(place, program, _server_words(program, words))
     if endpoint.get("batch") and program != "vllm":
@@ -148,10 +148,11 @@ def _check_image_tokens(place: str, program: str, tokens: object) -> None:
     raise InputError(f"{place}: options: image_tokens: {tokens!r}: " + remedy.get(program, "it has no flag; remove it"))
 
 
-def _remedy(key: str, program: str) -> str:
+def key_remedy(key: str, program: str) -> str:
+    """What to write for `model`, `revision` or `version`."""
     if key == "version":
         tells = {"vllm": "vllm --version", "llama-server": "llama-server --version", "transformers": "pip show"}
         return f"the version of {program} that answers ({tells.get(program, 'pip show')} prints it), in quotes"
     if key == "revision":
-        return "the commit of the weights"
+        return "the commit of the weights; for files of your own a name that you change with them"
     return "a repository of the Hugging Face hub, or a path"

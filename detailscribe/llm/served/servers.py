@@ -35,7 +35,10 @@ from detailscribe.llm.served.server_log import (
 PORT_TRIES = 3
 GPU_LIST_S = 60.0  # nvidia-smi wakes sleeping GPUs
 PROGRESS_S = 15.0  # between two messages of progress
-MEMORY_REMEDY = "lower `context`, `image_tokens` or `in_flight`, quantise the model, or use a larger GPU"
+MEMORY_REMEDY = (
+    "lower `context` or `in_flight`, use a larger GPU or several (`tensor_parallel`), or lower `image_tokens` or "
+    "quantise the model, with which everything is asked again"
+)
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Servers:
     """The servers that a job starts. Use it in a `with` block; without one, they end with the process.
 
     Args:
-        say: Called with a sentence that the user should see.
+        say: Called with a message that the user should see.
         note: Called with a message of progress, for the job's log.
         log: Log file of the job; the server of endpoint `x` writes to `{stem}.x.log` beside it.
         locate: Finds the weights of an endpoint.
@@ -250,12 +253,9 @@ def _gpu_numbers() -> dict[str, int]:
 
 
 def _as_configured(endpoint: dict) -> Weights:
-    is_here = Path(endpoint["model"]).exists()
-    revision, others = (
-        "" if is_here else endpoint["revision"],
-        [endpoint.get(key, "") for key in ("projector", "chat_template")],
-    )
-    return Weights(endpoint["model"], revision, *others)
+    model = endpoint["model"]
+    revision = "" if Path(model).exists() else endpoint["revision"]
+    return Weights(model, revision, endpoint.get("projector", ""), endpoint.get("chat_template", ""))
 
 
 def _nothing(_: object) -> None:

@@ -179,7 +179,7 @@ def version_problem(wanted: str, found: str) -> str:
     """What is wrong with a server of another version than the configured one, and the remedy."""
     return (
         f"is version {found}, but `version` says {wanted}; install that one, or set `version: {found!r}`, "
-        "with which everything is asked again"
+        "with which is asked again what was not recorded under that version"
     )
 
 

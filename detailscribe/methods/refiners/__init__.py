@@ -1,4 +1,4 @@
-"""Refiners: one module each, which draws an image anew from an image, a prompt or both; docs/methods.md writes one.
+"""Refiners: one module each, which draws an image again from an image, a prompt or both; docs/methods.md writes one.
 
 A refiner is a module with these names: in this package (`refiner: sdedit` in the config), anywhere that Python can
 import from (`refiner: my_lab.inpaint`), or a file (`refiner: my_methods/inpaint.py`).
@@ -18,10 +18,14 @@ request(source: Source, image_set: str, values: dict, recipes: ImageRecipes) -> 
 and, if `request` returns a `refined_request`,
 
 steps(values: dict, full: int) -> int
-    Denoising steps that an image takes; `full` is a full run's. Without it, a full run.
+    Denoising steps that an image takes; `full` is a full run's. Without it every image counts as a full run, also one
+    of a `prompt_switch_request`, whose first steps other images may share.
 draw(engine: Engine, request: ImageRequest) -> PIL.Image.Image
     The image, with the loaded model (`engines/engine.py`). `request.recipe` has what `request` put into it,
     `request.source` is the file of the image to start from.
+
+An error that `request` or `draw` raises makes a `failed` row of that one image, with the error's text as its reason.
+`errors.SetupError`, an error of the GPU or a full disk ends the job.
 
 It may also have
 
@@ -35,14 +39,6 @@ Importing the module should be cheap: every start of a run imports it. Import to
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from PIL import Image
-
-from detailscribe.engines.engine import Engine
-from detailscribe.images.image_set import ImageRequest
-from detailscribe.images.recipes import ImageRecipes
-from detailscribe.study.refinements import Refinement, RefinerEntry, Selection
 
 
 @dataclass(frozen=True)
@@ -66,26 +62,3 @@ class Source:
     seed: int | None = None
     image: dict | None = None
     state: Mapping = field(default_factory=dict)
-
-
-class Refiner(Protocol):
-    """The names of a refiner's module."""
-
-    ALGORITHM: int
-    SETTINGS: dict
-
-    def graph(self, entry: RefinerEntry) -> list[Refinement | Selection]:
-        """The image sets of an entry."""
-        ...
-
-    def request(self, source: Source, image_set: str, values: dict, recipes: ImageRecipes) -> ImageRequest:
-        """The image of one prompt."""
-        ...
-
-    def steps(self, values: dict, full: int) -> int:
-        """Denoising steps of an image."""
-        ...
-
-    def draw(self, engine: Engine, request: ImageRequest) -> Image.Image:
-        """An image."""
-        ...

@@ -5,7 +5,7 @@ prompt), {prompt} the prompt itself and {base_prompt} that of the image; {{ and 
 entry of `image_models`, whose pipeline must take an image and a prompt.
 
 Source: Jaiswal et al. 2026, arXiv 2601.15286, an editor led by a critic. Differs: no choice between editing, going back
-and starting anew. The critic's text is sent as it is, and describes the whole image unless `instruction` or the
+and starting again. The critic's text is sent as it is, and describes the whole image unless `instruction` or the
 critic's template says otherwise; the authors of Qwen-Image-Edit advise to have instructions rewritten.
 """
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from detailscribe.engines.acceleration.options import SD3
+from detailscribe.engines.pipelines.known import call_arguments, editing_problem
 from detailscribe.errors import InputError
 from detailscribe.images.image_reader import read_image
 from detailscribe.images.image_set import ImageRequest
@@ -39,6 +40,9 @@ def graph(entry: RefinerEntry) -> list[Refinement]:
         raise InputError("editor needs `image_model`, an entry of image_models that edits images; add it")
     if entry.pipeline == SD3:
         raise InputError(f"image_model {entry.image_model} is a {SD3}, which edits no image; name an editing model")
+    arguments = call_arguments(entry.pipeline)  # none where this machine cannot tell
+    if arguments and (problem := editing_problem(entry.pipeline, arguments)):
+        raise InputError(f"image_model {entry.image_model}: {problem}")
     _check_instruction(entry.settings["instruction"])
     return [entry.refinement({entry.name: {}}, settings=entry.settings)]
 

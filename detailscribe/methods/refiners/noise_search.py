@@ -2,7 +2,7 @@
 
 With `texts` it is a search over noise and prompts: a round then also draws refined prompts, each with the noise of the
 best image so far, so that noise and prompt improve in turn. With `width` it is a beam search: a round starts from the
-best images so far, as many as that.
+best images so far, as many as that; one that several image sets hold counts once.
 
 Settings: `rounds`; `width`; `neighbours` of each image that a round starts from; `share` of new noise in each, from 0
 (the same noise) to 1 (a noise of its own); `verifier`, a metric or judge-NAME; `texts`, for each round a list of
@@ -34,7 +34,7 @@ from detailscribe.study.refinements import Refinement, RefinerEntry, Selection
 ALGORITHM = 1
 SETTINGS = {"rounds": 2, "width": 1, "neighbours": 2, "share": 0.3, "verifier": "", "texts": []}
 READS_IMAGE = False
-MOST_ROUNDS, MOST_NEIGHBOURS = 64, 256
+MOST_ROUNDS, MOST_NEIGHBOURS, MOST_IMAGES = 64, 256, 4096
 
 
 def graph(entry: RefinerEntry) -> list[Refinement | Selection]:
@@ -44,6 +44,11 @@ def graph(entry: RefinerEntry) -> list[Refinement | Selection]:
     needs_sd3(entry, "moves the noise")
     by, share, texts = verifier(entry), _share(entry), _texts(entry, rounds, neighbours)
     width = whole_number(entry, "width", 1, 1 + neighbours + len(texts[0]))  # as many as the first round has images
+    if (images := rounds * width * neighbours) > MOST_IMAGES:
+        raise InputError(
+            f"rounds, width and neighbours together mean {images} images of a prompt, and at most {MOST_IMAGES} are "
+            "possible; lower one"
+        )
     parts: list[Refinement | Selection] = []
     starts = [entry.of]
     for number in range(1, rounds + 1):
@@ -68,7 +73,9 @@ def request(source: Source, image_set: str, values: dict, recipes: ImageRecipes)
     shifts = shifts_of(source.state)
     if "neighbour" in values:
         seed = recipes.parameters["seed"] if source.seed is None else source.seed
-        shifts.append((derived_seed(source.id, seed, values["round"], values["neighbour"]), values["share"]))
+        # The moves so far, too: a search that starts from a search counts its rounds again.
+        own = (values["round"], values["neighbour"], *(moved for moved, _ in shifts))
+        shifts.append((derived_seed(source.id, seed, *own), values["share"]))
     request = recipes.from_noise_request(source.id, image_set, source.text, seed=source.seed)
     return moved_request(request, shifts)
 

@@ -1,8 +1,8 @@
 """Members of a study archive: which files it may hold, how large, and what the paths in their rows may be.
 
 An archive is a `.tar.gz` that begins with the manifest: `format` (3 if it holds seconds of images, otherwise 2 if it
-holds records of weights, otherwise 1),
-`exchanges` (their number), `images` (whether generated images are included) and `files` {name: sha256, bytes}.
+holds records of weights, otherwise 1), `exchanges` (their number), `images` (whether generated images are included) and
+`files` {name: sha256, bytes}.
 """
 
 import re

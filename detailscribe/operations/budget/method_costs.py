@@ -15,19 +15,15 @@ from detailscribe.files.digests import digest
 from detailscribe.files.rows import read_rows, read_score_rows
 from detailscribe.images.seconds import seconds_per_score
 from detailscribe.operations.budget.answer_costs import AnswerCost, AnswerCosts
-from detailscribe.operations.budget.image_costs import image_costs, set_parameters, steps_of
+from detailscribe.operations.budget.image_costs import image_costs
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.scores import scoring
-from detailscribe.study.methods import CANDIDATES, EQUAL_COMPUTE, GPU_SECONDS, candidate_count
+from detailscribe.study.methods import CANDIDATES, EQUAL_COMPUTE, GPU_SECONDS, candidate_count, steps_of
 from detailscribe.study.study import Study
+from detailscribe.tables.budget.costs_of_methods import COST_COLUMNS, METHOD, REFERENCE, seconds_of
 
 STAGE = "method_costs"
 ALGORITHM = 1
-METHOD, REFERENCE = "method", "reference"  # roles of a row
-COST_COLUMNS = [
-    *("prompts", "images", "steps", "gpu_seconds", "scoring_seconds"),
-    *("calls", "input_tokens", "output_tokens", "usd", "measured", "processors"),
-]
 COLUMNS = ["method", "role", "seeds", "selection", "metric", "headline", *COST_COLUMNS, "equal_compute"]
 Verifier = tuple[str, tuple[str, ...]]  # metric or judge-{name}, and the image sets that it scores
 
@@ -42,7 +38,7 @@ def parameters(study: Study) -> dict[str, dict]:
         "methods": [vars(method) for method in study.methods()],
         "metrics": study.metrics,
         "full_steps": study.config["generation"]["steps"],
-        "sets": set_parameters(study),
+        "sets": study.steps_by_set,
         "needs": {name: _needs(study, name) for name in study.image_sets()},
         "score_speeds": {
             name.removeprefix("score-"): score_speed_key(settings)
@@ -208,7 +204,7 @@ def method_costs(costs: ScenarioCosts, parameters: dict) -> list[dict]:
 def _cost_of_selection(costs: ScenarioCosts, candidates: list[str], selection: str, metric: str) -> dict:
     if selection in candidates:
         return costs.of([selection])
-    if selection == "mean":  # of a candidate that is drawn by lot
+    if selection == "mean":  # of a candidate that is chosen at random
         each = [costs.of([name]) for name in candidates]
         means = {name: _mean([cost[name] for cost in each]) for name in COST_COLUMNS if name != "processors"}
         named = {name for cost in each for name in cost["processors"].split("; ") if name}
@@ -231,21 +227,16 @@ def _equal_compute(costs: ScenarioCosts, parameters: dict, reference: list[dict]
     if not critics:
         return configured, f"{configured} seeds, since no critic draws images"
     if mode == GPU_SECONDS:
-        limits = [_seconds(_chosen(costs, each["candidates"], parameters["selector"])) for each in critics]
-        seconds = [_seconds(cost) for cost in reference]
+        limits = [seconds_of(_chosen(costs, each["candidates"], parameters["selector"])) for each in critics]
+        seconds = [seconds_of(cost) for cost in reference]
         known = [each for each in limits if each is not None]
         if len(known) == len(limits) and None not in seconds:
             most = max(known) * (1 + 1e-9)
             configured = max([1, *(n for n, each in enumerate(seconds, 1) if each is not None and each <= most)])
         else:
-            configured = min(configured, candidate_count(critics))
+            configured = min(configured, candidate_count(each["candidates"] for each in critics))
             mode, note = CANDIDATES, ", since seconds are not known"
     return configured, f"{configured} seeds by {mode}{note}"
-
-
-def _seconds(cost: dict) -> float | None:
-    """GPU seconds of images and scores."""
-    return _total([cost["gpu_seconds"], cost["scoring_seconds"]])
 
 
 def _total(values: list[float | None]) -> float | None:

@@ -93,10 +93,10 @@ class Estimate:
             line.bound_usd += bound.amount_usd
 
     def add_server_start(self, scenario: str, stage: str, name: str, endpoint: str, calls: int) -> None:
-        """Add the server that a job starts for some calls, if it starts one, with the GPU time of both.
+        """Add the server that a job starts for some calls, if it starts one; the GPU time of the calls to their line.
 
         Args:
-            scenario, stage, name: Of the calls' line.
+            scenario, stage, name: Of the calls' line. The start has one of its own.
             endpoint: That they go to.
             calls: Of one job.
         """
@@ -106,11 +106,12 @@ class Estimate:
         line = self.line(scenario, stage, f"{name} server".strip())
         line.reasons[STARTS] += 1
         self.started.add((stage, name))
-        start_s, call_s = assumed.get("server_start_s"), assumed.get("call_s")
         if gpus := needs_gpu(entry):
+            start_s, call_s = assumed.get("server_start_s"), assumed.get("call_s")
             self.starts_gpu_s += gpus * (start_s or 0.0)
-            seconds = None if start_s is None or call_s is None else gpus * (start_s + calls * call_s)
-            line.add_gpu_time(None if seconds is None else Seconds(seconds, seconds, seconds))
+            line.add_gpu_time(None if start_s is None else Seconds.exactly(gpus * start_s))
+            asking = self.line(scenario, stage, name)  # `call_s` is of all calls in flight together, at `in_flight`
+            asking.add_gpu_time(None if call_s is None else Seconds.exactly(gpus * calls * call_s))
 
     def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str) -> None:
         """Add a call whose inputs do not exist yet."""

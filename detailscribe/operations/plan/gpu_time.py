@@ -30,6 +30,11 @@ class Seconds:
     fastest: float = 0.0
     slowest: float = 0.0
 
+    @classmethod
+    def exactly(cls, seconds: float) -> "Seconds":
+        """Seconds of which one figure is known."""
+        return cls(seconds, seconds, seconds)
+
     def __add__(self, other: "Seconds") -> "Seconds":
         return Seconds(self.mean + other.mean, self.fastest + other.fastest, self.slowest + other.slowest)
 

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable
 
-from detailscribe.engines.acceleration.first_steps import refinement_steps
 from detailscribe.engines.machine.speeds import STEP, TEXT, image_speed_key
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import canonical_json
@@ -16,7 +15,8 @@ from detailscribe.images.recipes import ImageRecipes, first_image_key
 from detailscribe.operations.plan.estimate import LOADS
 from detailscribe.operations.plan.gpu_time import Seconds
 from detailscribe.operations.plan.shard import PENDING, Shard
-from detailscribe.study.refinements import Needs, RefineJob
+from detailscribe.study.methods import steps_of
+from detailscribe.study.refinements import RefineJob
 
 
 def add_image_stage(
@@ -43,7 +43,7 @@ def add_image_stage(
     """
     try:
         requests = requests_of(ImageRecipes(parameters))
-    except (InputError, SetupError):  # the weights are not on this machine yet, and neither is any image
+    except (InputError, SetupError):  # weights, or a refiner's package, are not on this machine, and so is no image
         requests = [ImageRequest(record["id"], image_set) for record in shard.records for image_set in image_sets]
     ledgers = {image_set: shard.ledger(f"images/{image_set}") for image_set in image_sets}
     images: dict[str, dict[str, dict]] = {image_set: {} for image_set in image_sets}
@@ -57,7 +57,7 @@ def add_image_stage(
     job = shard.image_job(stage, name, parameters, refine_job)
     for (id, reason), group in missing.items():
         known = all(request.recipe for request in group)
-        work = _known_work(group, first_steps) if known else [_likely_work(shard, parameters, group, job.reuses_steps)]
+        work = _known_work(group, first_steps) if known else [_likely_work(shard, parameters, group)]
         keyed = [(image_speed_key(parameters, job.offload, recipe), steps) for recipe, steps in work]
         shard.estimate.add_images(line, len(group), reason, keyed)
         job.first_work |= {canonical_json(key): (STEP, key) for key, _ in keyed}
@@ -66,16 +66,17 @@ def add_image_stage(
     return images
 
 
-def add_image_loads(shard: Shard, stage: str, name: str = "") -> None:
+def add_image_loads(shard: Shard, stage: str, name: str = "", label: str | None = None) -> None:
     """Add what the job of a stage takes besides its images: loading the model, compiling, encoding the texts.
 
     Args:
         name: Of the image set, if its job has a model of its own; of the rule, for a job of refinements.
+        label: Of the job, if that is not its name.
     """
     job = shard.jobs.get(name or stage)
     if job is None or not job.first_work:
         return
-    shown = name.removeprefix("refine_images").removeprefix("_")  # the first job of refinements has no number
+    shown = name if label is None else label
     line, gpu_time = shard.line(stage, f"{shown} loads, texts".strip()), shard.estimate.gpu_time
     line.reasons[LOADS] += 1
     line.add_gpu_time(gpu_time.of_load(job.key, job.first_work.values()))
@@ -92,19 +93,18 @@ def _known_work(
     return [(part[0].recipe, denoising_steps(part, first_steps(part))) for part in parts.values()]
 
 
-def _likely_work(shard: Shard, parameters: dict, group: list[ImageRequest], reuse: bool) -> tuple[dict, int]:
+def _likely_work(shard: Shard, parameters: dict, group: list[ImageRequest]) -> tuple[dict, int]:
     """The same of images whose texts do not exist yet: as much of the recipe as their speed depends on."""
+    names = [request.image_set for request in group]
+    steps = steps_of(shard.estimate.study.steps_by_set, names, parameters["generation"]["steps"])
+    assert steps is not None, "an image that is drawn here"
     if "refiner" in parameters:
-        needs = Needs()
-        graph, names = shard.estimate.study.graph, [request.image_set for request in group]
-        if refinement := graph.refinement_of(names[0]):
-            needs.refined[refinement.name] = names
-        return {"refiner": parameters["refiner"]}, graph.steps(needs, parameters["generation"]["steps"])
-    steps, candidates = parameters["generation"]["steps"], parameters.get("candidates", {})
-    ks = [k for request in group if (k := candidates.get(request.image_set)) is not None]
+        return {"refiner": parameters["refiner"]}, steps
+    candidates = parameters.get("candidates", {})
+    if all(candidates.get(name) is None for name in names):
+        return {}, steps
     batch = sorted(k for k in candidates.values() if k is not None) if parameters.get("batch") == "candidates" else []
-    switched = refinement_steps(ks, steps, 0 if reuse else None)
-    return {"refined_prompt": "", "batch": batch} if ks else {}, steps * (len(group) - len(ks)) + switched
+    return {"refined_prompt": "", "batch": batch}, steps
 
 
 def first_steps_of(shard: Shard) -> Callable[[list[ImageRequest]], int | None]:
@@ -112,14 +112,16 @@ def first_steps_of(shard: Shard) -> Callable[[list[ImageRequest]], int | None]:
 
     It returns None for all that the candidates share. Latents of images that the plan itself generates will be there.
     """
-    first_steps = shard.estimate.study.machine.get("first_steps")
+    study = shard.estimate.study
+    first_steps = study.machine.get("first_steps")
     if not first_steps:
         return lambda group: None
     initial_images = shard.ledger(f"images/{first_steps['image_set']}")
 
     def steps_to_repeat(group: list[ImageRequest]) -> int | None:
         candidates = [request for request in group if "refined_prompt" in request.recipe]
-        if not candidates:
+        refinement = study.graph.refinement_of(candidates[0].image_set) if candidates else None
+        if refinement is None or not study.graph.reuses_first_steps(refinement):
             return None
         entry = initial_images.get(group[0].id, first_image_key(candidates[0]))
         if not entry or not (shard.estimate.results / entry["file"]).is_file():

@@ -9,26 +9,32 @@ HEADER += ["calls", "tokens in", "tokens out", "dollars"]
 
 
 def plan_report(plan: Estimate) -> list[str]:
-    """Lines of text: the table, its notes, and spending against the budget."""
+    """Lines of text: what is not known yet, the table, and spending against the budget."""
     sentences = (spent_sentence(plan.store), budget_sentence(plan.study, plan.study.llm_stages()))
-    return [*plan_table(plan), *plan.gpu_time.sentences(), *plan.notes, *filter(None, sentences)]
+    busy = any(line.reasons for line in plan.lines)
+    if plan.notes and not busy:
+        unknown = ["Nothing is known of this study yet, because its prompts are not in this folder:", *plan.notes]
+        return [*unknown, *filter(None, sentences)]
+    missing = ["Not counted below, because the prompts are not in this folder:", *plan.notes] if plan.notes else []
+    return [*missing, *plan_table(plan), *plan.gpu_time.sentences(), *filter(None, sentences)]
 
 
 def plan_table(plan: Estimate) -> list[str]:
     """The stages with work to do as lines of a table, with a total and what its marks mean."""
     busy = [line for line in plan.lines if line.reasons]
     gpu_unknown = any(line.gpu_s is None for line in busy)
+    of_servers = [line for line in busy if line.calls or line.reasons[STARTS]]
     rows = [HEADER, *map(_row, busy), _total_row(busy, gpu_unknown)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    if gpu_unknown:
+    if any(line.gpu_s is None for line in busy if line not in of_servers):
         text.append(
             "GPU hours marked ? were not measured yet. Each job records its speeds in results/speeds.jsonl: generate a "
             "small scenario with the same image model and plan again, or set `plan: {step_s, load_s, score_s}` "
             "(`make bench-engine` measures the first two)."
         )
     if starts := sum(line.reasons[STARTS] for line in busy):
-        text.append(_starts_sentence(plan, busy, starts))
+        text.append(_starts_sentence(plan, busy, starts, any(line.gpu_s is None for line in of_servers)))
     if any(line.reasons["estimate"] for line in busy):
         text.append("An estimate depends on outputs that do not exist yet; plan again when they do.")
     if bounded := sum(line.bounded_calls for line in busy):
@@ -40,14 +46,16 @@ def plan_table(plan: Estimate) -> list[str]:
     return text
 
 
-def _starts_sentence(plan: Estimate, busy: list[Line], starts: int) -> str:
+def _starts_sentence(plan: Estimate, busy: list[Line], starts: int, unknown: bool) -> str:
     often = f"Jobs start a server of their own {starts} times, for each shard of a stage, critic, rewriter and judge"
     total_s = sum(line.gpu_s or 0.0 for line in busy)
-    if not (plan.starts_gpu_s and total_s):
+    if unknown:
         return (
-            f"{often}; set `plan: {{server_start_s, call_s}}` to what the pilot measured, and fewer `shards` for a "
-            "smaller share of starts."
+            f"{often}; for the GPU hours marked ?, set `plan: {{server_start_s, call_s}}` to what the pilot measured, "
+            "and fewer `shards` for a smaller share of starts."
         )
+    if not (plan.starts_gpu_s and total_s):
+        return f"{often}; fewer `shards` make it fewer."
     share = f"{_hours(plan.starts_gpu_s)} of {_hours(total_s)} GPU hours ({plan.starts_gpu_s / total_s:.0%})"
     return f"{often}: {share}; half the `shards` halve that, and leave work for half as many GPUs."
 

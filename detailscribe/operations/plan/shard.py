@@ -17,12 +17,11 @@ class ImageJob:
     """What a job that loads the image model once does besides denoising.
 
     key: what the seconds of loading and encoding depend on. first_work: (unit, key) of each kind of denoising.
-    texts: to encode. reuses_steps: whether refinements start from latents on disk.
+    texts: to encode.
     """
 
     key: dict
     offload: str
-    reuses_steps: bool
     first_work: dict[str, tuple[str, dict]] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)
 
@@ -61,7 +60,7 @@ class Shard:
         if job not in self.jobs:
             machine = study.machine_with(refine_job.image_model if refine_job else study.drawn.get(name, ""))
             key = image_speed_key(parameters, machine["offload"])
-            self.jobs[job] = ImageJob(key, machine["offload"], "first_steps" in machine)
+            self.jobs[job] = ImageJob(key, machine["offload"])
         return self.jobs[job]
 
     def rows(self, folder: str) -> list[dict]:

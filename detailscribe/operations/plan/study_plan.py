@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from detailscribe.images.image_set import ImageRequest
 from detailscribe.methods.critique import critique
 from detailscribe.methods.decompose import decompose
 from detailscribe.methods.generate import parameters_name, requests_from_text
@@ -67,12 +66,9 @@ def draws_images(study: Study, parameters: dict[str, dict], shards: Iterable[tup
 
     Unknown counts as drawing: prompts that are not there yet, texts that no model has written yet.
     """
-    estimate = Estimate(study, parameters)
-    for scenario, name in shards:
-        file = estimate.results / scenario / "shards" / f"{name}.jsonl"
-        if not file.is_file():
-            return True
-        add_shard(read_shard(estimate, scenario, file))
+    estimate = _of_shards(study, parameters, shards)
+    if estimate is None:
+        return True
     busy = [line for line in estimate.lines if line.reasons]
     return any(line.stage in DRAWING_STAGES or line.name in study.drawn for line in busy)
 
@@ -81,13 +77,19 @@ def stages_with_servers(
     study: Study, parameters: dict[str, dict], shards: Iterable[tuple[str, str]]
 ) -> set[tuple[str, str]] | None:
     """(stage, name) whose jobs of these (scenario, shard) would start a server; None if prompts are not there yet."""
+    estimate = _of_shards(study, parameters, shards)
+    return None if estimate is None else estimate.started
+
+
+def _of_shards(study: Study, parameters: dict[str, dict], shards: Iterable[tuple[str, str]]) -> Estimate | None:
+    """The estimate of these (scenario, shard) alone; None if prompts of one are not there yet."""
     estimate = Estimate(study, parameters)
     for scenario, name in shards:
         file = estimate.results / scenario / "shards" / f"{name}.jsonl"
         if not file.is_file():
             return None
         add_shard(read_shard(estimate, scenario, file))
-    return estimate.started
+    return estimate
 
 
 def add_shard(shard: Shard) -> None:
@@ -106,7 +108,9 @@ def add_shard(shard: Shard) -> None:
     externals = [name for name in study.config["external"] if name not in _external_sources(study)]
     for name in _external_sources(study):
         _add_external(shard, name, images)
-    _add_refinements(shard, images, _by_id(decompositions))
+    _add_refinements(
+        shard, images, _by_id(decompositions), {name: rows for name, rows in texts.items() if rows is not None}
+    )
     for name in externals:
         _add_external(shard, name, images)
     for name in study.config["judges"]:
@@ -116,20 +120,30 @@ def add_shard(shard: Shard) -> None:
         add_score_stage(shard, name, images)
 
 
-def _add_refinements(shard: Shard, images: dict[str, dict[str, dict]], decompositions: dict[str, dict]) -> None:
+def _add_refinements(
+    shard: Shard,
+    images: dict[str, dict[str, dict]],
+    decompositions: dict[str, dict],
+    texts: dict[str, dict[str, dict]],
+) -> None:
     """Add the critics and rewriters that look at images, and the refinements, in the order of their jobs.
 
     Args:
         images: Rows by id by image set; those of the refinements are added.
+        decompositions: Rows by id.
+        texts: Rows by id of the rewriters that are in the plan already.
     """
     study, records, parameters = shard.estimate.study, shard.records, shard.estimate.parameters
     graph, critics, rewriters = study.graph, study.config["critics"], study.config["rewriters"]
-    texts: dict[str, dict[str, dict]] = {}
+    selected: dict[str, dict[str, dict]] = {}
 
     def source(name: str) -> dict[str, dict]:
-        if name in graph.selections:
-            return selected_rows(shard, name, [source(each) for each in graph.selections[name].among])
-        return images[name]
+        if name not in graph.selections:
+            return images[name]
+        if name not in selected:  # a search of many rounds has more paths than can be walked
+            candidates = [source(each) for each in graph.selections[name].among]
+            selected[name] = selected_rows(shard, name, candidates)
+        return selected[name]
 
     def text_of(name: str) -> dict[str, dict]:
         if name not in texts and name in critics:
@@ -146,16 +160,12 @@ def _add_refinements(shard: Shard, images: dict[str, dict[str, dict]], decomposi
         for each in job.refinements:
             known = text_of(each.text) if each.text else None
             rows = source(each.of) if graph.needs_source(each) else None
-            requests_of = partial(_refinement_requests, records, each, known, rows)
+            requests_of = partial(refinement_requests, records, each, known, rows)
             names, values = list(each.image_sets), parameters[f"refine-{each.name}"]
             images |= add_image_stage(shard, "refine", each.name, names, values, requests_of, job)
-        add_image_loads(shard, "refine", job.rule)
+        add_image_loads(shard, "refine", job.rule, job.label)
     for name in critics:
         text_of(name)  # also of a critic whose prompts nothing draws
-
-
-def _refinement_requests(records, refinement, texts, images, recipes) -> list[ImageRequest]:
-    return refinement_requests(records, refinement, recipes, texts, images)
 
 
 def _external_sources(study: Study) -> list[str]:

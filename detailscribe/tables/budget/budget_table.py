@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from detailscribe.scores.metric_facts import score_ranges
 from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
+from detailscribe.tables.budget.costs_of_methods import COST_COLUMNS, METHOD, REFERENCE, decided_methods, seconds_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 STAGE = "budget"
 ALGORITHM = 1
-METHOD, REFERENCE = "method", "reference"  # roles of a row
-COSTS = [
-    *("prompts", "images", "steps", "gpu_seconds", "scoring_seconds"),
-    *("calls", "input_tokens", "output_tokens", "usd", "measured", "processors"),
-]
 EQUAL = {
     kind: [
         *(f"seeds_at_{kind}", f"reference_at_{kind}", f"gain_at_{kind}"),
@@ -33,8 +29,8 @@ EQUAL = {
     for kind in ("steps", "seconds")
 }
 BUDGET_COLUMNS = [
-    *("method", "role", "selection", "metric", "n", "mean", *COSTS, *EQUAL["steps"], *EQUAL["seconds"]),
-    *("equal_compute", "note"),
+    *("method", "role", "selection", "metric", "n", "mean", "low95", "high95", *COST_COLUMNS),
+    *(*EQUAL["steps"], *EQUAL["seconds"], "equal_compute", "note"),
 ]
 
 
@@ -65,7 +61,6 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
     """
     import pandas as pd
 
-    from detailscribe.tables.budget.costs_of_methods import decided_methods
     from detailscribe.tables.selection import select_scores
 
     reference, of_reference = _reference(costs, settings)
@@ -81,7 +76,8 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
             cost = shown.loc[(method["name"], metric)]
             values = select_scores(arrays[metric], cost["selection"], names, arrays)[scores.complete]
             row = {"method": method["name"], "role": METHOD, "selection": cost["selection"], "metric": metric}
-            row |= _mean(values) | {name: cost[name] for name in [*COSTS, "equal_compute"]}
+            row |= _mean(values) | _interval(values, limits, bool(ranges.get(metric)))
+            row |= {name: cost[name] for name in [*COST_COLUMNS, "equal_compute"]}
             own = reference.has(names, cost["selection"])
             gains = _at_equal_cost(values, best, cost, reference, own, limits, bool(ranges.get(metric)))
             rows_of_metric.append(row | gains)
@@ -90,16 +86,12 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
         rows += rows_of_metric
         for number, (_, cost) in enumerate(of_reference.iterrows()):
             row = {"method": cost["method"], "role": REFERENCE, "selection": cost["selection"], "metric": metric}
-            rows.append(row | _mean(best[:, number]) | {name: cost[name] for name in COSTS})
-    return pd.DataFrame(rows, columns=BUDGET_COLUMNS).astype({"n": "Int64", "prompts": "Int64"} | _integers())
-
-
-def _integers() -> dict[str, str]:
-    return {f"rank_at_{kind}": "Int64" for kind in EQUAL}
+            rows.append(row | _mean(best[:, number]) | {name: cost[name] for name in COST_COLUMNS})
+    integers = ["n", "prompts", *(f"rank_at_{kind}" for kind in EQUAL)]
+    return pd.DataFrame(rows, columns=BUDGET_COLUMNS).astype(dict.fromkeys(integers, "Int64"))
 
 
 def _reference(costs: pd.DataFrame, settings: dict) -> tuple[Reference, pd.DataFrame]:
-    from detailscribe.tables.budget.costs_of_methods import seconds_of
     from detailscribe.tables.budget.reference import Reference
 
     rows = costs[costs["role"] == REFERENCE].sort_values("seeds")
@@ -135,10 +127,10 @@ def _at_equal_cost(
 
     width, found, notes = limits[1] - limits[0], dict[str, float](), list[str]()
     reach = width if is_bounded else np.inf
-    for kind, used in (("steps", float(cost["steps"])), ("seconds", cost["gpu_seconds"] + cost["scoring_seconds"])):
-        weights = reference.weights(kind, used)
-        if isinstance(weights, str):
-            notes.append(weights)
+    for kind, used in (("steps", float(cost["steps"])), ("seconds", seconds_of(cost))):
+        weights, note = reference.weights(kind, used)
+        notes += [note] if note else []
+        if weights is None:
             continue
         chosen = weights > 0
         at_cost = best[:, chosen] @ weights[chosen]
@@ -164,6 +156,16 @@ def _add_ranks(rows: list[dict], kind: str, limits: tuple[float, float]) -> None
     for row, gain in zip(rows, gains, strict=True):
         if not np.isnan(gain):
             row[f"rank_at_{kind}"] = 1 + sum(other > gain + tolerance for other in gains)
+
+
+def _interval(values: np.ndarray, limits: tuple[float, float], is_bounded: bool) -> dict:
+    """Interval of the mean, as in the main table; arguments as of `_at_equal_cost`."""
+    import numpy as np
+
+    from detailscribe.tables.intervals import mean_intervals
+
+    low, high = mean_intervals(values[:, None], limits if is_bounded else (-np.inf, np.inf), limits)
+    return {"low95": low[0], "high95": high[0]}
 
 
 def _mean(values: np.ndarray) -> dict:

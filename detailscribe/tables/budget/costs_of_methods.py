@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detailscribe.study.methods import EQUAL_COMPUTE
 
 if TYPE_CHECKING:
     import pandas as pd
 
+METHOD, REFERENCE = "method", "reference"  # roles of a row
+COST_COLUMNS = [
+    *("prompts", "images", "steps", "gpu_seconds", "scoring_seconds"),
+    *("calls", "input_tokens", "output_tokens", "usd", "measured", "processors"),
+]
 TEXTS = ("method", "role", "selection", "metric", "processors", "equal_compute")
 IN_MAIN = ["steps", "gpu_seconds", "scoring_seconds", "calls", "tokens", "usd", "equal_compute"]
 
@@ -23,9 +28,17 @@ def read_costs(path: str | Path) -> pd.DataFrame:
     return frame.fillna(dict.fromkeys(TEXTS, ""))
 
 
-def seconds_of(costs: pd.DataFrame) -> pd.Series:
-    """GPU seconds of images and scores; NaN if either is not known."""
-    return costs["gpu_seconds"] + costs["scoring_seconds"]
+def seconds_of(costs: Any) -> Any:
+    """GPU seconds of images and scores: of one row, or a column of a table.
+
+    Args:
+        costs: A table, a row of it, or a mapping with COST_COLUMNS.
+
+    Returns:
+        What is not known stays so: None of a mapping with None, otherwise NaN.
+    """
+    images, scores = costs["gpu_seconds"], costs["scoring_seconds"]
+    return None if images is None or scores is None else images + scores
 
 
 def decided_methods(methods: list[dict], costs: Iterable[pd.DataFrame]) -> list[dict]:
@@ -50,6 +63,6 @@ def decided_methods(methods: list[dict], costs: Iterable[pd.DataFrame]) -> list[
 
 def add_costs(table: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """The main table with the columns IN_MAIN: what each row's selection costs per prompt."""
-    values = costs[costs["role"] == "method"].assign(tokens=costs["input_tokens"] + costs["output_tokens"])
+    values = costs[costs["role"] == METHOD].assign(tokens=costs["input_tokens"] + costs["output_tokens"])
     keys = ["method", "selection", "metric"]
     return table.merge(values[[*keys, *IN_MAIN]], on=keys, how="left", validate="one_to_one")

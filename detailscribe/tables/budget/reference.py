@@ -1,8 +1,8 @@
 """Best of N as the reference of costs: what the study's own seeds reach at the steps or seconds of a method.
 
 N runs over the first seeds in the order of the config, and `seed_selector` selects, as in the rows sd, multi_seed and
-equal_compute_seeds. Between two N the score is linear in the cost: that of a lot between the two. Below one seed and
-beyond the last there is no reference.
+equal_compute_seeds. Between two N the score is linear in the cost, as if one of the two were chosen at random.
+Within TOLERANCE below one seed and beyond the last, these stand in; farther out there is no reference.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from detailscribe.tables.selection import select_scores
 if TYPE_CHECKING:
     from detailscribe.tables.score_table import ScoreTable
 
+TOLERANCE = 0.02  # of a cost: seconds of scoring are more or fewer with another selector
 SAME = 1e-6  # costs within this share are equal: tables have six decimals
 
 
@@ -49,8 +50,8 @@ class Reference:
             columns.append(select_scores(arrays[metric], selection, names, arrays))
         return np.array(columns).T
 
-    def weights(self, kind: str, cost: float) -> np.ndarray | str:
-        """How much each N counts in the reference at a cost, (N,), or why there is none.
+    def weights(self, kind: str, cost: float) -> tuple[np.ndarray | None, str]:
+        """How much each N counts in the reference at a cost, (N,), or None; and why none, or how far off the cost is.
 
         Args:
             kind: steps or seconds.
@@ -58,12 +59,18 @@ class Reference:
         """
         costs = np.maximum.accumulate(self.costs[kind])
         if np.isnan(cost) or np.isnan(costs).any():
-            return f"{kind} not known"
+            return None, f"{kind} not known"
+        few, many = f"fewer {kind} than one seed", f"more {kind} than all {len(costs)} seeds"
+        if cost < costs[0] * (1 - TOLERANCE):
+            return None, few
+        if cost > costs[-1] * (1 + TOLERANCE):
+            return None, many
+        note = ""
         if cost < costs[0] * (1 - SAME):
-            return f"fewer {kind} than one seed"
+            note = f"{1 - cost / costs[0]:.1%} {few}, and compared with it".replace("%", " %")
         if cost > costs[-1] * (1 + SAME):
-            return f"more {kind} than all {len(costs)} seeds"
-        position = np.interp(min(cost, costs[-1]), costs, np.arange(len(costs)))
+            note = f"{cost / costs[-1] - 1:.1%} {many}, and compared with these".replace("%", " %")
+        position = float(np.interp(cost, costs, np.arange(len(costs))))
         nearest = round(position)
         if abs(costs[nearest] - cost) <= SAME * cost:
             position = float(nearest)
@@ -72,4 +79,4 @@ class Reference:
         weights[low] = 1 - (position - low)
         if position > low:
             weights[low + 1] = position - low
-        return weights
+        return weights, note

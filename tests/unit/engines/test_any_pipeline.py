@@ -9,6 +9,7 @@ import torch
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 from detailscribe.engines.any_pipeline import PipelineEngine
 from detailscribe.engines.load import load_engine
+from detailscribe.engines.pipelines.call import PipelineCall
 from detailscribe.errors import InputError, SetupError
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.images.recipes import ImageRecipes
@@ -172,7 +173,7 @@ def test_qwen_image_continues_with_a_text_of_another_length(qwen):
 def test_the_engine_of_sd3_and_that_of_any_pipeline_agree(miniature):
     generation = SETTINGS | {"swap_pooled": True}
     engine = load_engine(entry(miniature / "sd3"), generation)
-    other = PipelineEngine(engine.pipe, size_px=64, max_sequence_length=96, call={}, **generation)
+    other = PipelineEngine(PipelineCall(engine.pipe, 64, 96, {}, STEPS, 3.5), swap_pooled=True)
     ours, theirs = engine.refine(P0, P1, 7, KS), other.refine(P0, P1, 7, KS)
     assert all(levels_apart(ours[k], theirs[k]) <= 1 for k in KS)
 
@@ -198,7 +199,8 @@ def test_what_a_pipeline_cannot_do_is_refused(flux, qwen):
             (flux[0] / "model_index.json").write_text(json.dumps(index))
 
 
-def test_an_image_that_is_not_finite_is_an_error_and_not_black(flux):
+def test_an_image_that_is_not_finite_is_an_error_and_not_black(flux, monkeypatch):
     engine = load_engine(entry(flux[0], pipeline="FluxPipeline", batch="image"), SETTINGS)
+    monkeypatch.setattr(engine.call, "run", lambda seed, **arguments: np.full((64, 64, 3), np.nan))
     with pytest.raises(FloatingPointError, match="not finite"):
-        engine.call.to_pil(np.full((64, 64, 3), np.nan))
+        engine.generate(P0, 7)

@@ -104,6 +104,17 @@ def test_latents_have_the_key_of_the_initial_image():
         assert {first_image_key(request) for request in switched} == {initial.key} == {first_image_key(initial)}
 
 
+def test_a_class_whose_takeover_changed_has_other_keys_for_switched_images_alone():
+    model, refiners = {"pipeline": "GlmImagePipeline"}, {"switch": {"refiner": "prompt_switch", "text": "ablation"}}
+    study = configured_study(image_model="flux_dev", image_models={"flux_dev": model}, refiners=refiners)
+    parameters = stage_parameters(study)
+    numbered = {name for name, values in parameters.items() if values.get("takeover")}
+    assert numbered == {"refine-detailscribe", "refine-ablation", "refine-switch"}, "jobs that draw again"
+    recipes = ImageRecipes(parameters["refine-detailscribe"])
+    found = {each.k: each.recipe.get("takeover") for each in requests_from_critiques(RECORDS, CRITIQUES, recipes)}
+    assert found == {0: None, 1: 2, 2: 2, 4: 2}, "k = 0 is a full run"
+
+
 def test_no_acceleration_is_a_parameter_unless_it_is_set():
     for name in RECORDED:
         for values in stage_parameters(configured_study(image_model=name)).values():

@@ -149,8 +149,8 @@ def test_rows_that_no_job_wrote_so_are_left_out(tmp_path):
         ([(3, 9.0, 2.0)], 2.0),
         ([(0, 9.0, 0.0)], 9.0),  # nothing but the first is known
         ([(0, 9.0, 0.0), (2, 9.0, 2.0)], 2.0),  # a first score is replaced
-        ([(3, 9.0, 2.0), (1, 9.0, 5.0)], 2.0),  # fewer scores replace nothing, here or where an archive is unpacked
-        ([(3, 9.0, 2.0), (7, 9.0, 5.0)], 5.0),
+        ([(3, 9.0, 2.0), (1, 9.0, 5.0)], 2.0),  # later scores replace nothing, here or where an archive is unpacked
+        ([(3, 9.0, 2.0), (7, 9.0, 5.0)], 2.0),
         ([(3, 9.0, 2.0), (0, 9.0, 0.0)], 2.0),
         ([], None),
     ],

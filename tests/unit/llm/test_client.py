@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,32 @@ def test_replay_names_what_is_missing(tmp_path):
     assert f"{chat_requests(3)[2].digest} (rewrite 2)" in message
     assert "and 2 more" in message
     assert "exchanges: live" in message
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "named"),
+    [
+        ("/none/qwen", "revision:v1", True),
+        ("lab/mine", "revision:main", True),
+        ("/none/qwen", "commit:" + "c" * 40, False),
+        ("/none/qwen", "sha256:" + "d" * 64, False),
+        (".", "revision:v1", False),
+    ],
+)
+def test_replay_names_weights_without_which_answers_cannot_be_found(tmp_path, model, weights, named):
+    entry = {"kind": "vllm", "model": model, "revision": "v1", "version": "0.33.0"}
+    requests = [replace(each, endpoint="own", served={"weights": weights}) for each in chat_requests(3)]
+    with pytest.raises(SetupError) as error:
+        Chat({"own": entry}, tmp_path, "replay").ask(requests)
+    message = str(error.value)
+    assert message.startswith("3 of 3 exchanges are missing")
+    assert ("unpack the study's exchanges there" in message) != named
+    if named:
+        said = (
+            "endpoint 'own' are recorded under the content or the commit of its weights, but neither a file or folder"
+        )
+        assert f"{said} {model!r}" in message
+        assert "put the weights there or set `model` to their place" in message
 
 
 def test_damaged_exchange_is_missing_in_replay_and_replaced_in_live(tmp_path):

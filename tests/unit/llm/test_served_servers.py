@@ -178,13 +178,14 @@ def test_a_port_that_was_taken_meanwhile_is_replaced_by_another(vllm):
 STARTS = [
     ("exits", {}, "ended with exit status 1 (ValueError: The model architecture FooForCausalLM is not supported"),
     ("memory", {}, "is less than desired GPU memory utilization (0.9, 3.6 GiB).; log: "),
-    ("memory", {}, "lower `context`, `image_tokens` or `in_flight`, quantise the model, or use a larger GPU"),
+    ("memory", {}, "lower `context` or `in_flight`, use a larger GPU or several (`tensor_parallel`), or lower `image_"),
+    ("memory", {}, "or quantise the model, with which everything is asked again"),
     ("silent", {"start_timeout_s": 0.5}, "was not ready after 0.5 s (vLLM API server version 0.33.0"),
     ("never", {"start_timeout_s": 0.5}, "was not ready after 0.5 s"),
     ("other-at-start", {}, "serves 'somebody/else' instead of 'some/model' (log: "),
     ("port", {}, "ended with exit status 1 (OSError: [Errno 98] Address already in use"),
     ("stubborn", {"version": "0.32.0"}, "is version 0.33.0, but `version` says 0.32.0; install that one, or set"),
-    ("", {"version": "0.32.0"}, "with which everything is asked again (log: "),
+    ("", {"version": "0.32.0"}, "with which is asked again what was not recorded under that version (log: "),
     ("", {"options": {"flags": {"no-such-flag": 1}}}, "error: unrecognized arguments: --no-such-flag"),
     ("", {"command": "no-such-program serve"}, "the program 'no-such-program' could not be started (No such file or"),
 ]

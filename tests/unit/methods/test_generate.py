@@ -38,7 +38,7 @@ def test_a_second_image_model_draws_an_external_set_at_the_first_seed():
     assert files["generate-more"]["generation"] == files["generate-7"]["generation"]
     assert {"offload", "batch", "notice"}.isdisjoint(files["generate-more"]["model"])
     assert external.parameters(study) == {}
-    assert study.machine_of("more") == {"offload": "model", "batch": "image"}
+    assert study.machine_with(study.drawn["more"]) == {"offload": "model", "batch": "image"}
     assert study.stage_by_image_set()["more"] == "external" and study.endpoint_of("external", "more") == ""
     assert {"more"} == {method.name for method in study.methods() if method.candidates == ("more",)}
 

@@ -1,11 +1,16 @@
 """Image requests of the refine stage: one per candidate, none from a critique that is not ok, carried images."""
 
+from pathlib import Path
+
 import pytest
 
 from detailscribe.images.recipes import ImageRecipes
+from detailscribe.methods import refine
 from detailscribe.methods.refine import refinement_requests
-from detailscribe.study.refinements import FROM_SCRATCH, PROMPT_SWITCH, Refinement
+from detailscribe.methods.refiners import sdedit
+from detailscribe.study.refinements import CRITIQUE, FROM_SCRATCH, PROMPT_SWITCH, REWRITE, Refinement
 from tests.refining import requests_from_critiques
+from tests.unit.study.configured import configured_study
 
 RECORDS = [{"id": "a", "prompt": "A fox."}, {"id": "b", "prompt": "A hen."}]
 CRITIQUES = {
@@ -49,12 +54,21 @@ def image_row(path="round_1/a.jpg", **changes) -> dict:
     return row | {"key": "4" * 64, "prompt": "A fox, round 1.", "seed": 99, "k": 1} | changes
 
 
-def requests_of(refiner: str, recipes: ImageRecipes, text: dict | None, image: dict | None, **values):
+def requests_of(
+    refiner: str,
+    recipes: ImageRecipes,
+    text: dict | None,
+    image: dict | None,
+    text_stage=CRITIQUE,
+    text_of="round_1",
+    **values,
+):
     """Requests of a refinement of round_1 for the first record."""
-    refinement = Refinement("r", refiner, "round_1", {"r": values}, "critic" if text else "")
+    looked_at = {"text_stage": text_stage, "text_of": text_of}
+    refinement = Refinement("r", refiner, "round_1", {"r": values}, "critic" if text else "", **looked_at)
     recipes.parameters["refiner"] = {"name": refiner, "algorithm": 1}
     texts = {text["id"]: text} if text else None
-    [request] = refinement_requests(RECORDS[:1], refinement, recipes, texts, {"a": image} if image else {})
+    [request] = refinement_requests(RECORDS[:1], refinement, texts, {"a": image} if image else {}, recipes)
     return request
 
 
@@ -112,7 +126,8 @@ def test_where_nothing_is_to_correct_the_image_is_carried(recipes, refiner, valu
     ],
 )
 def test_an_image_that_cannot_be_made_says_why(recipes, refiner, values, text, image, reason):
-    request = requests_of(refiner, recipes, text, image, **values)
+    stage = REWRITE if reason.startswith("rewrite") else CRITIQUE
+    request = requests_of(refiner, recipes, text, image, stage, **values)
     assert (request.status, request.reason, request.recipe) == ("skipped", reason, {})
 
 
@@ -120,3 +135,24 @@ def test_a_refiner_without_a_text_draws_the_prompt_of_the_image(recipes):
     request = requests_of("sdedit", recipes, None, image_row(), strength=0.6)
     assert request.prompt == "A fox, round 1."
     assert requests_of("sdedit", recipes, None, image_row(prompt=None), strength=0.6).prompt == "A fox."
+
+
+def test_an_importable_refiner_is_known_by_its_file_as_a_refiner_in_a_file_is(tmp_path, monkeypatch):
+    module = tmp_path / "my_lab_refiner.py"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shipped = Path(sdedit.__file__).read_text(encoding="utf-8")
+    digests = []
+    for text in (shipped, shipped + "# another version\n"):
+        module.write_text(text, encoding="utf-8")
+        for name in ("my_lab_refiner", str(module)):
+            study = configured_study(refiners={"mine": {"refiner": name, "text": "detailscribe"}})
+            digests.append(refine.parameters(study)["refine-mine"]["refiner"]["module_sha256"])
+    assert digests[0] == digests[1] != digests[2] == digests[3]
+    own = configured_study(refiners={"mine": {"refiner": "sdedit", "text": "detailscribe"}})
+    assert "module_sha256" not in refine.parameters(own)["refine-mine"]["refiner"], "it has a number"
+
+
+def test_an_approval_of_another_image_carries_none(recipes):
+    approved = STOPPED | {"refined_prompt": "A fox, as the critic saw it."}
+    request = requests_of(FROM_SCRATCH, recipes, approved, image_row(), text_of="initial")
+    assert request.carried is None and (request.prompt, request.seed) == ("A fox, as the critic saw it.", 99)

@@ -83,6 +83,25 @@ def test_the_second_best_is_the_next_in_order_also_on_a_tie():
     assert [chosen(rank, one=2, two=3, three=3) for rank in (1, 2, 3)] == ["two", "three", "one"]
 
 
+@pytest.mark.parametrize(
+    ("carried", "chosen"),
+    [
+        # What each candidate's image is, and the image sets of rank 1, 2, 3.
+        ({}, ["three", "two", "one"]),
+        ({"three": "two"}, ["three", "one", "three"]),  # two images: the third is the best again
+        ({"two": "one"}, ["three", "two", "three"]),
+        ({"one": "two", "three": "two"}, ["three", "three", "three"]),
+    ],
+)
+def test_an_image_that_two_candidates_hold_counts_once(carried, chosen):
+    sets = ("one", "two", "three")
+    images = {name: image_rows(name, sha256=carried.get(name, name)) for name in sets}
+    scores = score_rows(one=1, two=2, three=3)
+    rows = [select_images(scores, images, list(sets), "m", rank)[0] for rank in (1, 2, 3)]
+    assert [row["image_set"] for row in rows] == chosen and all(row["status"] == "ok" for row in rows)
+    assert [row["score"] for row in rows] == [1 + sets.index(name) for name in chosen]
+
+
 def test_a_selection_keeps_what_the_next_step_needs_to_know_of_an_image():
     images = {"one": image_rows("one", state={"shifts": [[1, 0.3]]}), "two": image_rows("two")}
     [row] = select_images(score_rows(one=2, two=1), images, ["one", "two"], "m")

@@ -3,7 +3,7 @@
 import pytest
 
 from detailscribe.files.rows import write_rows
-from detailscribe.operations.outcome import REASON_LENGTH, outcome_line
+from detailscribe.operations.outcome import REASON_LENGTH, images_line, outcome_line
 
 
 def rows(**counts):
@@ -54,3 +54,29 @@ def test_rejected_topics_are_rows_without_an_answer(tmp_path):
 def test_a_long_reason_is_shortened(tmp_path):
     write_rows(tmp_path / "a.jsonl", [{"id": "a", "status": "failed", "reason": "x" * 5000}])
     assert len(outcome_line([tmp_path / "a.jsonl"])) < REASON_LENGTH + 300
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        ({"mine": {"ok": 2, "skipped": 3}}, ""),
+        ({"mine": {"skipped": 3}}, ""),
+        ({"mine": {}}, ""),
+        ({"mine": {"failed": 8}}, "mine: 8 of 8 failed; the reasons are in {mine} (the first: the reply is empty)"),
+        (
+            {"other": {"ok": 2}, "mine": {"ok": 5, "failed": 2, "refused": 1, "skipped": 4}},
+            "mine: 2 of 8 failed, 1 of 8 refused; the reasons are in {mine} (the first: the reply is empty)",
+        ),
+        (
+            {"a": {"refused": 1}, "b": {"refused": 1}, "c": {"refused": 1}, "d": {"refused": 1}},
+            "a: 1 of 1 refused; b: 1 of 1 refused; c: 1 of 1 refused; d: 1 of 1 refused; the reasons are in {a} and "
+            "{b} and {c} and others (the first: the model declined: no)",
+        ),
+    ],
+)
+def test_image_sets_that_lack_images_are_named_with_the_first_reason(tmp_path, sets, line):
+    paths = {name: tmp_path / name / "000-of-001.jsonl" for name in sets}
+    for name, counts in sets.items():
+        paths[name].parent.mkdir()
+        write_rows(paths[name], rows(**counts))
+    assert images_line(paths.values()) == line.format(**paths)

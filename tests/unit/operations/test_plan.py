@@ -20,6 +20,7 @@ from detailscribe.operations.plan.llm_stages import DryRunChat
 from detailscribe.operations.plan.report import plan_report
 from detailscribe.operations.plan.study_plan import plan_study
 from detailscribe.workflow.parameters import stage_parameters
+from tests.unit.llm.served_helpers import ENDPOINT as SERVED
 from tests.unit.study.configured import configured_study
 
 SERVER = {
@@ -145,3 +146,37 @@ def test_a_scenario_without_prompts_is_a_note(planned):
     (planned.folder / "shards" / f"{ONE_SHARD}.jsonl").unlink()
     plan = plan_study(planned.study, planned.parameters)
     assert plan.lines == [] and "config/prompts/demo.jsonl`, with the same options, makes it" in plan.notes[0]
+
+
+def test_the_time_of_calls_to_a_server_of_the_job_is_in_the_line_of_the_calls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gpus = {"options": {"tensor_parallel": 2}}
+    estimates = {}
+    for name, assumed in {"none": {}, "calls": {"call_s": 3}, "both": {"call_s": 3, "server_start_s": 100}}.items():
+        study = configured_study(endpoints={"own": SERVED | gpus}, plan=assumed)
+        estimates[name] = Estimate(study, {})
+        for shard_calls in (5, 7):
+            for _ in range(shard_calls):
+                estimates[name].add_unknown_call(estimates[name].line("demo", "judge", "main"), "judge", "own", "m")
+            estimates[name].add_server_start("demo", "judge", "main", "own", shard_calls)
+    seconds = {name: {line.name: line.gpu_s for line in each.lines} for name, each in estimates.items()}
+    assert seconds == {
+        "none": {"main": None, "main server": None},
+        "calls": {"main": 2 * 12 * 3, "main server": None},
+        "both": {"main": 2 * 12 * 3, "main server": 2 * 2 * 100},
+    }
+    report = {name: "\n".join(plan_report(each)) for name, each in estimates.items()}
+    assert "0.111 of 0.131 GPU hours (85%); half" in report["both"]
+    for name in ("none", "calls"):
+        assert "for the GPU hours marked ?, set `plan: {server_start_s, call_s}`" in report[name]
+    assert not any("make bench-engine" in text for text in report.values()), "which measures no server"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_prompts_that_are_missing_are_said_before_any_number(planned, known):
+    plan = plan_study(planned.study, planned.parameters) if known else Estimate(planned.study, planned.parameters)
+    plan.notes.append("other: its prompt file does not exist yet")
+    lines = plan_report(plan)
+    assert lines[1] == plan.notes[0]
+    assert lines[0].startswith("Not counted below" if known else "Nothing is known of this study yet")
+    assert any(line.startswith("total") for line in lines) == known

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from detailscribe.report.prompt_story import looked_at, page_values
@@ -79,6 +80,11 @@ def test_a_selection_shows_what_it_chose_by_what_and_all_scores(page, scenario):
     text = page(**changes)
     assert f"best clip_score {ROUND_1} original-1 0.500, {ROUND_1} 0.800" in text
     assert "poor judge-main skipped: no judge-main of hosted" in text
+    assert "second best" not in text
+    beams = {"search-r1-b2": changes["selections"]["best"], "search-r1-b4": changes["selections"]["best"]}
+    text_of_beams = page(selections=beams, ranks={"search-r1-b2": 2, "search-r1-b4": 4})
+    assert "search-r1-b2 clip_score (second best)" in text_of_beams
+    assert "search-r1-b4 clip_score (rank 4)" in text_of_beams
     text = page(**changes | rounds(scenario, "ok") | {"looked_at": {"round_2": "best"}})
     assert f"Looked at {ROUND_1} , which best selected." in text
 
@@ -142,10 +148,45 @@ def test_critics_are_shown_round_by_round_and_refinements_by_their_entry():
         ("search", "search-r2", "search-r1"),
         ("search_2", "search_2", "detailscribe-k1"),
     ]
-    assert values["selections"] == ["search-r1", "search"]
+    assert values["selections"] == ["search-r1", "search"] and "ranks" not in values
+    rows = [row["name"] for row in values["methods"]]
+    assert "search" in rows and "search-r1" not in rows, "a step of the search is on the pages, and no row"
+    beam = {"refiner": "noise_search", "verifier": "clip_score", "rounds": 2, "neighbours": 1, "width": 2}
+    assert parameters(configured_study(refiners={"beam": beam}))["report"]["ranks"] == {"beam-r1-b2": 2}
 
 
 def test_the_overview_says_what_the_scores_of_refiners_and_selections_are(results, scenario):
     folder = results / "mine" / "report"
     write_scenario(folder, scenario, small_overview(rule="Their rule."), results, 1)
     assert "best of their candidates per metric. Their rule. Other rules" in (folder / "index.html").read_text()
+
+
+def main_table(**changes) -> pd.DataFrame:
+    """Two methods under two metrics: one image, and the best of some by the first metric."""
+    rows = [("sd", "single", "a", 0.5, 28.0, 0.0), ("best", "by:a", "a", 0.9, 140.0, 0.0)]
+    rows += [("sd", "single", "b", 0.4, 28.0, 0.0), ("best", "by:a", "b", 0.3, 140.0, 5.0)]
+    table = pd.DataFrame(rows, columns=["method", "selection", "metric", "mean", "steps", "calls"])
+    return table.assign(scenario="mine", headline=True, n=8, low95=0.1, high95=1.0, **changes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "marked", "bold"), [("Their rule.", ["0.900 ◆"], ["0.500", "0.400"]), ("", [], ["0.400", "0.900"])]
+)
+def test_a_score_that_its_own_metric_selected_is_marked_and_not_the_best_of_the_others(
+    results, scenario, rule, marked, bold
+):
+    folder = results / "mine" / "report"
+    write_scenario(folder, scenario, replace(small_overview(rule=rule), main=main_table()), results, 1)
+    page = (folder / "index.html").read_text()
+    assert re.findall(r"<strong>([0-9.]+)</strong>", page) == bold
+    assert re.findall(r"([0-9.]+(?:</strong>)? ◆)<small>", page) == marked
+
+
+def test_the_main_table_of_the_page_has_costs_where_the_tables_have(results, scenario):
+    folder = results / "mine" / "report"
+    write_scenario(folder, scenario, replace(small_overview(), main=main_table()), results, 1)
+    page = (folder / "index.html").read_text()
+    assert "steps</th>" in page and '<td class="number">140</td><td class="number">0 to 5</td>' in page
+    without = main_table().drop(columns=["steps", "calls"])
+    write_scenario(folder, scenario, replace(small_overview(), main=without), results, 1)
+    assert "steps</th>" not in (folder / "index.html").read_text()

@@ -5,7 +5,8 @@ import pytest
 from detailscribe.errors import InputError
 from detailscribe.study.methods import denoising_steps_by_method
 from detailscribe.tables import published
-from tests.unit.study.configured import configured_study
+from detailscribe.workflow.parameters import stage_parameters
+from tests.unit.study.configured import CONFIG, configured_study
 
 LOSSY = ["sd35_large_guided_interval", "sd35_large_cached"]
 
@@ -61,3 +62,37 @@ def test_reuse_of_first_steps(batch):
         "first_steps"
         not in configured_study(image_models={"miniature": {"reuse_first_steps": True}}, **scratch).machine
     )
+
+
+CRITIC = CONFIG["critics"]["detailscribe"]
+SWITCH = {"refiner": "prompt_switch", "text": "gpt_refine", "after_step": [3, 6]}
+SEARCH = {"refiner": "noise_search", "verifier": "clip_score"}
+ALONE = {"detailscribe": None, "ablation": None}
+TEXT_ALONE = {"gpt_refine": {"after_step": "none"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ks", "reusing"),
+    [
+        ({}, [1, 2, 4], {"detailscribe", "ablation"}),
+        ({"refiners": {"switch": SWITCH}}, [1, 2, 3, 4, 6], {"detailscribe", "ablation", "switch"}),
+        ({"critics": ALONE | TEXT_ALONE, "refiners": {"switch": SWITCH}}, [3, 6], {"switch"}),  # the only switch
+        ({"critics": ALONE, "refiners": {"switch": SWITCH | {"after_step": [0]}}}, [], set()),
+        ({"critics": ALONE, "refiners": {"switch": SWITCH | {"image_model": "sd35_medium"}}}, [], set()),
+        ({"critics": ALONE, "refiners": {"switch": SWITCH | {"of": "gpt_refine"}}}, [], set()),
+        # Of moved noise, which refine_near draws.
+        ({"critics": ALONE, "refiners": {"search": SEARCH, "switch": SWITCH | {"of": "search"}}}, [], set()),
+        ({"critics": ALONE | {"last": CRITIC | {"of": "search"}}, "refiners": {"search": SEARCH}}, [], set()),
+        ({"critics": {"last": CRITIC | {"of": "detailscribe-k1"}}}, [1, 2, 4], {"detailscribe", "ablation"}),
+    ],
+)
+def test_who_reuses_first_steps_is_the_same_everywhere(changes, ks, reusing):
+    changes = changes | {"human": {"methods": ["sd"]}}
+    study = configured_study(image_models={"miniature": {"batch": "candidates", "reuse_first_steps": True}}, **changes)
+    assert study.machine.get("first_steps", {}).get("ks", []) == ks
+    files = {name.removeprefix("refine-"): values for name, values in stage_parameters(study).items()}
+    assert {name for name, values in files.items() if values.get("reuse_first_steps")} == reusing
+    assert {each["switch"] for each in study.steps_by_set.values() if each.get("reuses_steps")} == reusing
+    plain = configured_study(image_models={"miniature": {"batch": "candidates"}}, **changes)
+    assert plain.machine == {"offload": "none", "batch": "candidates"}
+    assert not any(each.get("reuses_steps") for each in plain.steps_by_set.values())

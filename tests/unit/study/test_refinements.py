@@ -127,6 +127,44 @@ def test_a_search_of_many_rounds_is_a_graph_like_any_other():
     assert denoising_steps_by_method(study)["search"] == 28 + 40 * 3 * 28
 
 
+def test_a_beam_of_many_rounds_is_walked_in_no_time():
+    search = {"refiner": "noise_search", "verifier": "clip_score", "rounds": 40, "neighbours": 1, "width": 2}
+    study = configured_study(refiners={"search": search}, selections={"best": selection("search")})
+    sets = 1 + 1 + 39 * 2  # one start in the first round, two in each of the others
+    assert study.graph.level("best") == 40
+    assert len(study.graph.flat("best")) == sets
+    assert len(study.graph.needs(["best"]).every_image_set) == sets
+    assert denoising_steps_by_method(study)["best"] == 28 * sets
+
+
+def test_every_step_knows_its_entry_and_the_stage_of_its_text():
+    study = configured_study(
+        critics={"ablation": None, "search_2": critic(of="search")},
+        rewriters={"longer": {**REWRITER, "of": "search"}},
+        refiners={
+            "search": {"refiner": "noise_search", "verifier": "clip_score", "texts": [["gpt_rewrite"], ["gpt_refine"]]},
+            "search-r1-x": {"refiner": "from_scratch", "text": "longer"},
+        },
+    )
+    made = {each.name: (*each.entry, each.text_stage, each.place) for each in study.graph.refinements}
+    assert made == {
+        "detailscribe": ("critics", "detailscribe", "critique", "critics: detailscribe"),
+        "gpt_refine": ("critics", "gpt_refine", "critique", "critics: gpt_refine"),
+        "search_2": ("critics", "search_2", "critique", "critics: search_2"),
+        "longer": ("rewriters", "longer", "rewrite", "rewriters: longer"),
+        "search-r1": ("refiners", "search", "", "refiners: search: search-r1"),
+        "search-r1-gpt_rewrite": ("refiners", "search", "rewrite", "refiners: search: search-r1-gpt_rewrite"),
+        "search-r2": ("refiners", "search", "", "refiners: search: search-r2"),
+        "search-r2-gpt_refine": ("refiners", "search", "critique", "refiners: search: search-r2-gpt_refine"),
+        "search-r1-x": ("refiners", "search-r1-x", "rewrite", "refiners: search-r1-x"),
+    }
+    initial = study.originals()[0]
+    assert {each.name: each.text_of for each in study.graph.refinements if each.text_of} == {
+        **{"detailscribe": initial, "gpt_refine": initial, "search_2": "search", "search-r2-gpt_refine": initial}
+    }
+    assert study.graph.selections["search-r1"].place == "refiners: search: search-r1"
+
+
 def test_nested_selections_choose_among_the_image_sets_of_all():
     graph = configured_study(**CHAIN).graph
     assert graph.flat("best") == ["round_2-k1", "redraw-s60", INITIAL]
@@ -210,6 +248,27 @@ WRONG = [
         "refiners: r: image_model: 'big' is not one",
     ),
     ({"selections": {"s": selection("initial", by="beauty")}}, "selections: s: by: 'beauty' is not one of metrics"),
+    (
+        {"refiners": {"r": {"refiner": "best_of", "n": 3, "verifier": "clip_scor"}}},
+        "refiners: r: verifier: 'clip_scor' is not one of metrics and judges (judge-NAME): did you mean clip_score? "
+        "There are: ",
+    ),
+    (
+        {"refiners": {"r": {"refiner": "noise_search", "verifier": "beauty", "rounds": 2}}},
+        "refiners: r: verifier: 'beauty' is not one of metrics",
+    ),
+    (
+        {"critics": {"c": critic(of="detailscrib-k1")}},
+        "critics: c: of: 'detailscrib-k1' is no image set and no selection; did you mean detailscribe-k1? There are: "
+        "initial, ",
+    ),
+    (
+        {
+            "refiners": {f"r{n}": {"refiner": "sdedit"} for n in range(9)}
+            | {"x": {"refiner": "sdedit", "text": "ablatio"}}
+        },
+        "refiners: x: text: 'ablatio' is no critic and no rewriter; did you mean ablation? There are: detailscribe, ",
+    ),
     # Names that are taken.
     (
         {"selections": {"gpt_rewrite": selection("initial")}},
@@ -217,7 +276,10 @@ WRONG = [
     ),
     ({"selections": {"multi_seed": selection("initial")}}, "selections: 'multi_seed' is the name of an image set"),
     ({"selections": {"initial": selection("hosted")}}, "'initial' stands for the image of the first seed; rename"),
-    ({"selections": {"detailscribe": selection("initial")}}, "the tables have a row 'detailscribe' already"),
+    (
+        {"selections": {"detailscribe": selection("initial")}},
+        "selections: detailscribe: the tables have a row 'detailscribe' already; rename the sel",
+    ),
     ({"refiners": {"detailscribe": {"refiner": "sdedit"}}}, "have two entries 'detailscribe'; rename one"),
     (
         {"critics": {"x": critic(after_step="none")}, "refiners": {"x": {"refiner": "sdedit", "text": "x"}}},
@@ -226,27 +288,48 @@ WRONG = [
     ({"refiners": {"hosted": {"refiner": "mine.py"}}}, "make the image set 'hosted' twice; rename one"),
     ({"refiners": {"r": {"refiner": "from_scratch"}}}, "refiners: r: from_scratch needs `text`, a critic or rewriter"),
     # Images that would be made from themselves.
-    ({"critics": {"c": critic(of="c-k1")}}, "critics: c: of: c-k1 <- c-k1: these images would be made from them"),
-    ({"rewriters": {"w": {**REWRITER, "of": "w"}}}, "rewriters: w: of: w <- w: these images"),
-    ({"critics": {"a": critic(of="b-k1"), "b": critic(of="a-k1")}}, "critics: a: of: a-k1 <- b-k1 <- a-k1: these"),
+    ({"critics": {"c": critic(of="c-k1")}}, "critics: c: of: c-k1: these images would be made from them"),
+    ({"rewriters": {"w": {**REWRITER, "of": "w"}}}, "rewriters: w: of: w: these images"),
+    (
+        {"critics": {"a": critic(of="b-k1"), "b": critic(of="a-k1")}},
+        "critics: a: of: b-k1; critics: b: of: a-k1: these",
+    ),
     (
         {
             "critics": {"a": critic(of="r"), "b": critic(of="a-k1")},
             "refiners": {"r": {"refiner": "mine.py", "of": "b-k1"}},
         },
-        "critics: a: of: a-k1 <- r <- b-k1 <- a-k1: these images",
+        "critics: a: of: r; refiners: r: of: b-k1; critics: b: of: a-k1: these images",
     ),
     (
         {"critics": {"a": critic(of="s")}, "selections": {"s": selection("initial", "a-k1")}},
-        "critics: a: of: a-k1 <- s <- a-k1: these images",
+        "critics: a: of: s; selections: s: among: a-k1: these images",
     ),
-    ({"selections": {"s": selection("t"), "t": selection("s")}}, "selections: s: among: s <- t <- s: these images"),
+    (
+        {
+            "critics": {"c": critic(of="search-r1")},
+            "refiners": {"search": {"refiner": "noise_search", "verifier": "clip_score", "texts": [["c"]]}},
+        },
+        "refiners: search: search-r1: among: search-r1-c; refiners: search: search-r1-c: text: c; "
+        "critics: c: of: search-r1: these",
+    ),
+    (
+        {
+            "refiners": {"search": {"refiner": "noise_search", "verifier": "clip_score"}},
+            "selections": {"search-r1": selection("initial")},
+        },
+        "refiners: search: its selection 'search-r1' exists already; rename one",
+    ),
+    (
+        {"selections": {"s": selection("t"), "t": selection("s")}},
+        "selections: s: among: t; selections: t: among: s: these images",
+    ),
     (
         {
             "critics": {"a": critic(of="r", after_step="none")},
             "refiners": {"r": {"refiner": "mine.py", "text": "a", "of": "initial"}},
         },
-        "refiners: r: of: r <- r: these images",
+        "refiners: r: text: a; critics: a: of: r: these images",
     ),
     (
         {"selections": {"s": selection("initial"), "t": selection("s", by="image_reward")}},
@@ -263,7 +346,7 @@ WRONG = [
     ),
     (
         {"refiners": {"r": {"refiner": "sdedit", "strengths": 1}}},
-        "refiners: r: strengths must be a list of numbers",
+        "refiners: r: strengths must be a list, as its default [0.3, 0.6, 0.8] is, got 1",
     ),
     (
         {"refiners": {"r": {"refiner": "sdedit", "strengths": [2]}}},

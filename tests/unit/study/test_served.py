@@ -98,6 +98,12 @@ def test_the_path_of_the_weights_is_not_part_of_it_but_their_content_and_templat
     assert digest(model=one) == digest(), "a copy of the commit"
 
 
+@pytest.mark.parametrize("model", ["/none/qwen", "lab/mine"])
+def test_weights_that_are_neither_here_nor_named_are_asked_for_by_their_place(model):
+    with pytest.raises(InputError, match=f"local: model: there is neither a file nor a folder '{model}'.*for a replay"):
+        digest(model=model, revision="")
+
+
 def test_a_gguf_file_counts_by_its_content(tmp_path):
     for name, content in (("a.gguf", b"1"), ("b.gguf", b"1"), ("c.gguf", b"2")):
         (tmp_path / name).write_bytes(content)

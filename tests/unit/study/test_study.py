@@ -177,7 +177,7 @@ def test_a_change_rewrites_the_parameters_of_what_depends_on_it(changes, files):
         ({"critics": {"ablation": {"after_step": [27]}}}, "after_step 27 leaves no step"),
         ({"rewriters": {"hosted": CONFIG["rewriters"]["gpt_rewrite"]}}, "make the image set 'hosted' twice"),
         ({"seed_selector": "beauty"}, "seed_selector: 'beauty' is not one of metrics"),
-        ({"templates": {"decompose": "nothing"}}, "template 'nothing': no file"),
+        ({"templates": {"decompose": "nothing"}}, "template 'nothing': there is no such file; looked for "),
         ({"metrics": {"mine": {"module": "no_such_metric"}}}, "no metric module 'no_such_metric'"),
         (
             {"metrics": {"mine": {"module": "no/such_file.py"}}},

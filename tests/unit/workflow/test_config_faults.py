@@ -29,7 +29,12 @@ ENDPOINTS = [
     ({"kind": 5}, "kind: 5 is not one of openai, offline, vllm"),
     ({"kind": "absent"}, "it needs the key kind"),
     ({"kind": "openai"}, "kind openai needs the keys base_url, key_env"),
-    ({"version": "absent"}, "kind vllm needs the key version"),
+    ({"version": "absent"}, "kind vllm needs the key version; version: the version of vllm that answers (vllm"),
+    (
+        {"revision": "absent"},
+        "kind vllm needs the key revision; revision: the commit of the weights; for files of your",
+    ),
+    ({"in_flight": "absent", "in_fligth": 2}, "'in_fligth' is no key here; did you mean in_flight?"),
     ({"version": 0.33}, "version: 0.33 is a number; write a text, in quotes (Version of the server, as it tells it)"),
     ({"version": None}, "version: null is null; write a text (Version"),
     ({"version": True}, "version: true is a truth value; write a text"),
@@ -68,6 +73,7 @@ OTHERS = [
     ({"unknown_key": 1}, "the configuration: 'unknown_key' is no key here"),
     ({"sedes": [1]}, "the configuration: 'sedes' is no key here; did you mean seeds?"),
     ({"seeds": []}, "seeds: [] is empty"),
+    ({"budget": {"in_tables": True}}, "budget: it needs the key equal_compute"),
     ({"seeds": [1, 1]}, "seeds: [1, 1] has an entry twice"),
     (
         {"scenarios": {"a b": "x"}},

@@ -98,8 +98,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from detailscribe.files.rows import write_rows
 from detailscribe.workflow.job import job
-with job(SimpleNamespace(log=["job.log"], rule="{rule}", resources={{}}, output=["rows.jsonl"])):
-    write_rows(Path("rows.jsonl"), [{{"id": "a", "status": "{status}", "reason": "why"}}])
+with job(SimpleNamespace(log=["job.log"], rule="{rule}", resources={{}}, output=["rows/a.jsonl"])):
+    write_rows(Path("rows/a.jsonl"), [{{"id": "a", "status": "{status}", "reason": "why"}}])
 """
 
 
@@ -108,10 +108,13 @@ with job(SimpleNamespace(log=["job.log"], rule="{rule}", resources={{}}, output=
     [
         ("judge_images", "unparsed", "judge_images: not one of 1 rows asked is usable: 1 unparsed"),
         ("judge_images", "ok", ""),
-        ("generate_images", "failed", ""),  # asks no model
+        ("generate_images", "failed", "generate_images: rows: 1 of 1 failed; the reasons are in"),
+        ("refine_images_2_by_other", "refused", "refine_images_2_by_other: rows: 1 of 1 refused"),
+        ("score_images", "failed", "score_images: rows: 1 of 1 failed"),
+        ("find_noun_phrases", "failed", ""),  # neither asks nor draws nor scores
     ],
 )
-def test_a_job_that_asked_a_model_says_what_is_not_usable(tmp_path, rule, status, said):
+def test_a_job_that_asked_drew_or_scored_says_what_is_not_usable(tmp_path, rule, status, said):
     command = [sys.executable, "-c", JOB.format(rule=rule, status=status)]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -33,6 +33,30 @@ def test_what_stages_share_is_a_source_of_each(record):
     assert not {"decompose", "tabulate", "plot"} & found
 
 
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("methods/refiners/sdedit.py", {"refiner sdedit"}),
+        ("methods/refiners/editor.py", {"refiner editor"}),
+        ("methods/refiners/noise_search.py", {"refiner noise_search"}),
+        ("methods/refiners/prompt_switch.py", {"refine"}),
+        ("methods/refiners/from_scratch.py", {"refine"}),
+        ("engines/redraw_steps.py", {"refiner sdedit"}),
+        ("scores/clip_score.py", {"metric clip_score"}),
+        ("operations/budget/answer_costs.py", {"method_costs"}),
+        ("operations/budget/image_costs.py", {"method_costs"}),
+    ],
+)
+def test_what_no_module_of_a_stage_imports_is_recorded_too(file, stages):
+    found = {stage for stage, (_, files) in PRESENT.items() if f"detailscribe/{file}" in files}
+    assert stages <= found and (found == stages or file.startswith("engines")), found
+
+
+def test_settings_of_refiners_are_sources_of_each():
+    found = {stage for stage, (_, files) in PRESENT.items() if "detailscribe/methods/refiners/settings.py" in files}
+    assert {"refine", "refiner best_of", "refiner noise_search", "refiner sdedit"} <= found
+
+
 def test_a_raised_number_is_to_be_recorded(record):
     older = {**record["algorithms"], "judge": 1}
     assert "give the reason in CHANGELOG.md" in stage_sources.problems({**record, "algorithms": older}, PRESENT)[0]
@@ -40,7 +64,7 @@ def test_a_raised_number_is_to_be_recorded(record):
 
 def test_every_stage_has_a_script():
     scripts = {stage: [file for file in files if file.startswith("scripts/")] for stage, (_, files) in PRESENT.items()}
-    without = {stage for stage, found in scripts.items() if not found and not stage.startswith("metric ")}
+    without = {stage for stage, found in scripts.items() if not found and not stage.startswith(("metric ", "refiner "))}
     assert without == set()
 
 

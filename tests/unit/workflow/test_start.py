@@ -159,6 +159,46 @@ def test_a_server_that_is_not_installed_stops_the_run_before_its_first_job(tmp_p
     started.before_jobs(jobs)  # all answers are recorded
 
 
+def test_local_weights_and_gpus_are_looked_at_before_the_first_job(tmp_path, monkeypatch, capsys):
+    local = SERVED | {"model": "/none/qwen", "command": "true serve", "options": {"tensor_parallel": 2}}
+    roles = {**CONFIG["roles"], "decompose": {"endpoint": "local", "model": MODEL, "options": {}}}
+    settings = {"endpoints": {**CONFIG["endpoints"], "local": local}, "roles": roles}
+    gone = "Endpoint 'local': there is neither a file nor a folder '/none/qwen': put it there, or correct `model`."
+    run("-n", **settings)
+    assert f"Warning: {gone}" in capsys.readouterr().err
+    started = run(**settings)
+    assert gone not in capsys.readouterr().err, "the preflight says it"
+    with pytest.raises(WorkflowError) as stopped:
+        started.before_jobs([job("preflight")], gpus=1)
+    said = str(stopped.value).splitlines()
+    assert said[1] == f"Preflight: {gone}" and len(said) == 2
+    assert said[0].startswith(
+        "Preflight: Endpoint 'local': its server needs 2 GPUs (`tensor_parallel`), but this run may"
+    )
+    with pytest.raises(WorkflowError, match="^Preflight: Endpoint 'local': there is neither a file"):
+        started.before_jobs([job("weights")])
+    run("-n", **settings, exchanges="replay").before_jobs([job("preflight")], gpus=1)
+    assert "/none/qwen" not in capsys.readouterr().err, "a replay starts no server"
+
+
+def test_a_judge_that_selects_is_asked_like_any_other(tmp_path, monkeypatch):
+    local = SERVED | {"command": "no-such-vllm serve"}
+    judges = {"grader": CONFIG["judges"]["main"] | {"endpoint": "local", "model": MODEL}}
+    selections = {"best": {"among": ["initial", "detailscribe-k1"], "by": "judge-grader"}}
+    endpoints = {**CONFIG["endpoints"], "local": local}
+    started = run(endpoints=endpoints, judges={**CONFIG["judges"], **judges}, selections=selections)
+    (shard,) = [path.stem for path in (tmp_path / "results/demo/shards").glob("000*.jsonl")]
+    jobs = [job("select_by_judge", selection="best", scenario="demo", shard=shard)]
+    with pytest.raises(WorkflowError, match="Preflight: Endpoint 'local': the program 'no-such-vllm' is not on this"):
+        started.before_jobs(jobs)
+    monkeypatch.setattr(study_plan, "stages_with_servers", lambda *_: set())
+    started.before_jobs(jobs)  # all answers are recorded
+    asking = [("select_by_judge", {"selection": "best"}), ("critique_images", {"critic": "ablation"})]
+    asking += [("select_by_metric", {"selection": "best"}), ("decompose_prompts", {}), ("score_images", {})]
+    stages = start.llm_stages_of_jobs(asking, started.study.graph.selections)
+    assert stages == {("judge", "grader"), ("critique", "ablation"), ("decompose", "")}
+
+
 def test_jobs_that_draw_or_score_stop_where_torch_cannot_use_the_gpu(monkeypatch):
     asked = []
 
@@ -200,3 +240,10 @@ def test_the_rules_that_send_requests_exist_with_their_wildcards():
     for rule, (_, wildcard) in start.LLM_RULES.items():
         block = text.split(f"rule {rule}:")[1].split("\nrule ")[0]
         assert "api_calls=" in block and f"{{{wildcard}}}" in block + "{}"
+    scripts = {part.split(":")[0]: re.findall(r"scripts/(\w+\.py)", part) for part in text.split("\nrule ")[1:]}
+    asking = {
+        rule
+        for rule, names in scripts.items()
+        if any("chat_of(" in (REPOSITORY / "scripts" / name).read_text(encoding="utf-8") for name in names)
+    }
+    assert asking == set(start.LLM_RULES)

@@ -10,6 +10,7 @@ import torch
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 from detailscribe.engines.load import load_editor
+from detailscribe.engines.pipelines.call import PipelineCall
 from detailscribe.engines.pipelines.editing import EditingEngine
 from detailscribe.errors import InputError, SetupError
 from tests.small_sd3 import entry
@@ -27,7 +28,7 @@ def picture(shade=0):
 
 def engine_of(name, pipe, **changes):
     settings = {"size_px": SIZE_PX, "max_sequence_length": 32, "steps": 2, "guidance": 3.5}
-    return EditingEngine(pipe, **{**settings, "call": editing.CALLS[name], **changes})
+    return EditingEngine(PipelineCall(pipe, **{**settings, "call": editing.CALLS[name], **changes}))
 
 
 @pytest.fixture(params=editing.CALLS)

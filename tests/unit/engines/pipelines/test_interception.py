@@ -9,6 +9,7 @@ import torch
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 from detailscribe.engines.any_pipeline import PipelineEngine
+from detailscribe.engines.pipelines.call import PipelineCall
 from detailscribe.errors import InputError, SetupError
 from tests.small_sd3 import P0, P1
 from tests.tiny_pipelines.table import SIZE_PX, build, call_of
@@ -18,7 +19,8 @@ STEPS = 4
 
 def engine_of(name, pipe=None, swap_pooled=False, call=None, **changes):
     settings = {"size_px": SIZE_PX, "max_sequence_length": 32, "steps": STEPS, "guidance": 3.5} | changes
-    return PipelineEngine(pipe or build(name), swap_pooled=swap_pooled, call=call_of(name) | (call or {}), **settings)
+    call = PipelineCall(pipe or build(name), call=call_of(name) | (call or {}), **settings)
+    return PipelineEngine(call, swap_pooled)
 
 
 def same(one, other) -> bool:
@@ -149,4 +151,4 @@ def test_a_pipeline_without_steps_is_refused():
             raise AssertionError("it must not run")
 
     with pytest.raises(SetupError, match=re.escape("DecoderPipeline has no transformer or U-Net with a scheduler")):
-        engine_of("FluxPipeline", DecoderPipeline())
+        PipelineEngine(PipelineCall(DecoderPipeline(), SIZE_PX, 32, {}, STEPS, 3.5), swap_pooled=False)

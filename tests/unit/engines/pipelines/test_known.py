@@ -1,13 +1,21 @@
 """Pipeline classes: the lists against the installed diffusers and the documentation, and each refusal's sentence."""
 
+import inspect
 import re
 
 import pytest
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
-from detailscribe.engines.pipelines.known import REFUSED, TRIED, check_editing, check_text_to_image
+from detailscribe.engines.pipelines.known import (
+    REFUSED,
+    TAKEOVER,
+    call_arguments,
+    check_editing,
+    check_text_to_image,
+)
 from detailscribe.errors import SetupError
 from tests.paths import REPOSITORY
+from tests.tiny_pipelines.table import PIPELINES
 
 VARIANTS = ("PAG", "Control", "LatentConsistency")  # in the names of variants of other classes
 
@@ -23,21 +31,23 @@ def test_each_text_to_image_class_of_diffusers_was_tried_or_is_refused():
 
     classes = {one.__name__ for one in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}
     originals = {name for name in classes if not any(word in name for word in VARIANTS)}
-    assert originals <= {*TRIED, *REFUSED}
-    assert not set(TRIED) & set(REFUSED)
+    assert originals <= {*PIPELINES, *REFUSED}
+    assert not set(PIPELINES) & set(REFUSED)
+    assert set(TAKEOVER) <= set(PIPELINES)
 
 
 def test_the_documentation_lists_these_classes():
-    lines = (REPOSITORY / "docs" / "image-models.md").read_text(encoding="utf-8").splitlines()
+    text = (REPOSITORY / "docs" / "image-models.md").read_text(encoding="utf-8")
+    lines = text.partition("## Editing models")[0].splitlines()
     listed: dict[str, list[str]] = {"tried": [], "refused": []}
     for line in lines:
         if line.startswith("| `"):
             names, remark = line.split("|")[1:3]
             listed["refused" if remark.strip().startswith("refused") else "tried"] += re.findall(r"`(\w+)`", names)
-    assert (sorted(listed["tried"]), sorted(listed["refused"])) == (sorted(TRIED), sorted(REFUSED))
+    assert (sorted(listed["tried"]), sorted(listed["refused"])) == (sorted(PIPELINES), sorted(REFUSED))
 
 
-@pytest.mark.parametrize("name", TRIED)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_tried_classes_pass(name):
     check_text_to_image(class_of(name))
 
@@ -86,3 +96,13 @@ def test_classes_that_edit_no_image_are_refused(name, reason):
 )
 def test_editing_classes_pass(name):
     check_editing(class_of(name))
+
+
+@pytest.mark.parametrize("name", [*PIPELINES, "FluxKontextPipeline", "QwenImageEditPipeline"])
+def test_the_source_of_diffusers_tells_the_arguments_of_a_call(name):
+    known = inspect.signature(class_of(name).__call__).parameters.values()
+    assert call_arguments(name) == tuple(each.name for each in known if each.kind is not each.VAR_KEYWORD)
+
+
+def test_the_arguments_of_an_unknown_class_are_not_known():
+    assert call_arguments("NoPipeline") == ()

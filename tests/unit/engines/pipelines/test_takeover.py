@@ -14,9 +14,9 @@ import torch
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before diffusers
 from detailscribe.engines.any_pipeline import PipelineEngine
-from detailscribe.engines.pipelines.known import TRIED
+from detailscribe.engines.pipelines.call import PipelineCall
 from tests.small_sd3 import P0, P1
-from tests.tiny_pipelines.table import build, call_of, size_of
+from tests.tiny_pipelines.table import PIPELINES, build, call_of, size_of
 
 STEPS, K, SEED = 4, 1, 1
 IGNORES_CALLBACK = {"PRXPipeline", "PRXPixelPipeline"}
@@ -37,7 +37,7 @@ POOLED = {
 def engine_of(name, pipe, swap_pooled=True, **changes):
     settings = {"size_px": size_of(name), "max_sequence_length": 32, "steps": STEPS, "guidance": 3.5}
     call = call_of(name)
-    return PipelineEngine(pipe, swap_pooled=swap_pooled, **{**settings, "call": call, **changes})
+    return PipelineEngine(PipelineCall(pipe, **{**settings, "call": call, **changes}), swap_pooled)
 
 
 def plain(name, pipe, prompt, **more):
@@ -113,7 +113,9 @@ def share_apart(one, other) -> float:
     return float((np.asarray(one) != np.asarray(other)).mean())
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in OLD else ()) for name in TRIED])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in OLD else ()) for name in PIPELINES]
+)
 def test_the_refined_prompt_takes_over_as_in_the_pipelines_own_runs(name, monkeypatch):
     pipe = build(name)
     engine = engine_of(name, pipe)

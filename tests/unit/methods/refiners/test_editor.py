@@ -55,7 +55,7 @@ def test_a_job_edits_the_images_of_a_shard(tmp_path, monkeypatch, source):
     records = [{"id": id, "prompt": "A fox."} for id in ("a", "b", "c")]
     texts = {id: {"status": "ok", "reason": "", "refined_prompt": f"A {id} fox."} for id in ("a", "b")}
     texts["c"] = {"status": "refused", "reason": "no", "refined_prompt": None}
-    requests = refinement_requests(records, refinement, recipes, texts, dict.fromkeys("abc", image))
+    requests = refinement_requests(records, refinement, texts, dict.fromkeys("abc", image), recipes)
 
     def job() -> ImageGenerator:
         generator = ImageGenerator(recipes.parameters, {"offload": "none", "batch": "image"})

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from detailscribe.engines.load import load_engine
+from detailscribe.engines.near_noise import check_shifts
 from detailscribe.errors import InputError, SetupError
 from detailscribe.images.generate import ImageGenerator
 from detailscribe.images.recipes import shifts_of
@@ -122,6 +123,17 @@ def test_moves_add_up_over_rounds_and_a_text_keeps_them(source, recipes):
         assert (drawn.state, drawn.prompt) == (first.state, source.text)
     switch = prompt_switch.request(best, "critic-k1", {"k": 1}, recipes)
     assert (switch.recipe["prompt"], switch.k, switch.state) == (source.base_prompt, 1, first.state)
+
+
+def test_a_search_that_starts_from_a_search_moves_on_with_noises_of_its_own(source, recipes):
+    best, seeds = source, []
+    for search in range(3):  # a search with two rounds, and further ones of its best image
+        for number in (1, 2):
+            request = neighbour(best, recipes, round=number)
+            best = replace(best, state=request.state)
+            seeds = [seed for seed, _ in shifts_of(request.state)]
+            assert len(set(seeds)) == len(seeds) == 2 * search + number
+    check_shifts(best.seed, shifts_of(best.state))
 
 
 def test_without_moves_a_request_is_that_of_the_seed(source, recipes):

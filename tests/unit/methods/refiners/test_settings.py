@@ -6,13 +6,14 @@ import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.methods.refiners.settings import derived_seed
-from tests.unit.study.configured import configured_study
+from tests.unit.study.configured import CONFIG, configured_study
 
 SWITCH = {"refiner": "prompt_switch", "text": "detailscribe"}
 SDEDIT = {"refiner": "sdedit", "text": "detailscribe"}
 SEARCH = {"refiner": "noise_search", "verifier": "clip_score"}
 BEST = {"refiner": "best_of", "verifier": "clip_score"}
-EDITOR = {"refiner": "editor", "text": "detailscribe", "image_model": "flux_dev"}
+EDITOR = {"refiner": "editor", "text": "detailscribe", "image_model": "kontext"}
+KONTEXT = CONFIG["image_models"]["flux_dev"] | {"pipeline": "FluxKontextPipeline"}
 
 
 @pytest.mark.parametrize(
@@ -21,14 +22,14 @@ EDITOR = {"refiner": "editor", "text": "detailscribe", "image_model": "flux_dev"
         ({"refiner": "from_scratch"}, "from_scratch needs `text`, a critic or rewriter"),
         ({"refiner": "from_scratch", "text": "detailscribe", "k": 1}, "'k' is no setting of from_scratch"),
         ({"refiner": "prompt_switch"}, "prompt_switch needs `text`"),
-        (SWITCH | {"after_step": 1}, "after_step must be a list of steps k, got 1"),
+        (SWITCH | {"after_step": 1}, "after_step must be a list, as its default [0, 1, 2, 4] is, got 1"),
         (SWITCH | {"after_step": []}, "after_step must be a list of steps k, got []"),
         (SWITCH | {"after_step": [1, 1]}, "after_step has 1 twice; remove one"),
         (SWITCH | {"after_step": [0, -1]}, "after_step: a step k is a whole number of at least 0, got -1"),
         (SWITCH | {"after_step": ["scratch"]}, "a step k is a whole number of at least 0, got 'scratch'"),
         (SWITCH | {"after_step": [True]}, "a step k is a whole number of at least 0, got True"),
         (SWITCH | {"after_step": [1, 27]}, "after_step 27 leaves no step for the refined prompt; with 28 steps"),
-        (SDEDIT | {"strengths": 0.5}, "strengths must be a list of numbers, got 0.5"),
+        (SDEDIT | {"strengths": 0.5}, "strengths must be a list, as its default [0.3, 0.6, 0.8] is, got 0.5"),
         (SDEDIT | {"strengths": [0.5, 0.5]}, "strengths has 0.5 twice; remove one"),
         (SDEDIT | {"strengths": [0]}, "a strength is a number of hundredths from 0.01 to 1, got 0"),
         (SDEDIT | {"strengths": [0.333]}, "a strength is a number of hundredths from 0.01 to 1, got 0.333"),
@@ -41,9 +42,9 @@ EDITOR = {"refiner": "editor", "text": "detailscribe", "image_model": "flux_dev"
         (SEARCH | {"neighbours": 0}, "round 1 of 2 draws nothing: neighbours is 0, and texts has none for it"),
         (SEARCH | {"neighbours": 0, "texts": [["gpt_rewrite"]]}, "round 2 of 2 draws nothing"),
         (SEARCH | {"share": 0}, "share must be a number above 0 and at most 1, got 0"),
-        (SEARCH | {"share": "half"}, "share must be a number above 0 and at most 1, got 'half'"),
+        (SEARCH | {"share": "half"}, "share must be a number, as its default 0.3 is, got 'half'"),
         (SEARCH | {"texts": ["gpt_rewrite"]}, "texts must be a list of names for each round, as in [[NAME], [OTHER]]"),
-        (SEARCH | {"texts": "gpt_rewrite"}, "texts must be a list of names for each round"),
+        (SEARCH | {"texts": "gpt_rewrite"}, "texts must be a list, as its default [] is, got 'gpt_rewrite'"),
         (SEARCH | {"texts": [["gpt_rewrite", "gpt_rewrite"]]}, "texts has a name twice in a round"),
         (SEARCH | {"texts": [["nobody"]]}, "texts: 'nobody' is no critic and no rewriter; there are: detailscribe"),
         (SEARCH | {"texts": [[], [], ["gpt_rewrite"]]}, "texts has 3 rounds, and rounds is 2; raise rounds"),
@@ -52,9 +53,15 @@ EDITOR = {"refiner": "editor", "text": "detailscribe", "image_model": "flux_dev"
         (BEST | {"n": 3, "budget_steps": 84}, "give one of n and budget_steps, not n and budget_steps"),
         (BEST | {"n": 1}, "n must be a whole number from 2 to 1000, got 1"),
         (BEST | {"budget_steps": 55}, "budget_steps must be a whole number from 56 to 28000, got 55"),
+        (SEARCH | {"rounds": 64, "neighbours": 256, "width": 200}, "together mean 3276800 images of a prompt"),
         (SEARCH | {"image_model": "flux_dev"}, "moves the noise, which only a StableDiffusion3Pipeline can"),
         (SDEDIT | {"image_model": "flux_dev"}, "and image_model is a FluxPipeline; name another image_model"),
         (EDITOR | {"image_model": "miniature"}, "image_model miniature is a StableDiffusion3Pipeline, which edits no"),
+        (EDITOR | {"image_model": "flux_dev"}, "image_model flux_dev: FluxPipeline edits no image by an instruction"),
+        (EDITOR | {"instruction": 3}, "instruction must be a text, as its default '{text}' is, got 3"),
+        (SEARCH | {"rounds": True}, "rounds must be a number, as its default 2 is, got True"),
+        (SEARCH | {"verifier": ["clip_score"]}, "verifier must be a text, as its default '' is, got ['clip_score']"),
+        (BEST | {"n": "3"}, "n must be a whole number from 2 to 1000, got '3'"),  # a default None says nothing
         (EDITOR | {"image_model": ""}, "editor needs `image_model`, an entry of image_models that edits images"),
         (EDITOR | {"image_model": "nobody"}, "image_model: 'nobody' is not one of image_models"),
         (EDITOR | {"instruction": " "}, "instruction must be a text, got ' '"),
@@ -66,7 +73,7 @@ EDITOR = {"refiner": "editor", "text": "detailscribe", "image_model": "flux_dev"
 )  # fmt: skip
 def test_a_wrong_setting_is_one_sentence_that_names_its_entry(entry, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)) as caught:
-        configured_study(refiners={"mine": entry})
+        configured_study(refiners={"mine": entry}, image_models={"kontext": KONTEXT})
     assert "mine" in str(caught.value) and "\n" not in str(caught.value)
 
 

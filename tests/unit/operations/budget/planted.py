@@ -106,7 +106,7 @@ def draw_study(folder: Path, study: Study, monkeypatch: pytest.MonkeyPatch) -> N
     for each in study.graph.refinements:
         jobs[each.name] = (
             values[f"refine-{each.name}"],
-            lambda recipes, each=each: refinement_requests(records, each, recipes, texts[each.text], None),
+            lambda recipes, each=each: refinement_requests(records, each, texts[each.text], None, recipes),
         )
     with contextlib.chdir(folder.parent.parent):
         for name, (parameters, requests) in jobs.items():

@@ -1,24 +1,12 @@
-"""Costs of images: measured and estimated seconds, and steps by the configuration."""
+"""Costs of images: measured and estimated seconds."""
 
 import pytest
 
 from detailscribe.files.ledger import Ledger
 from detailscribe.images.seconds import LEDGERS
-from detailscribe.operations.budget.image_costs import image_costs, set_parameters, steps_of
-from detailscribe.study.methods import denoising_steps_by_method
-from tests.unit.study.configured import configured_study
+from detailscribe.operations.budget.image_costs import image_costs
 
 OK = {"status": "ok", "reason": "", "exchange": None}
-REFINING = {
-    "critics": {
-        "round_2": {
-            **{"role": "critique", "template": "critique_detailscribe", "decomposition": True, "reply": "brackets"},
-            **{"after_step": [1, 4], "of": "detailscribe-k1", "stop": True},
-        }
-    },
-    "refiners": {"sdedit": {"refiner": "sdedit", "text": "detailscribe", "strengths": [0.3, 0.6, 0.8]}},
-    "selections": {"best": {"among": ["initial", "detailscribe-k0"], "by": "clip_score"}},
-}
 
 
 @pytest.mark.parametrize(
@@ -53,23 +41,3 @@ def test_a_hosted_image_takes_no_gpu_here_and_an_imported_one_an_unknown_time(tm
     assert image_costs(tmp_path, "s", "endpoint", rows)["a"].seconds == 0
     assert image_costs(tmp_path, "s", "endpoint", rows)["a"].exchange == "0" * 64
     assert image_costs(tmp_path, "s", "elsewhere", rows)["a"].seconds is None
-
-
-@pytest.mark.parametrize("reuse", [False, True])
-@pytest.mark.parametrize("changes", [{}, REFINING])
-def test_steps_of_whole_methods_are_those_of_the_configuration(changes, reuse):
-    study = configured_study(image_models={"miniature": {"reuse_first_steps": reuse}}, **changes)
-    sets, full = set_parameters(study), study.config["generation"]["steps"]
-    methods = {method.name: study.needs_of(method) for method in study.methods()}
-    found = {
-        name: steps_of(sets, [*needs.image_sets, *(each for names in needs.refined.values() for each in names)], full)
-        for name, needs in methods.items()
-    }
-    assert found == denoising_steps_by_method(study) | {"hosted": 0}
-
-
-def test_steps_of_an_imported_image_are_unknown(tmp_path):
-    study = configured_study(external={"mine": {"folder": str(tmp_path)}})
-    sets = set_parameters(study)
-    assert steps_of(sets, ["mine"], 28) is None
-    assert steps_of(sets, ["original-2628670643"], 28) == 28
