@@ -90,7 +90,8 @@ def test_the_schema_explains_every_key_and_lets_no_unknown_one_through():
             described = schema["$defs"][value["$ref"].rsplit("/", 1)[1]] if "$ref" in value else value
             assert described.get("description"), f"{place}{name} has no description"
             walk(value, f"{place}{name}.")
-        if "properties" in node and "module" not in node["properties"]:  # a metric's further keys are its own
+        plugin = {"module", "refiner"} & node.get("properties", {}).keys()  # whose further keys are its own
+        if "properties" in node and not plugin:
             assert node.get("additionalProperties") is False, f"{place} lets unknown keys through"
         walk(node.get("additionalProperties"), f"{place}*.")
         for inner in node.get("anyOf", []):

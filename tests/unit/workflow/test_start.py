@@ -164,21 +164,26 @@ def test_local_weights_and_gpus_are_looked_at_before_the_first_job(tmp_path, mon
     roles = {**CONFIG["roles"], "decompose": {"endpoint": "local", "model": MODEL, "options": {}}}
     settings = {"endpoints": {**CONFIG["endpoints"], "local": local}, "roles": roles}
     gone = "Endpoint 'local': there is neither a file nor a folder '/none/qwen': put it there, or correct `model`."
-    run("-n", **settings)
+
+    def run_elsewhere(name: str, *arguments: str, **changes) -> start.WorkflowRun:
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        return run(*arguments, **settings | changes)
+
+    run_elsewhere("dry", "-n")
     assert f"Warning: {gone}" in capsys.readouterr().err
-    started = run(**settings)
+    replay = run_elsewhere("replay", "-n", exchanges="replay")
+    replay.before_jobs([job("preflight")], gpus=1)
+    assert "/none/qwen" not in capsys.readouterr().err, "a replay starts no server"
+    started = run_elsewhere("live")
     assert gone not in capsys.readouterr().err, "the preflight says it"
     with pytest.raises(WorkflowError) as stopped:
         started.before_jobs([job("preflight")], gpus=1)
-    said = str(stopped.value).splitlines()
-    assert said[1] == f"Preflight: {gone}" and len(said) == 2
-    assert said[0].startswith(
-        "Preflight: Endpoint 'local': its server needs 2 GPUs (`tensor_parallel`), but this run may"
-    )
+    few, missing = sorted(str(stopped.value).splitlines())
+    assert missing == f"Preflight: {gone}"
+    assert few.startswith("Preflight: Endpoint 'local': ") and "`tensor_parallel`), but this run may use 1: run" in few
     with pytest.raises(WorkflowError, match="^Preflight: Endpoint 'local': there is neither a file"):
         started.before_jobs([job("weights")])
-    run("-n", **settings, exchanges="replay").before_jobs([job("preflight")], gpus=1)
-    assert "/none/qwen" not in capsys.readouterr().err, "a replay starts no server"
 
 
 def test_a_judge_that_selects_is_asked_like_any_other(tmp_path, monkeypatch):
