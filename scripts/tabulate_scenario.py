@@ -6,8 +6,7 @@ import csv
 from pathlib import Path
 
 from detailscribe.files.rows import read_rows, read_score_rows, rows_by_id, write_frame
-from detailscribe.scores.fingerprints import single_fingerprint
-from detailscribe.scores.scoring import phrase_sources
+from detailscribe.scores.fingerprints import phrase_sources, single_fingerprint
 from detailscribe.tables.budget.costs_of_methods import add_costs, decided_methods, read_costs
 from detailscribe.tables.main_table import tabulate, tabulate_strata, write_companion_files
 from detailscribe.tables.score_table import ScoreTable, score_frame

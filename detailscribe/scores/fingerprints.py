@@ -71,6 +71,11 @@ def single_fingerprint(metric: str, rows: Iterable[dict], folder: Path = FINGERP
     )
 
 
+def phrase_sources(rows: Iterable[dict]) -> str:
+    """Sources of the noun phrases behind a metric's scores: spacy, rules, user; empty if it reads none."""
+    return ", ".join(sorted({row["phrases"] for row in rows if row.get("phrases")}))
+
+
 def _read_recipe(name: str, folder: Path) -> dict:
     path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

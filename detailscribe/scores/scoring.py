@@ -1,7 +1,7 @@
 """Scoring of a shard: every image set under one metric, each (prompt, image) pair scored once."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,11 +136,6 @@ def score_images(
     if len(failed) > 1 and not any(row["status"] == "ok" for row in rows):
         raise SetupError(f"no image could be scored; the first failure: {failed[0]['reason']}")
     return rows
-
-
-def phrase_sources(rows: Iterable[dict]) -> str:
-    """Sources of the noun phrases behind a metric's scores: spacy, rules, user; empty if it reads none."""
-    return ", ".join(sorted({row["phrases"] for row in rows if row.get("phrases")}))
 
 
 def _score(scorer: Any, prompt: str, extra: list, path: Path, id: str, image_set: str, made_by: str, key: str) -> dict:

@@ -157,7 +157,7 @@ def test_a_log_that_is_removed_in_the_middle_is_only_missed(vllm):
 STOPS = [
     ("exits", {}, 0, "did not finish its batch: vllm run-batch ended with exit status 1 (ValueError: The model arch"),
     ("memory", {}, 0, "(0.9, 3.6 GiB).; log: "),
-    ("memory", {}, 0, "lower `context`, `image_tokens` or `in_flight`, quantise the model, or use a larger GPU"),
+    ("memory", {}, 0, "quantise the model, with which everything is asked again"),
     ("dies", {}, 3, "did not finish its batch: vllm run-batch was ended by SIGKILL (the kernel does this when"),
     ("dies-of-memory", {}, 3, "ended with exit status 1 (torch.OutOfMemoryError: CUDA out of memory. Tried to alloc"),
     ("engine-stops", {}, 3, "vllm run-batch ended with exit status 1 (RuntimeError: CUDA error: device-side assert"),

@@ -12,7 +12,8 @@ from detailscribe.files.digests import file_sha256
 from detailscribe.files.ledger import Ledger
 from detailscribe.miniature.models import blip
 from detailscribe.scores import load_metric
-from detailscribe.scores.scoring import phrase_sources, score_images
+from detailscribe.scores.fingerprints import phrase_sources
+from detailscribe.scores.scoring import score_images
 from tests.device_faults import FAULTS, OF_DEVICES, OF_PROMPTS, fault
 from tests.sample_images import smooth_image
 from tests.unit.scores.miniature_metrics import miniature_metrics
