@@ -1,6 +1,7 @@
 """Order of all tests, and shared fixtures: the scene world's sprites, and the miniature models."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from tests.miniature_cache import cached_miniature
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A background shell ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORKFLOW = Path(__file__).parent / "workflow"
 
