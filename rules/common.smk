@@ -9,7 +9,7 @@ sys.path.insert(0, workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
 from detailscribe.study.pilot import PILOT_SCENARIO
-from detailscribe.study.stages import BUDGET, BY_NAME, FIGURES, REPORT_TABLES, STAGES
+from detailscribe.study.stages import BUDGET, BY_NAME, FIGURES, STAGES, report_tables
 from detailscribe.study.study import MINIATURE
 from detailscribe.workflow.repeated_keys import refuse_repeated_keys
 from detailscribe.workflow.rule_files import RuleFiles

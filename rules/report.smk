@@ -11,7 +11,7 @@ rule write_report:
         dictionary="results/{scenario}/dictionary.jsonl",
         dropped=["results/{scenario}/dropped.tsv"],
         main=["results/{scenario}/tables/main.csv"],
-        tables=[f"results/{{scenario}}/tables/{name}.csv" for name in [*REPORT_TABLES, *FILES.budget]],
+        tables=[f"results/{{scenario}}/tables/{name}.csv" for name in [*report_tables(STUDY), *FILES.budget]],
         figures=[f"results/{{scenario}}/figures/{name}.svg" for name in [*FIGURES, *FILES.budget]],
         decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
         critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),

@@ -99,6 +99,8 @@ rule judge_images:
         "logs/judge_images/{scenario}/{judge}/{shard}.log",
     benchmark:
         "benchmarks/judge_images/{scenario}/{judge}/{shard}.tsv"
+    wildcard_constraints:
+        judge=FILES.judges_asked("prompt"),
     conda:
         "../envs/chat.yaml"
     threads: lambda wildcards: FILES.server_threads("judge", wildcards.judge)

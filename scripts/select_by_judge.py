@@ -6,7 +6,7 @@ from pathlib import Path
 from detailscribe.files.rows import read_rows, write_rows
 from detailscribe.images.manifest import verified_images
 from detailscribe.methods.select import select_images
-from detailscribe.scores.judge import judge_images
+from detailscribe.scores.judges.marks import judge_images
 from detailscribe.workflow.inputs import name_of, parameters_of
 from detailscribe.workflow.job import chat_of, job
 

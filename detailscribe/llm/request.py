@@ -23,6 +23,8 @@ class Request:
         options: Body parameters, sent unchanged, such as `temperature`.
         draw: Sample index 0, 1, ...: the same request repeated for another sample.
         refresh: How often the config has had this role queried again; 0, the first time, does not enter the digest.
+        images_first: The images stand before the text of their message: questions about one image then begin alike, and
+            a server that caches prefixes encodes it once. Part of the digest if true.
         served: Identity of a model that the job serves itself (`served.identity`); empty for any other, and then not
             part of the digest.
         fields: The template's values, for readers and for the offline stand-in; not part of the digest.
@@ -39,6 +41,7 @@ class Request:
     fields: dict = field(default_factory=dict)
     kind: str = "chat"
     refresh: int = 0
+    images_first: bool = False
     served: dict = field(default_factory=dict)
 
     @cached_property
@@ -53,6 +56,7 @@ class Request:
             "draw": self.draw,
         }
         identity |= {"refresh": self.refresh} if self.refresh else {}
+        identity |= {"images_first": True} if self.images_first else {}
         return identity | ({"served": self.served} if self.served else {})
 
     @cached_property

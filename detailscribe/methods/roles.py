@@ -54,9 +54,15 @@ def render_messages(template: dict, **values) -> list[dict]:
 
 
 def request_for(
-    name: str, role: dict, record: dict, values: dict, images: Sequence[Path] = (), draw: int = 0
+    name: str,
+    role: dict,
+    record: dict,
+    values: dict,
+    images: Sequence[Path] = (),
+    draw: int = 0,
+    images_first: bool = False,
 ) -> Request:
-    """The request of a role about one record."""
+    """The request of a role about one record; with `images_first`, requests about the same images begin alike."""
     return Request(
         role=name,
         endpoint=role["endpoint"],
@@ -67,6 +73,7 @@ def request_for(
         draw=draw,
         fields={"id": record.get("id"), **values},
         refresh=role.get("refresh", 0),
+        images_first=images_first,
         served=role.get("served", {}),
     )
 

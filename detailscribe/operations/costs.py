@@ -13,7 +13,7 @@ from pathlib import Path
 from detailscribe.errors import SetupError
 from detailscribe.files.rows import REMEDY, read_rows
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
-from detailscribe.study.stages import LLM_STAGE_OF_FOLDER
+from detailscribe.study.stages import LLM_STAGE_OF_FOLDER, UNEQUAL, folder_of
 from detailscribe.study.study import Study
 
 STAGE = "cost"
@@ -45,9 +45,9 @@ def cost_rows(outputs: list[Path], store: Path, written: Sequence[Path] = ()) ->
     for path in written:
         digests["write", path.name.partition(".")[0]] |= dict.fromkeys(path.read_text(encoding="utf-8").split())
     for path in outputs:
-        folder, name = path.parent.name, ""
-        if folder not in LLM_STAGE_OF_FOLDER:
-            folder, name = path.parent.parent.name, folder
+        folder = folder_of(path)
+        name = path.parent.name if path.parent.name != folder else ""
+        name = f"judge-{name}" if folder in UNEQUAL else name
         for digest in exchanges_of(read_rows(path), path):
             digests[LLM_STAGE_OF_FOLDER[folder], name][digest] = None
     rows: dict[tuple, dict] = {}

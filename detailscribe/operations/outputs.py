@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from detailscribe.files.rows import SCORE_KEY, read_rows
+from detailscribe.files.rows import read_rows
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.operations.verify_outputs import set_aside
-from detailscribe.study.stages import ROW_FOLDERS
+from detailscribe.study.stages import KEY_OF_FOLDER, ROW_FOLDERS, UNEQUAL, folder_of
 
 OUTPUT = re.compile(r"\d{3,}-of-\d{3,}\.jsonl")  # other files in these folders are the user's
 
@@ -23,12 +23,14 @@ def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
     for path in outputs_of(results / scenario):
         shard = results / scenario / "shards" / path.name
         try:
-            rows = read_rows(path, SCORE_KEY if path.parent.parent.name == "scores" else ("id",))
+            folder = folder_of(path)
+            rows = read_rows(path, KEY_OF_FOLDER[folder])
             ids = Counter(row["id"] for row in rows)
-            if path.parent.parent.name == "images":
+            if folder == "images":
                 [(row["status"], row["file"]) for row in rows]  # a KeyError otherwise
             expected = {row["id"] for row in read_rows(shard)} if shard.is_file() else set(ids)
-            complete = set(ids) == expected and len(set(ids.values())) <= 1
+            alike = folder in UNEQUAL or len(set(ids.values())) <= 1
+            complete = set(ids) == expected and alike
             problem = "" if complete else "its rows are not those of its shard's prompts"
         except (ValueError, KeyError, TypeError) as error:
             problem = f"cannot be read ({error})"

@@ -1,14 +1,15 @@
 """Verification of outputs against the digests that their jobs recorded; changed files are moved to results/changed/."""
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.output_records import forget_outputs, record_outputs, recorded_outputs, recorded_sha256
-from detailscribe.study.stages import REPORT_TABLES, ROW_FOLDERS
+from detailscribe.study.stages import JUDGING_TABLES, REPORT_TABLES, ROW_FOLDERS
 
 CHANGED = "changed"  # folder below results/ for files that were changed by hand
-TABLES = ("scores", "main", "strata", "pooled", "truncation", *REPORT_TABLES)
+TABLES = ("scores", "main", "strata", "pooled", "truncation", *REPORT_TABLES, *chain(*JUDGING_TABLES.values()))
 SHEETS = (".xlsx", ".html")  # raters may fill in a sheet where it was written
 
 

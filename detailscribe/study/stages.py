@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from detailscribe.files.rows import SCORE_KEY
+from detailscribe.study.judging.judges import PAIRS, PARTS, REMARKS
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -17,11 +21,13 @@ class RowFolder:
         folder: Name of the folder.
         stage: Stage that writes it, as `dropped.tsv` names it. Image sets differ: `Study.stage_by_image_set`.
         llm_stage: Stage of the model whose exchanges the rows name; empty where rows name none.
+        key: Columns that no two rows of a file have in common.
     """
 
     folder: str
     stage: str
     llm_stage: str = ""
+    key: tuple[str, ...] = ("id",)
 
 
 ROW_FOLDERS = (
@@ -31,15 +37,24 @@ ROW_FOLDERS = (
     RowFolder("images", "generate", "external"),
     RowFolder("critiques", "critique", "critique"),
     RowFolder("selections", "select"),
-    RowFolder("scores", "score", "judge"),
+    RowFolder("scores", "score", "judge", SCORE_KEY),
+    RowFolder("parts", "parts"),
+    RowFolder("audits", "audit", "judge", ("id", "critic", "image_set", "number")),
+    RowFolder("pairs", "pair", "judge", ("id", "first", "second")),
 )
+KEY_OF_FOLDER = {each.folder: each.key for each in ROW_FOLDERS}
+WITHOUT_NAMES = ("decompositions", "noun_phrases", "parts")  # folders with files of shards alone
+UNEQUAL = ("audits", "pairs")  # folders whose files may hold more rows of one prompt than of another
 STAGE_OF_FOLDER = {each.folder: each.stage for each in ROW_FOLDERS}
 LLM_STAGE_OF_FOLDER = {each.folder: each.llm_stage for each in ROW_FOLDERS if each.llm_stage}
 
 # Stages of the rows in the order of the data: the order of `dropped.tsv`.
-ROW_STAGES = ("decompose", "rewrite", "generate", "critique", "refine", "external", "select", "score")
+ROW_STAGES = ("decompose", "rewrite", "generate", "critique", "refine", "external", "select", "score", "audit", "pair")
 # Stages of a scenario in the order of the data; each is a target {scenario}_{stage}.
-STAGES = ("decompose", "generate", "critique", "refine", "external", "score", "select", "tables", "report")
+STAGES = (
+    *("decompose", "generate", "critique", "refine", "external", "score", "select", "audit", "pair"),
+    *("tables", "report"),
+)
 # Stages that run only when they are asked for by name: people have to act before them.
 HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement")
 # Costs of the methods: part of the tables with `budget: in_tables`, otherwise a stage that runs only by name.
@@ -51,6 +66,25 @@ USABLE = ("ok", NOTHING_TO_CORRECT)
 FIGURES = ("main", "bars", "wins", "compute")
 # Tables of a scenario that its report shows besides the main one.
 REPORT_TABLES = ("published", "strata", "optimism", "judges", "judge_repeats", "truncation_shares", "cost")
+# Tables by what judges are asked about.
+JUDGING_TABLES = {PARTS: ("parts",), REMARKS: ("critique_audit",), PAIRS: ("pairs", "strengths", "rankings")}
+
+
+def folder_of(path: Path) -> str:
+    """The folder of ROW_FOLDERS that a shard's file is in, directly or in a folder per name."""
+    folder, above = path.parent, path.parent.parent
+    is_direct = folder.name in WITHOUT_NAMES and (above.name not in STAGE_OF_FOLDER or (above / "shards").is_dir())
+    return folder.name if is_direct else above.name
+
+
+def judging_tables(study: Study) -> list[str]:
+    """Tables of the judges that are asked about parts, remarks or pairs, as far as the study has such judges."""
+    return [name for asks, names in JUDGING_TABLES.items() if study.judges_asked(asks) for name in names]
+
+
+def report_tables(study: Study) -> list[str]:
+    """Tables of a scenario that its report shows besides the main one, without that of the costs of methods."""
+    return [*REPORT_TABLES, *judging_tables(study)]
 
 
 def stage_outputs(study: Study, stage: str) -> list[str]:
@@ -73,15 +107,18 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
         "critique": [f"critiques/{name}/{{shard}}.jsonl" for name in config["critics"]],
         "refine": images["refine"],
         "external": images["external"],
-        "score": [f"scores/{name}/{{shard}}.jsonl" for name in study.metrics],
+        "score": [f"scores/{name}/{{shard}}.jsonl" for name in study.scorers],
         "select": [
             *(["selections/multi_seed/{shard}.jsonl"] if study.candidates_of_method("multi_seed") else []),
             *(f"selections/{name}/{{shard}}.jsonl" for name in study.graph.selections),
         ],
+        "audit": [f"audits/{name}/{{shard}}.jsonl" for name in study.judges_asked(REMARKS)],
+        "pair": [f"pairs/{name}/{{shard}}.jsonl" for name in study.judges_asked(PAIRS)],
         "tables": [
             *("prompts.jsonl", "dictionary.jsonl", "dropped.tsv", "tables/main.csv", "tables/published.csv"),
             *(f"tables/{name}.csv" for name in ("scores", "strata", "optimism", "judges")),
             *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares", "cost")),
+            *(f"tables/{name}.csv" for name in judging_tables(study)),
             *("tables/main.md", "tables/main.tex"),
             *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
             *(budget if study.budget["in_tables"] else []),

@@ -11,6 +11,7 @@ from detailscribe.files.brought_files import resolve_path
 from detailscribe.study import validation
 from detailscribe.study.image_graph import ImageGraph
 from detailscribe.study.interacting import SHA256
+from detailscribe.study.judging.judges import PARTS, PROMPT, configured_judges, metrics_of, names_of
 from detailscribe.study.methods import Method, configured_methods, steps_by_set
 from detailscribe.study.refinements import Needs, candidates_of_critic
 from detailscribe.study.shards import shard_names
@@ -25,6 +26,13 @@ class Study:
         config: The configuration, valid under config.schema.yaml.
         folder: The workflow's own folder, which holds the templates and the demo's prompts.
 
+    Attributes:
+        scenarios, seeds: Names, and numbers of the initial images.
+        judging: Every judge by name.
+        judges: Those that score images, as the folders of their scores are named (`judge-{name}`).
+        scorers: Metrics and judges with a folder of scores each.
+        metrics: Columns of the tables; a judge that is asked about parts gives two.
+
     Raises:
         InputError: a value contradicts another; names the key, the value and the remedy.
     """
@@ -33,8 +41,11 @@ class Study:
         self.config = config
         self.folder = Path(folder)
         self.scenarios: list[str] = list(config["scenarios"])
-        self.judges: list[str] = [f"judge-{name}" for name in config["judges"]]
-        self.metrics: list[str] = [*config["metrics"], *self.judges]
+        self.judging = configured_judges(config["judges"])
+        scoring = [judge for judge in self.judging.values() if judge.asks in (PROMPT, PARTS)]
+        self.judges: list[str] = [f"judge-{judge.name}" for judge in scoring]
+        self.scorers: list[str] = [*config["metrics"], *self.judges]
+        self.metrics: list[str] = [*config["metrics"], *metrics_of(scoring)]
         self.seeds: list[int] = list(dict.fromkeys([*config["seeds"], *config["extra_seeds"]]))
         validation.check_study(self)
 
@@ -155,6 +166,10 @@ class Study:
     def candidates_of_method(self, name: str) -> list[str]:
         """Image sets that the method of this name chooses from; empty if there is no such method."""
         return [candidate for method in self.methods() if method.name == name for candidate in method.candidates]
+
+    def judges_asked(self, asks: str) -> list[str]:
+        """Names of the judges that are asked about the prompt, its parts, a critique's remarks, or pairs."""
+        return names_of(self.judging, asks)
 
     # ---- language models ---------------------------------------------------------------------------------------
 

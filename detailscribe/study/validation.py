@@ -14,6 +14,8 @@ from detailscribe.llm.endpoints import is_offline, server_url
 from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, check_path, check_served, is_served, server_program
 from detailscribe.study import request_options
 from detailscribe.study.image_graph import check_graph
+from detailscribe.study.judging.checks import check_judges
+from detailscribe.study.judging.judges import PROMPT
 from detailscribe.study.refinements import PROMPT_SWITCH, REFINERS, Selection
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def check_study(study: Study) -> None:
     """
     _check_values(study.config)
     _check_names(study.config)
+    check_judges(study)
     for name, endpoint in study.config["endpoints"].items():
         if is_served(endpoint):
             check_served(name, endpoint)
@@ -84,7 +87,8 @@ def check_study(study: Study) -> None:
     if duplicate:
         raise InputError(f"{groups}: the tables have a row {duplicate!r} already; rename one")
     for selection in study.graph.selections.values():
-        _known(_place_of_by(study.config, selection), [selection.by], study.metrics, "metrics and judges (judge-NAME)")
+        choosing = [*study.config["metrics"], *(f"judge-{name}" for name in study.judges_asked(PROMPT))]
+        _known(_place_of_by(study.config, selection), [selection.by], choosing, "metrics and judges (judge-NAME)")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
     if study.budget["equal_compute"] == "gpu_seconds" and not study.budget["in_tables"]:

@@ -2,7 +2,8 @@
 
 The released code reports, for its own method, the best of four candidates under the reported metric (`oracle`). The
 table shows beside it each candidate alone, their mean, and the candidate that another metric selects (`by:{metric}`).
-Every number is defined in docs/statistics.md.
+A score that the metric shown selected is an oracle cell. One honest row stands for each method, and only a sure lead
+among these rows is bold (`honest/`). Every number is defined in docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from detailscribe.scores.metric_facts import score_ranges
 from detailscribe.study.methods import best_of
 from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
+from detailscribe.tables.honest.oracle_cells import honest_selection, is_oracle, oracle_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from detailscribe.tables.score_table import ScoreTable
 
 STAGE = "tabulate"
-ALGORITHM = 3
+ALGORITHM = 4
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -45,18 +47,23 @@ def table_settings(study: Study) -> dict:
         "ranges": score_ranges(study),
         "ties_win": config["quirks"]["ties_win"],
         "notice": study_notice(study),
+        **oracle_settings(study),
     }
 
 
 MAIN_COLUMNS = [
-    *("method", "selection", "metric", "n", "mean", "low95", "high95", "headline", "sd", "se"),
+    *("method", "selection", "metric", "n", "mean", "low95", "high95", "headline", "oracle", "honest", "sd", "se"),
     *("missing", "missing_reasons", "lowest", "highest"),
     *("baseline", "n_pairs", "difference", "difference_low95", "difference_high95", "p", "p_holm", "family"),
     *("wins", "ties", "losses", "win_rate", "dz", "detectable", "best_alone", "best_shared", "best_rate"),
-    *("win_rate_low95", "win_rate_high95", "best_rate_low95", "best_rate_high95", "note"),
+    *("win_rate_low95", "win_rate_high95", "best_rate_low95", "best_rate_high95"),
+    *("next_best", "lead", "lead_low95", "lead_high95", "leads", "note"),
 ]
 INTEGER_COLUMNS = ["n", "missing", "n_pairs", "family", "wins", "ties", "losses", "best_alone", "best_shared"]
-OTHER_COLUMNS = ["method", "selection", "metric", "headline", "missing_reasons", "baseline", "note"]  # text and bool
+OTHER_COLUMNS = [  # text and bool
+    *("method", "selection", "metric", "headline", "oracle", "honest", "missing_reasons", "baseline"),
+    *("next_best", "leads", "note"),
+]
 
 
 def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.DataFrame:
@@ -66,7 +73,8 @@ def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.Data
         scores: Of the scenario.
         methods: Rows: name, candidates, headline.
         settings: `bootstrap` {seed}; `statistics` {baseline, test, permutations}; `ranges` {metric: [low, high] or
-            null}; `best_of`, the methods among which the best is counted; `ties_win`, whether a tie counts as a win.
+            null}; `best_of`, the methods among which the best is counted; `ties_win`, whether a tie counts as a win;
+            `selector`, and `on_the_way` if there is some (`oracle_settings`).
 
     Returns:
         Rows with MAIN_COLUMNS; NaN where a number cannot be computed.
@@ -75,18 +83,22 @@ def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.Data
     import pandas as pd
 
     from detailscribe.tables import row_statistics
+    from detailscribe.tables.honest.lead import add_lead
     from detailscribe.tables.selection import select_scores, selections
 
     keys, candidates, columns = [], [], []
     for method in methods:
         names = list(method["candidates"])
         arrays = {metric: scores.array(metric, names) for metric in scores.metrics}
+        on_the_way = settings.get("on_the_way", {}).get(method["name"], ())
         for metric in scores.metrics:
+            honest = honest_selection(method, metric, scores.metrics, settings)
             for selection in selections(method, metric, scores.metrics):
-                keys.append((method["name"], selection, metric, selection == method["headline"]))
+                marks = is_oracle(selection, metric, on_the_way), selection == honest
+                keys.append((method["name"], selection, metric, selection == method["headline"], *marks))
                 candidates.append(names)
                 columns.append(select_scores(arrays[metric], selection, names, arrays))
-    table = pd.DataFrame(keys, columns=["method", "selection", "metric", "headline"])
+    table = pd.DataFrame(keys, columns=["method", "selection", "metric", "headline", "oracle", "honest"])
     known = np.array(columns).reshape(len(keys), len(scores.ids)).T  # also of prompts that another method lacks
     values = np.where(scores.complete[:, None], known, np.nan)
     ranges = settings["ranges"]
@@ -97,6 +109,7 @@ def tabulate(scores: ScoreTable, methods: list[dict], settings: dict) -> pd.Data
     row_statistics.add_missingness(table, values, known, scores, candidates, limits)
     row_statistics.add_comparison(table, values, limits, bounded, settings)
     row_statistics.add_best_counts(table, values, limits, settings["best_of"], settings["ties_win"])
+    add_lead(table, values, limits, bounded)
     numbers = [name for name in MAIN_COLUMNS if name not in OTHER_COLUMNS]
     return table[MAIN_COLUMNS].astype({name: "Int64" if name in INTEGER_COLUMNS else float for name in numbers})
 

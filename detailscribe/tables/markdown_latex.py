@@ -1,8 +1,16 @@
-"""The main table in Markdown and LaTeX (booktabs), one row per method and selection, one column per metric."""
+"""The main table in Markdown and LaTeX (booktabs), one row per method and selection, one column per metric.
+
+Oracle cells have a dagger, and the honest rows of their method stand right below them. Bold is only the honest row
+whose lead over the next best one is sure (column `leads` of the main table).
+"""
 
 import pandas as pd
 
+from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
+from detailscribe.tables.honest.row_order import ordered_selections
+
 SIGNIFICANT = 0.05
+LATEX_DAGGER = "$^\\dagger$"
 PHRASE_SOURCES = {
     "rules": "rules found, which are those of the released code for 48 % of the InterActing prompts",
     "spacy": "spaCy found, as in the released code",
@@ -12,45 +20,58 @@ PHRASE_SOURCES = {
 
 def to_markdown(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
     """The main table as Markdown, with footnotes on its marks and intervals."""
-    cells = format_cells(table)
+    cells = format_cells(table, "**{}**")
     lines = [list(cells.columns), ["---"] * len(cells.columns), *cells.to_numpy().tolist()]
     rows = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
     warning = [f"**{notice}**", ""] if notice else []
-    notes = [f"{line}  " for line in footnotes(table, settings)]
+    notes = [f"{line}  " for line in [*oracle_notes(table), *footnotes(table, settings)]]
     return "\n".join([f"# {title}", "", *warning, *rows, "", *notes]) + "\n"
 
 
 def to_latex(table: pd.DataFrame, title: str, notice: str, settings: dict) -> str:
-    """The main table as a LaTeX table; needs the package booktabs."""
-    styler = format_cells(table).style.hide(axis="index").format(escape="latex")
+    """The main table as a LaTeX table; needs the package booktabs. The note on the dagger stands below the rows."""
+    cells = format_cells(table, "\\textbf{{{}}}")
+    names = ["method", "choice"]
+    metrics = [name for name in cells.columns if name not in names]
+    cells[metrics] = cells[metrics].map(_latex_dagger)
+    styler = cells.style.hide(axis="index").format(escape="latex", subset=names)
     styler = styler.format_index(escape="latex", axis="columns")
-    body = styler.to_latex(hrules=True, column_format="ll" + "l" * len(set(table["metric"])))
+    body = styler.to_latex(hrules=True, column_format="ll" + "l" * len(metrics))
+    below = [f"\\par\\smallskip{{\\footnotesize {_latex_dagger(_escape(note))}\\par}}\n" for note in oracle_notes(table)]
     notes = " ".join(filter(None, [notice, *footnotes(table, settings)]))
     caption = "\\caption{" + _escape(f"{title}. {notes}") + "}\n"
-    return "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n" + body + caption + "\\end{table}\n"
+    start = "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n"
+    return start + body + "".join(below) + caption + "\\end{table}\n"
 
 
-def format_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """Cells `mean [low, high]`, the headline rows first; * if the difference from the baseline is significant.
+def format_cells(table: pd.DataFrame, bold: str) -> pd.DataFrame:
+    """Cells `mean [low, high]` in the order of `ordered_selections`, with marks: dagger, bold, and * for significant.
 
-    Significant means after Holm's correction.
+    Significant means that the difference from the baseline is, after Holm's correction.
+
+    Args:
+        table: The main table.
+        bold: Format of a bold number.
     """
     metrics = list(dict.fromkeys(table["metric"]))
-    records = table.to_dict("records")
-    cells = {(row["method"], row["selection"], row["metric"]): row for row in records}
-    keys = list(dict.fromkeys((row["method"], row["selection"], row["headline"]) for row in records))
+    cells = {(row["method"], row["selection"], row["metric"]): row for row in table.to_dict("records")}
     rows = []
-    for method, selection, headline in sorted(keys, key=lambda key: not key[2]):
+    for method, selection, headline in ordered_selections(table):
         if not headline and selection.startswith("original-"):
             continue  # one seed of several is not informative by itself; the CSV has it
-        values = [_cell(cells.get((method, selection, metric))) for metric in metrics]
+        values = [_cell(cells.get((method, selection, metric)), bold) for metric in metrics]
         choice = selection.removeprefix(f"{method}-")
         rows.append([method, choice if headline else f"({choice})", *values])
     return pd.DataFrame(rows, columns=["method", "choice", *metrics])
 
 
+def oracle_notes(table: pd.DataFrame) -> list[str]:
+    """What the dagger means, of a table that has one."""
+    return [f"{DAGGER} Oracle cell: {MEANING}."] if table["oracle"].any() else []
+
+
 def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
-    """What n, the intervals, the marks and the selections mean."""
+    """What n, the intervals, the other marks and the selections mean."""
     chosen = settings["statistics"]
     test = "sign-flip permutation" if chosen["test"] == "permutation" else "Wilcoxon signed-rank"
     counts, families = table["n"], table[table["headline"]]["family"].dropna()
@@ -58,14 +79,26 @@ def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
     missing = int(table["missing"].max()) if len(table) else 0
     family = int(families.max()) if len(families) else 0
     others = table[~table["headline"]]["family"].dropna()
+    selector = settings["selector"]
     return [
         f"Means over prompts with every image (n = {n}; up to {missing} missing) and 95 % intervals.",
         f"* differs from {chosen['baseline']} at 5 % ({test} test of paired differences, Holm over the {family} "
         f"comparisons of the headline rows; over {int(others.max()) if len(others) else 0} for the rows in brackets).",
-        "oracle: the best of the candidates under the metric of the column; by: the pick of another metric. "
-        "Rows in brackets are other choices among the same images.",
+        lead_note(table),
+        f"Methods are compared by their honest rows: the headline, or instead of an oracle cell by:{selector}, and "
+        f"under {selector} mean.",
+        "Rows without brackets are the headline, with the paper's selection; rows in brackets are other choices among "
+        "the same images. oracle: the best of the candidates under the metric of the column; by: the pick of another "
+        "metric; mean: of the candidates.",
         *phrase_notes(table),
     ]
+
+
+def lead_note(table: pd.DataFrame) -> str:
+    """What bold means, or why nothing is."""
+    if table["leads"].any():
+        return "Bold: the paired 95 % interval of the lead over the next best honest row lies above 0."
+    return "Nothing is bold: no honest row leads the next best one by a paired 95 % interval above 0."
 
 
 def phrase_notes(table: pd.DataFrame) -> list[str]:
@@ -80,12 +113,18 @@ def phrase_notes(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _cell(row: dict | None) -> str:
+def _cell(row: dict | None, bold: str) -> str:
     if row is None or pd.isna(row["mean"]):
         return "–"
+    number = f"{row['mean']:.3f}"
+    number = f"{number}{DAGGER}" if row["oracle"] else bold.format(number) if row["leads"] else number
     mark = "*" if row["p_holm"] < SIGNIFICANT else ""
     interval = "" if pd.isna(row["low95"]) else f" [{row['low95']:.3f}, {row['high95']:.3f}]"
-    return f"{row['mean']:.3f}{mark}{interval}"
+    return f"{number}{mark}{interval}"
+
+
+def _latex_dagger(text: str) -> str:
+    return text.replace(DAGGER, LATEX_DAGGER)
 
 
 def _escape(text: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "pool"
-ALGORITHM = 3
+ALGORITHM = 4
 
 
 def parameters(study: Study) -> dict[str, dict]:

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.files.rows import MISSING_ROW, SCORE_KEY, read_rows
+from detailscribe.files.rows import MISSING_ROW, read_rows
 from detailscribe.images.manifest import refuse_foreign_rows
-from detailscribe.study.stages import STAGE_OF_FOLDER
+from detailscribe.study.stages import KEY_OF_FOLDER, STAGE_OF_FOLDER, folder_of
 
 
 def parameters_of(snakemake) -> dict:
@@ -40,9 +40,8 @@ def collect_stage_outputs(
     manifests: dict[str, dict[str, dict]] = {}
     selected: dict[str, dict[str, dict]] = {}
     for file in files:
-        name, folder = file.parent.name, file.parent.parent.name
-        if name in STAGE_OF_FOLDER:
-            name, folder = "", name
+        folder = folder_of(file)
+        name = file.parent.name if file.parent.name != folder else ""
         rows = _read_complete(file, list(stage_by_image_set) if folder == "scores" else None)
         if folder == "images":
             refuse_foreign_rows(file, rows)
@@ -58,7 +57,7 @@ def _read_complete(file: Path, image_sets: list[str] | None) -> list[dict]:
 
     Otherwise rows lost from a truncated file would silently be missing from the tables.
     """
-    rows = read_rows(file, SCORE_KEY if image_sets else ("id",))
+    rows = read_rows(file, KEY_OF_FOLDER[folder_of(file)])
     scenario = next(parent for parent in file.parents if (parent / "shards").is_dir())
     present = {(row["id"], row["image_set"] if image_sets else "") for row in rows}
     for record in read_rows(scenario / "shards" / file.name):

@@ -11,7 +11,8 @@ from detailscribe.operations import costs
 from detailscribe.operations.budget import method_costs
 from detailscribe.prompts import noun_phrases, writing
 from detailscribe.report import scenario_site, study_site
-from detailscribe.scores import judge, model_weights, scoring, truncation
+from detailscribe.scores import model_weights, scoring, truncation
+from detailscribe.scores.judges import marks
 from detailscribe.study.study import Study
 from detailscribe.tables import complete_cases, figures, judge_repeats, main_table, pooled, published
 from detailscribe.tables.budget import budget_table
@@ -21,7 +22,7 @@ from detailscribe.tables.budget import budget_table
 STAGE_OWNERS: tuple[ModuleType, ...] = (
     *(miniature, model_weights, writing, noun_phrases),
     *(decompose, generate, critique, rewrite, refine, external, image_set),
-    *(scoring, judge, truncation, select),
+    *(scoring, marks, truncation, select),
     *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
     *(method_costs, budget_table),
     *(assignment, human_tables, agreement, released),

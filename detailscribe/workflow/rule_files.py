@@ -10,13 +10,14 @@ from detailscribe.study.served import gpus_of, is_served_stage
 from detailscribe.study.stages import BUDGET, STAGES, stage_outputs
 from detailscribe.study.study import MINIATURE, Study
 from detailscribe.workflow.graph_files import GraphFiles
+from detailscribe.workflow.judge_files import JudgeFiles
 from detailscribe.workflow.watched import watched_folders, watched_tables
 
 GPU_THREADS = 4  # of a job with a full-size model: reading weights, tokenizers, image files
 InputFunction = Callable[..., list[str]]  # of the wildcards of a job
 
 
-class RuleFiles(GraphFiles):
+class RuleFiles(GraphFiles, JudgeFiles):
     """Paths of a study's files, for the rules.
 
     Args:
@@ -75,7 +76,7 @@ class RuleFiles(GraphFiles):
         return self.per_shard(scenario, [f"selections/{name}/{{shard}}.jsonl" for name in names])
 
     def judge_scores(self, scenario: str) -> list[str]:
-        """Scores of every judge of a scenario."""
+        """Scores of every judge of a scenario that scores images."""
         return self.per_shard(scenario, [f"scores/{judge}/{{shard}}.jsonl" for judge in self._study.judges])
 
     def rows_with_exchanges(self, scenario: str) -> list[str]:
@@ -86,6 +87,8 @@ class RuleFiles(GraphFiles):
             *self.rewrites(scenario),
             *self.of_stage(scenario, "external"),
             *self.judge_scores(scenario),
+            *self.of_stage(scenario, "audit"),
+            *self.of_stage(scenario, "pair"),
         ]
 
     def rows_with_costs(self, scenario: str) -> list[str]:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
+from detailscribe.study.judging.judges import without_demo_entries
 from detailscribe.study.pilot import pilot_config
 from detailscribe.study.refinements import Selection
 from detailscribe.study.study import Study
@@ -24,6 +25,9 @@ LLM_RULES = {
     "rewrite_prompts": ("rewrite", "rewriter"),
     "gather_external": ("external", "external"),
     "judge_images": ("judge", "judge"),
+    "judge_parts": ("judge", "judge"),
+    "audit_critiques": ("judge", "judge"),
+    "judge_pairs": ("judge", "judge"),
     "select_by_judge": ("judge", "selection"),
     "write_prompts": ("write", ""),
 }
@@ -55,6 +59,7 @@ class WorkflowRun:
         if problem := path_problem(folder, sys.executable):
             raise WorkflowError(problem)
         remove_null_entries(config)
+        without_demo_entries(config)
         self.is_pilot = PILOT in os.environ
         if self.is_pilot:
             pilot_config(config)

@@ -14,7 +14,7 @@ API_PATHS: dict[str, Literal["/v1/chat/completions", "/v1/images/generations"]] 
 
 
 def request_body(request: Request) -> dict:
-    """The JSON body of a request; images as data URLs in the last user message.
+    """The JSON body of a request; images as data URLs in the last user message, after its text or before it.
 
     Raises:
         InputError: an image file is not an image.
@@ -25,7 +25,8 @@ def request_body(request: Request) -> dict:
     if request.images:
         last = max(index for index, message in enumerate(messages) if message["role"] == "user")
         parts = [{"type": "image_url", "image_url": {"url": image_data_url(path)}} for path in request.images]
-        messages[last]["content"] = [{"type": "text", "text": messages[last]["content"]}, *parts]
+        text = {"type": "text", "text": messages[last]["content"]}
+        messages[last]["content"] = [*parts, text] if request.images_first else [text, *parts]
     return {"model": request.model, "messages": messages, **request.options}
 
 

@@ -19,7 +19,8 @@ from detailscribe.operations.plan.llm_stages import add_external_stage, add_llm_
 from detailscribe.operations.plan.score_stages import add_score_stage, selected_rows
 from detailscribe.operations.plan.shard import Shard, read_shard
 from detailscribe.prompts.writing import read_topics
-from detailscribe.scores.judge import judge_images
+from detailscribe.scores.judges.marks import judge_images
+from detailscribe.study.judging.judges import PROMPT
 from detailscribe.study.study import Study
 
 DRAWING_STAGES = ("generate", "refine")
@@ -113,7 +114,7 @@ def add_shard(shard: Shard) -> None:
     )
     for name in externals:
         _add_external(shard, name, images)
-    for name in study.config["judges"]:
+    for name in study.judges_asked(PROMPT):
         run = partial(judge_images, records, images, scenario=shard.scenario)
         add_llm_stage(shard, "judge", name, f"scores/judge-{name}", run)
     for name in study.config["metrics"]:

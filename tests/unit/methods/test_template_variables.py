@@ -6,7 +6,7 @@ import yaml
 from detailscribe.errors import InputError
 from detailscribe.methods import critique, decompose, rewrite
 from detailscribe.prompts import writing
-from detailscribe.scores import judge
+from detailscribe.scores.judges import marks as judge
 from tests.unit.study.configured import CONFIG, configured_study
 
 FILE = "my/own.yaml"

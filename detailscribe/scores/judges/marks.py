@@ -14,6 +14,7 @@ from detailscribe.methods import reply_parsing
 from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.methods.roles import excerpt, image_problem, read_reply, request_for
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
+from detailscribe.study.judging.judges import PROMPT, reading_parameters
 from detailscribe.study.roles import BASE_VARIABLES, read_template, refresh_count
 from detailscribe.study.served import served_model
 from detailscribe.study.study import Study
@@ -27,7 +28,8 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     quirks = study.config["quirks"]
     files = {}
-    for name, entry in study.config["judges"].items():
+    for name in study.judges_asked(PROMPT):
+        entry = study.config["judges"][name]
         structured = entry["reply"] == "structured"
         files[f"judge-{name}"] = {
             "model": entry["model"],
@@ -45,6 +47,7 @@ def parameters(study: Study) -> dict[str, dict]:
             "topic_cut": quirks["judge_topic_cut"],
             "missing_score": quirks["judge_missing_score"],
             # Absent unless it is used, so that a study without it keeps its parameter files and fingerprints.
+            **reading_parameters(study.judging[name]),
             **({"parsing": "released"} if quirks["judge_parsing"] == "released" and not structured else {}),
         }
     return files

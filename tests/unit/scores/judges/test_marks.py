@@ -5,7 +5,7 @@ import pytest
 from detailscribe.llm.client import Chat
 from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.miniature.stand_in_content import placeholder_png
-from detailscribe.scores.judge import judge_images
+from detailscribe.scores.judges.marks import judge_images
 from tests.chat_replies import role, template
 from tests.chat_server import ChatServer
 

@@ -1,0 +1,220 @@
+"""Comparisons of a method with the baseline, as planning needs them, from scores, ratings and pairs of a pilot or study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detailscribe.operations.power.spreads import (
+    Spread,
+    explained_variance,
+    spread_of_repeats,
+    spread_of_selection,
+)
+from detailscribe.tables.intervals import EQUAL
+from detailscribe.tables.score_table import ScoreTable
+from detailscribe.tables.selection import select_scores
+
+MEANS, PAIRS, ASSISTED = "means", "pairs", "assisted"  # designs
+HUMAN = "human"  # metric of people's marks; people's pairs have it, too
+PILOT, PUBLISHED = "pilot", "published"  # sources; a table of the user's is named by its file
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method against the baseline under one metric.
+
+    Attributes:
+        scenario: Name; empty if the spread belongs to none.
+        design: MEANS, PAIRS or ASSISTED.
+        metric: Column of the tables, HUMAN, or the judge of the pairs.
+        method, baseline: Rows of the tables.
+        source: PILOT, PUBLISHED or a file and line.
+        spread: Of the differences (pairs: of the net preference, from -1 to 1).
+        observed: Mean difference in the data; None without data.
+        family: Comparisons that Holm's correction counts with this one.
+        judge: Of an assisted comparison, the judge beside the people.
+        width: Of the metric's scale; None if it has no end.
+        note: Where a number of the spread comes from, if it needs saying.
+    """
+
+    scenario: str
+    design: str
+    metric: str
+    method: str
+    baseline: str
+    source: str
+    spread: Spread
+    observed: float | None
+    family: int
+    judge: str = ""
+    width: float | None = None
+    note: str = ""
+
+
+Differences = dict[tuple[str, str], dict[str, float]]  # by (metric, method): difference from the baseline by prompt
+
+
+def compare_means(
+    scenario: str, scores: ScoreTable, methods: Sequence[dict], baseline: str, ranges: Mapping[str, list[float] | None]
+) -> tuple[list[Comparison], Differences]:
+    """Comparisons of the headline rows of the main table, over its complete prompts.
+
+    Args:
+        scenario: Name of the scenario.
+        scores: Its scores, or those there are so far.
+        methods: Rows: name, candidates, headline.
+        baseline: Name of the method that the others are compared with.
+        ranges: Lowest and highest possible score by metric.
+    """
+    by_name = {method["name"]: method for method in methods}
+    found: list[Comparison] = []
+    differences: Differences = {}
+    other = by_name.get(baseline)
+    for metric in scores.metrics if other else ():
+        low, high = scores.limits(metric, ranges)
+        width = (high - low) if ranges.get(metric) else None
+        for name, method in by_name.items():
+            if name == baseline:
+                continue
+            each = _values(scores, method, metric) - _values(scores, other, metric)
+            each[np.abs(each) <= EQUAL * np.nan_to_num(high - low)] = 0
+            spread = _spread_of_scores(scores, metric, method, other, each)
+            if spread is None:
+                continue
+            observed = float(np.nanmean(each))
+            found.append(
+                Comparison(scenario, MEANS, metric, name, baseline, PILOT, spread, observed, 0, width=width)
+            )
+            differences[metric, name] = {
+                id: float(value) for id, value in zip(scores.ids, each, strict=True) if not np.isnan(value)
+            }
+    return [replace(each, family=len(found)) for each in found], differences
+
+
+def _values(scores: ScoreTable, method: dict, metric: str, draw: int | None = None) -> np.ndarray:
+    """(prompts,) headline scores, NaN outside the complete prompts; of one draw of the metric alone if it is given."""
+    names = list(method["candidates"])
+    arrays = {each: scores.array(each, names) for each in scores.metrics}
+    if draw is not None:
+        repeats = scores.repeats(metric, names)
+        assert repeats is not None
+        arrays[metric] = repeats[:, :, draw]
+    if not names or method["headline"].removeprefix("by:") not in (*arrays, "single", "oracle", "mean", *names):
+        return np.full(len(scores.ids), np.nan)
+    chosen = select_scores(arrays[metric], method["headline"], names, arrays)
+    return np.where(scores.complete, chosen, np.nan)
+
+
+def _spread_of_scores(
+    scores: ScoreTable, metric: str, method: dict, baseline: dict, differences: np.ndarray
+) -> Spread | None:
+    repeats = scores.repeats(metric, [*method["candidates"], *baseline["candidates"]])
+    if repeats is None:
+        return spread_of_repeats(differences[:, None])[1]
+    draws = range(repeats.shape[2])
+    single = np.stack([_values(scores, method, metric, d) - _values(scores, baseline, metric, d) for d in draws], 1)
+    single[np.isnan(differences)] = np.nan
+    looks = {f"by:{metric}", "oracle"}
+    if looks & {method["headline"], baseline["headline"]}:
+        spread = spread_of_selection(differences, single)
+        return spread or spread_of_repeats(differences[:, None])[1]
+    return spread_of_repeats(single)[1]
+
+
+def compare_ratings(
+    scenario: str, ratings: Iterable[dict], methods: Sequence[dict], baseline: str, judges: Differences
+) -> list[Comparison]:
+    """Comparisons of people's marks, alone and assisted by each judge or metric.
+
+    A method with several images counts by the pick of the prompt's other raters, or of its only one.
+
+    Args:
+        scenario: Name of the scenario.
+        ratings: Rows rater, id, image_set, rating.
+        methods: Rated methods: name, candidates.
+        baseline: Name of the method that the others are compared with.
+        judges: Differences of the scores, of `compare_means`.
+    """
+    marks = {(row["id"], row["rater"], row["image_set"]): float(row["rating"]) for row in ratings}
+    ids, raters = (list(dict.fromkeys(key[place] for key in marks)) for place in (0, 1))
+
+    def values(method: dict) -> np.ndarray:
+        """(prompts, raters), NaN for no mark."""
+        each = [[[marks.get((id, rater, name), np.nan) for name in method["candidates"]] for rater in raters] for id in ids]
+        return _picked(np.array(each, dtype=float).reshape(len(ids), len(raters), len(method["candidates"])))
+
+    by_name = {method["name"]: method for method in methods if method["candidates"]}
+    found: list[Comparison] = []
+    if baseline not in by_name or not marks:
+        return found
+    reference = values(by_name[baseline])
+    compared = [name for name in by_name if name != baseline]
+    for name in compared:
+        means, spread = spread_of_repeats(values(by_name[name]) - reference)
+        if spread is None:
+            continue
+        common = (name, baseline, PILOT)
+        observed = float(np.nanmean(means))
+        found.append(
+            Comparison(scenario, MEANS, HUMAN, *common, spread, observed, len(compared), width=4.0)
+        )
+        for (metric, method), differences in judges.items():
+            if method != name:
+                continue
+            judged = np.array([differences.get(id, np.nan) for id in ids])
+            explained = explained_variance(means, judged)
+            assisted = replace(spread, explained=min(explained, spread.total()))
+            found.append(
+                Comparison(
+                    scenario, ASSISTED, HUMAN, *common, assisted, observed, len(compared), judge=metric, width=4.0
+                )
+            )
+    return found
+
+
+def _picked(marks: np.ndarray) -> np.ndarray:
+    """(prompts, raters): each rater's mark of the candidate that the others prefer, its own best where it is alone.
+
+    Args:
+        marks: (prompts, raters, candidates), NaN for no mark.
+    """
+    if marks.shape[2] == 1:
+        return marks[:, :, 0]
+    known = ~np.isnan(marks)
+    others = known.sum(axis=1, keepdims=True) - known
+    sums = np.nansum(marks, axis=1, keepdims=True) - np.nan_to_num(marks)
+    preferred = np.divide(sums, others, out=np.full_like(marks, np.nan), where=others > 0)
+    preferred = np.where((others == 0).all(axis=2, keepdims=True), marks, preferred)
+    choice = np.nan_to_num(preferred, nan=-np.inf).argmax(axis=2)[:, :, None]
+    chosen = np.take_along_axis(marks, choice, axis=2)[:, :, 0]
+    return np.where(known.all(axis=2) & ~np.isnan(preferred).any(axis=2), chosen, np.nan)
+
+
+def compare_pairs(scenario: str, rows: Iterable[dict], baseline: str, judge: str) -> list[Comparison]:
+    """Comparisons by pairs of images: the net preference of a method over the baseline, its repeats the two orders.
+
+    Args:
+        scenario: Name of the scenario.
+        rows: id, first, second (methods) and value: from -1, `second` is clearly better, to 1; NaN or None for none.
+        baseline: Name of the method that the others are compared with.
+        judge: Name of the judge, or HUMAN.
+    """
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if baseline not in (row["first"], row["second"]) or row["value"] is None or np.isnan(float(row["value"])):
+            continue
+        sign, method = (1, row["first"]) if row["second"] == baseline else (-1, row["second"])
+        values.setdefault(method, {}).setdefault(row["id"], []).append(sign * float(row["value"]))
+    found = []
+    for method, by_id in values.items():
+        most = max(map(len, by_id.values()))
+        table = np.array([[*each, *[np.nan] * (most - len(each))] for each in by_id.values()])
+        means, spread = spread_of_repeats(table)
+        if spread is not None:
+            observed = float(np.nanmean(means))
+            common = (scenario, PAIRS, judge, method, baseline, PILOT)
+            found.append(Comparison(*common, spread, observed, len(values), width=2.0))
+    return found

@@ -1,0 +1,33 @@
+"""What a judge of critiques looks at: the critics, the image that each critique is about, and those made with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from detailscribe.study.study import Study
+
+
+class AuditedImages(NamedTuple):
+    """Images of a critic.
+
+    Attributes:
+        before: Image set or selection that the critic looks at.
+        after: Image sets that are made with its refined prompts from that image or its seed, with their k; None for
+            those that have no k.
+    """
+
+    before: str
+    after: dict[str, int | None]
+
+
+def audited_images(study: Study, judge: str) -> dict[str, AuditedImages]:
+    """The images of each critic whose critiques a judge checks, by critic."""
+    critics = study.judging[judge].entry.get("critics") or list(study.config["critics"])
+    found = {}
+    for critic in critics:
+        before = study.graph.source_of_critic(critic)
+        made = [each for each in study.graph.refinements if each.text == critic and each.of == before]
+        after = {name: values.get("k") for each in made for name, values in each.image_sets.items()}
+        found[critic] = AuditedImages(before, after)
+    return found
