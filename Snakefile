@@ -32,6 +32,7 @@ include: "rules/human.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
 include: "rules/pilot.smk"
+include: "rules/power.smk"
 include: "rules/verify.smk"
 
 
@@ -66,3 +67,7 @@ for scenario in STUDY.scenarios:
                 FILES.of_stage(scenario, stage),
             message:
                 "The stage is complete"
+
+
+if workflow.is_main_process:
+    refuse_unknown_targets(sys.argv[1:], [rule.name for rule in workflow.rules], STUDY.scenarios)

@@ -51,6 +51,7 @@ SETTINGS = {
     "ranges": {"metric": None, "judge": [1, 5]},
     "best_of": [method["name"] for method in METHODS],
     "ties_win": False,
+    "selector": "metric",
 }
 
 

@@ -11,7 +11,9 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.
 from detailscribe.study.pilot import PILOT_SCENARIO
 from detailscribe.study.stages import BUDGET, BY_NAME, FIGURES, STAGES, report_tables
 from detailscribe.study.study import MINIATURE
-from detailscribe.workflow.repeated_keys import refuse_repeated_keys
+from detailscribe.workflow.failures import say_failures_at_exit
+from detailscribe.workflow.user_input.repeated_keys import refuse_repeated_keys
+from detailscribe.workflow.user_input.targets import refuse_unknown_targets
 from detailscribe.workflow.rule_files import RuleFiles
 from detailscribe.workflow.start import PILOT, WorkflowRun, start_pilot
 
@@ -34,6 +36,10 @@ onstart:
     here = workflow.local_exec and not workflow.touch and not workflow.deployment_settings.deployment_method
     gpus = workflow.global_resources.get("gpu")
     RUN.before_jobs(workflow.dag.needrun_jobs(), jobs_use_this_environment=here, gpus=getattr(gpus, "value", gpus))
+
+
+onerror:
+    say_failures_at_exit()
 
 
 wildcard_constraints:

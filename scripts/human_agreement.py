@@ -1,4 +1,4 @@
-"""results/{scenario}/human/agreement.csv (columns: `human.agreement.AGREEMENT_COLUMNS`), agreement.svg and .png."""
+"""results/{scenario}/human/agreement.csv (columns: `human.judges.agreement.AGREEMENT_COLUMNS`), agreement.svg and .png."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import read_rows, rows_by_id, write_frame
-from detailscribe.human.agreement import metric_agreement, scores_by_file
+from detailscribe.human.judges.agreement import metric_agreement, scores_by_file
 from detailscribe.tables import figures
 from detailscribe.tables.score_table import read_scores
 from detailscribe.workflow.inputs import parameters_of

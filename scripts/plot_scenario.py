@@ -16,7 +16,7 @@ with job(snakemake):
         "main": (figures.plot_means, *values),
         "bars": (figures.plot_bars, *values),
         "wins": (figures.plot_wins, *values),
-        "compute": (figures.plot_compute, *values, parameters["steps"], parameters["selector"]),
+        "compute": (figures.plot_compute, *values, parameters["steps"]),
     }
     for path in map(Path, snakemake.output):
         with atomic_write(path) as temporary:

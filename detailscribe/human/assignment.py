@@ -8,6 +8,7 @@ Source: section 4 of the paper's project page; results_cleanup_and_preprocess.py
 
 import random
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from unicodedata import normalize
 
@@ -64,8 +65,13 @@ def sample_prompts(rows: list[dict], image_sets: list[str], count: int, seed: in
     complete = [row for row in rows if all(name in row["images"] for name in image_sets)]
     if not complete:
         raise InputError(f"human: no prompt has every image to rate ({', '.join(image_sets)}); see dropped.tsv")
-    sampled = {row["id"] for row in sorted(complete, key=lambda row: digest([seed, row["id"]]))[:count]}
+    sampled = set(order_of_draw((row["id"] for row in complete), seed)[:count])
     return [row for row in complete if row["id"] in sampled]
+
+
+def order_of_draw(ids: Iterable[str], seed: int) -> list[str]:
+    """Prompts in the random order of the seed: the first n are the ones that sheets of n prompts hold."""
+    return sorted(ids, key=lambda id: digest([seed, id]))
 
 
 def assign_images(

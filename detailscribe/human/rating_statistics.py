@@ -22,22 +22,56 @@ RELIABILITY_COLUMNS = ["statistic", "images", "raters", "value", "low95", "high9
 OTHERS = "by:other_raters"
 
 
-def mean_ratings(ratings: list[dict], methods: list[dict], best_of: list[str], ties_win: bool = False) -> pd.DataFrame:
-    """Means over raters and prompts: each method under every selection of its images, the paper's first.
-
-    `oracle` is the best of the candidates by that rater's own ratings of the prompt, as the paper counts DetailScribe.
-    `by:other_raters` selects without that bias: the candidate with the highest mean of the prompt's other raters,
-    with this rater's rating.
+def mean_ratings(
+    ratings: list[dict], methods: list[dict], best_of: list[str], ties_win: bool = False, papers_way: bool = False
+) -> pd.DataFrame:
+    """Means over raters and prompts: each method under every selection of its images.
 
     Args:
         ratings: Rows rater, id, image_set, rating.
         methods: Rows: name, candidates.
         best_of: Methods among which BEST_COLUMNS count the best.
         ties_win: Whether a rating that equals another method's counts as a win, as in the released code.
+        papers_way: Whether the headline is the paper's selection, as in the tables of the released study.
 
     Returns:
-        Rows with KEY_COLUMNS, n, prompts, mean, low95, high95, sd, se and BEST_COLUMNS; n counts ratings, one per rater
-        and prompt, and `best_*` those where the row was the best of the rated methods of `best_of`.
+        Rows with KEY_COLUMNS, n, prompts, mean, low95, high95, sd, se, BEST_COLUMNS and, unless it is the paper's way,
+        note; n counts ratings, one per rater and prompt, and `best_*` those where the row was the best of the rated
+        methods of `best_of`.
+    """
+    keys, selected, ids = selected_ratings(ratings, methods, papers_way)
+    table = pd.DataFrame(keys, columns=KEY_COLUMNS)
+    sums, counts = _by_prompt(selected, ids)
+    table["n"] = (~np.isnan(selected)).sum(axis=0)
+    table["prompts"] = (counts > 0).sum(axis=0)
+    table["mean"] = significance.means(selected)
+    table["low95"], table["high95"] = mean_intervals(sums, RATING_LIMITS, counts=counts)
+    table["sd"] = significance.std(selected)
+    table["se"] = table["sd"] / np.sqrt(table["n"].where(table["n"] > 0))
+    _add_best(table, selected, ids, best_of, ties_win)
+    if not papers_way:
+        table["note"] = [_note(*key) for key in keys]
+    return table.astype({"best_alone": "Int64", "best_shared": "Int64"})
+
+
+def selected_ratings(
+    ratings: list[dict], methods: list[dict], papers_way: bool = False
+) -> tuple[list[tuple[str, str, bool]], np.ndarray, list[str]]:
+    """Ratings of each method under every selection of its images.
+
+    `oracle` is the best of the candidates by that rater's own ratings of the prompt, as the paper counts DetailScribe.
+    `by:other_raters` selects without that bias: the candidate with the highest mean of the prompt's other raters,
+    with this rater's rating. It is the headline of a method with several images, where several raters rated it;
+    otherwise `mean`, of the candidates, is, which needs no choice.
+
+    Args:
+        ratings: Rows rater, id, image_set, rating.
+        methods: Rows: name, candidates.
+        papers_way: Whether the headline is the paper's selection.
+
+    Returns:
+        (method, selection, whether it is the headline) of each column; ratings, (pairs of rater and prompt, columns),
+        NaN for none; the prompt of each pair.
     """
     values_by_image = {(row["rater"], row["id"], row["image_set"]): row["rating"] for row in ratings}
     pairs = list(dict.fromkeys((row["rater"], row["id"]) for row in ratings))
@@ -47,23 +81,25 @@ def mean_ratings(ratings: list[dict], methods: list[dict], best_of: list[str], t
         names = list(method["candidates"])
         values = np.array([[values_by_image.get((*pair, name), np.nan) for name in names] for pair in pairs], float)
         values = values.reshape(-1, len(names))
+        by_others = {"other_raters": _mean_of_others(values, ids)}
         of_method = selections({**method, "headline": "oracle"}, "human", [])
         if len(names) > 1:
             of_method.insert(1, OTHERS)
-        for position, selection in enumerate(of_method):
-            keys.append((method["name"], selection, position == 0))
-            columns.append(select_scores(values, selection, names, {"other_raters": _mean_of_others(values, ids)}))
-    table = pd.DataFrame(keys, columns=KEY_COLUMNS)
-    selected = np.array(columns).reshape(len(keys), len(pairs)).T
-    sums, counts = _by_prompt(selected, ids)
-    table["n"] = (~np.isnan(selected)).sum(axis=0)
-    table["prompts"] = (counts > 0).sum(axis=0)
-    table["mean"] = significance.means(selected)
-    table["low95"], table["high95"] = mean_intervals(sums, RATING_LIMITS, counts=counts)
-    table["sd"] = significance.std(selected)
-    table["se"] = table["sd"] / np.sqrt(table["n"].where(table["n"] > 0))
-    _add_best(table, selected, ids, best_of, ties_win)
-    return table.astype({"best_alone": "Int64", "best_shared": "Int64"})
+        chosen = {selection: select_scores(values, selection, names, by_others) for selection in of_method}
+        headline = of_method[0]
+        if len(names) > 1 and not papers_way:
+            headline = "mean" if np.isnan(chosen[OTHERS]).all() else OTHERS
+        for selection in sorted(of_method, key=lambda each: each != headline):
+            keys.append((method["name"], selection, selection == headline))
+            columns.append(chosen[selection])
+    return keys, np.array(columns).reshape(len(keys), len(pairs)).T, ids
+
+
+def _note(method: str, selection: str, headline: bool) -> str:
+    """What a reader of a row of several candidates should know."""
+    if selection == "oracle":
+        return "the paper's way: the best of several under each rater's own ratings"
+    return "no second rater: the mean of the candidates, without a choice" if headline and selection == "mean" else ""
 
 
 def _add_best(table: pd.DataFrame, selected: np.ndarray, ids: list[str], best_of: list[str], ties_win: bool) -> None:

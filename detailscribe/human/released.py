@@ -27,6 +27,7 @@ IMAGE_SET_NAMES = {
     "dalle3": "hosted",
     "multi_seed": "multi_seed",
 }
+PAPER_SELECTIONS = ("single", "oracle")  # how the paper chooses a method's image
 ROUNDING = 0.0005 + 1e-9  # of a mean printed with three decimals
 
 
@@ -55,7 +56,7 @@ def released_tables(ratings: list[dict], values: dict) -> dict[str, pd.DataFrame
         scenarios.setdefault(row["scenario"], []).append(row)
     settings = values["best_of"], values["ties_win"]
     means = {
-        name: rating_statistics.mean_ratings(rows, released_methods(rows), *settings)
+        name: rating_statistics.mean_ratings(rows, released_methods(rows), *settings, papers_way=True)
         for name, rows in (*scenarios.items(), ("all", ratings))
     }
     main = pd.concat(means, names=["scenario"]).reset_index("scenario")
@@ -80,10 +81,11 @@ def compare_human_means(table: pd.DataFrame, published: list[dict]) -> list[dict
     """The paper's human means beside those computed from its ratings; reproduced means equal to three decimals.
 
     Args:
-        table: Rows scenario, method, headline, mean.
+        table: Rows scenario, method, selection, mean.
         published: Rows of `read_published`.
     """
-    computed = {(row.scenario, row.method): row.mean for row in table[table["headline"]].itertuples()}
+    of_paper = table[table["selection"].isin(PAPER_SELECTIONS)]
+    computed = {(row.scenario, row.method): row.mean for row in of_paper.itertuples()}
     rows = []
     for value in published:
         if value["metric"] == "human":

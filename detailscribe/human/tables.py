@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "human_scores"
-ALGORITHM = 3
+ALGORITHM = 4
 RATING_COLUMNS = ["rater", "id", "image_set", "rating", "file"]
 
 

@@ -32,8 +32,8 @@ bed flowerbed riverbed seabed shed watershed sled bobsled reed breed creed deed 
 biped quadruped
 """
 _RECIPROCAL = {"each other", "one another"}  # no noun phrases for spaCy either
-_DETERMINERS, _BOUNDARIES = set(_DETERMINER_WORDS.split()), set(_BOUNDARY_WORDS.split())
-_PRONOUNS, _NOUNS_IN_ING = set(_PRONOUN_WORDS.split()), set(_ING_NOUN_WORDS.split())
+DETERMINERS, BOUNDARIES = set(_DETERMINER_WORDS.split()), set(_BOUNDARY_WORDS.split())
+PRONOUNS, _NOUNS_IN_ING = set(_PRONOUN_WORDS.split()), set(_ING_NOUN_WORDS.split())
 _NOUNS_IN_ED = set(_ED_NOUN_WORDS.split())
 
 
@@ -43,7 +43,7 @@ def phrases_by_rules(prompt: str) -> list[str]:
     words: list[str] = []  # of the phrase so far
 
     def finish(before_determiner: bool = False) -> None:
-        determined = words[0].lower() in _DETERMINERS if words else False
+        determined = words[0].lower() in DETERMINERS if words else False
         if before_determiner and len(words) > determined:
             words.pop()  # "the beaver hold | the hammer", "carry | a log": the word before an article is a verb
         if len(words) == determined + 1 and _is_participle(words[-1].lower()):
@@ -55,13 +55,13 @@ def phrases_by_rules(prompt: str) -> list[str]:
 
     for token in re.findall(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]", prompt):
         word = token.lower().removesuffix("'s").removesuffix("’s")
-        if not token[0].isalnum() or word in _BOUNDARIES:
+        if not token[0].isalnum() or word in BOUNDARIES:
             finish()
-        elif word in _PRONOUNS:
+        elif word in PRONOUNS:
             finish()
             phrases.append(token)
-        elif word in _DETERMINERS:
-            if not all(each.lower() in _DETERMINERS for each in words):  # "all three", "each of" stay one phrase
+        elif word in DETERMINERS:
+            if not all(each.lower() in DETERMINERS for each in words):  # "all three", "each of" stay one phrase
                 finish(before_determiner=True)
             words.append(token)
         elif _is_verb_or_adverb(word, words):
@@ -75,7 +75,7 @@ def phrases_by_rules(prompt: str) -> list[str]:
 def _is_verb_or_adverb(word: str, before: list[str]) -> bool:
     """Whether a word reads as verb or adverb after the words of the phrase so far."""
     first = before[0].lower() if before else ""
-    count = len(before) - (first in _DETERMINERS)  # without the article
+    count = len(before) - (first in DETERMINERS)  # without the article
     if word.endswith("ly") and len(word) > 4:
         return count > 0 or not before
     if word.endswith("ing") and len(word) > 4 and word not in _NOUNS_IN_ING:

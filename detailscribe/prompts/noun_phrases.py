@@ -97,7 +97,7 @@ def find_noun_phrases(records: list[dict], parser: dict, corrections: dict[str, 
     """
     parse: Callable[[str], list[str]] = phrases_by_rules
     if parser["by"] == "spacy" and any(record["id"] not in corrections for record in records):
-        parse = _planned_parser(parser)
+        parse = planned_parser(parser)
     rows = []
     for record in records:
         row = {"id": record["id"], "status": "ok", "reason": "", "phrases": [], "source": parser["by"]}
@@ -134,7 +134,12 @@ def _is_phrase(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _planned_parser(parser: dict) -> Callable[[str], list[str]]:
+def planned_parser(parser: dict) -> Callable[[str], list[str]]:
+    """The parser that the study was planned with, loaded.
+
+    Raises:
+        SetupError: it is not installed where this job runs, or another one is.
+    """
     planned = f"spaCy {parser['versions']['spacy']} with {parser['model']}"
     model = spacy_model.installed_model()
     if not model or not spacy_model.spacy_version():

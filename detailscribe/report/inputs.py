@@ -22,9 +22,7 @@ from detailscribe.report.provenance import (
 
 # Of a study with refiners or selections, after what the overview says of the paper's methods.
 SELECTION_RULE = (
-    "A refiner with several image sets reports the best of them per metric, too; a selection the image that it chose. "
-    "◆ marks the best of several images under the metric shown, which one image cannot be compared with; bold is the "
-    "highest score without that mark."
+    "A refiner with several image sets reports the best of them per metric, too; a selection the image that it chose."
 )
 
 
@@ -55,7 +53,8 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     """Everything about a scenario's prompts.
 
     Args:
-        parameters: `methods`, and `critics` with name and candidates; `refiners` and `ranks`, if the study has some.
+        parameters: `methods`, `critics` with name and candidates, and those of `oracle_settings`; `refiners` and
+            `ranks`, if the study has some.
         store: The exchange store, for the judges' replies.
     """
     decompositions: dict[str, dict] = {}
@@ -94,6 +93,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         refiners=parameters.get("refiners", []),
         selections=selections,
         ranks=parameters.get("ranks", {}),
+        oracle_settings={key: parameters[key] for key in ("selector", "on_the_way") if key in parameters},
     )
 
 

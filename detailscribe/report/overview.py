@@ -10,7 +10,9 @@ import pandas as pd
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report import assets, explorer_data
 from detailscribe.report.templates import PAGES, page_template
-from detailscribe.tables.markdown_latex import phrase_notes
+from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
+from detailscribe.tables.honest.row_order import lines_of
+from detailscribe.tables.markdown_latex import lead_note, phrase_notes
 
 COSTS = ("steps", "calls")  # beside the scores, where the main table has costs
 COPIED = ("site.css", "overview.js", "prompt.js")
@@ -77,7 +79,11 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
         notice=overview.notice,
         overview=overview,
         figures=figures,
-        headlines=_headline_tables(overview.main, bool(overview.rule)),
+        headlines=_headline_tables(overview.main),
+        lead_note=lead_note(overview.main),
+        marked=[_marked_column(rows) for _, _, rows in overview.tables],
+        dagger=DAGGER,
+        meaning=MEANING,
         phrase_notes=phrase_notes(overview.main),
         reasons=reasons.most_common(),
         data=data,
@@ -86,26 +92,31 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
     (site / "index.html").write_text(page, encoding="utf-8")
 
 
-def _headline_tables(main: pd.DataFrame, is_marked: bool) -> list[tuple]:
-    """(scenario, metrics, {method: {metric: row}}, {method: {cost: text}}) of the headline rows.
+def _headline_tables(main: pd.DataFrame) -> list[tuple]:
+    """(scenario, metrics, has costs, lines) of the headline rows, with honest rows below those with oracle cells.
 
-    `best` marks the highest mean of a metric. With `is_marked`, `chosen` marks what the metric shown selected, and
-    `best` the highest of the others. The costs, empty if the table has none, are those under all metrics.
+    A line has `label`, `honest` (whether it is a line of honest rows), `cells` {metric: row} and `costs` {cost: text}:
+    those under all its metrics, empty if the table has none.
     """
     tables = []
-    for scenario, rows in main[main["headline"]].groupby("scenario", sort=False):
-        chosen = is_marked & ((rows["selection"] == "oracle") | (rows["selection"] == "by:" + rows["metric"]))
-        best = rows["mean"].mask(chosen).groupby(rows["metric"]).transform("max") == rows["mean"].mask(chosen)
-        cells: dict[str, dict[str, dict]] = {}
-        for row in rows.assign(best=best, chosen=chosen).to_dict("records"):
-            cells.setdefault(row["method"], {})[row["metric"]] = row
+    for scenario, of_scenario in main.groupby("scenario", sort=False):
+        rows, labels = lines_of(of_scenario)
         costs = [name for name in COSTS if name in rows]
-        texts = {
-            method: {name: _range([cell[name] for cell in row.values()]) for name in costs}
-            for method, row in cells.items()
-        }
-        tables.append((str(scenario), list(dict.fromkeys(rows["metric"])), cells, texts if costs else {}))
+        lines = []
+        for number, label in enumerate(labels):
+            of_line = rows[rows["line"] == number]
+            texts = {name: _range(of_line[name].tolist()) for name in costs}
+            cells = {row["metric"]: row for row in of_line.to_dict("records")}
+            lines.append({"label": label, "honest": not of_line["headline"].any(), "cells": cells, "costs": texts})
+        tables.append((str(scenario), list(dict.fromkeys(rows["metric"])), bool(costs), lines))
     return tables
+
+
+def _marked_column(rows: pd.DataFrame) -> str:
+    """The column of a table whose values get a dagger where its column `oracle` is true; empty for none."""
+    if "oracle" not in rows or rows["oracle"].dtype != bool:  # of tables/optimism.csv it is a score
+        return ""
+    return next((name for name in ("mean", "ours") if name in rows), "")
 
 
 def _range(values: list[float]) -> str:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from detailscribe.study.stages import NOTHING_TO_CORRECT
+from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
 
 PEOPLE = "people"  # the mean of the human ratings, listed among the metrics
 RANKS = {2: "second best", 3: "third best"}
@@ -33,6 +34,7 @@ class ScenarioResults:
         refiners: Refinements that are no critic's: entry, name, refiner, of, text, image_sets with their settings.
         selections: Rows by selection, by id.
         ranks: Of selections that do not choose the best: 2 for the second best, and so on.
+        oracle_settings: `selector` and `on_the_way`, which decide what has a dagger (`tables/honest/oracle_cells.py`).
         ratings_by_image: Rating by rater, by (id, image set).
     """
 
@@ -52,6 +54,7 @@ class ScenarioResults:
     refiners: list[dict] = field(default_factory=list)
     selections: dict[str, dict[str, dict]] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    oracle_settings: dict = field(default_factory=lambda: {"selector": ""})
     ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -119,8 +122,8 @@ def scored_images(results: ScenarioResults, id: str) -> dict[str, dict]:
     }
 
 
-def featured_image(results: ScenarioResults, id: str) -> str | None:
-    """Image set of the refined image shown beside the initial one.
+def featured_image(results: ScenarioResults, id: str) -> tuple[str, str] | None:
+    """Image set of the refined image shown beside the initial one, and the metric that selected it; empty for none.
 
     It is the first critic's, as its headline selection selects it under the first metric that can select; otherwise
     that critic's first candidate with an image. None where no critic has an image.
@@ -130,9 +133,11 @@ def featured_image(results: ScenarioResults, id: str) -> str | None:
         generated = [name for name in candidates if results.images[name][id]["file"]]
         if not generated:  # nor is a critic without images a row of the tables
             continue
-        selected = (headline_choice(results, methods[critic], metric, id)[1] for metric in results.scores)
-        if best := next((name for name in [*selected, *generated] if name in generated), None):
-            return best
+        for metric in results.scores:
+            selection, chosen = methods[critic]["headline"], headline_choice(results, methods[critic], metric, id)[1]
+            if chosen in generated:
+                return chosen, metric if selection == "oracle" else selection.removeprefix("by:").replace("single", "")
+        return generated[0], ""
     return None
 
 
@@ -166,7 +171,7 @@ def refiner_images(results: ScenarioResults) -> dict[str, list[dict]]:
 def page_values(results: ScenarioResults, prompt: dict) -> dict:
     """Values of the page of one prompt, for its template."""
     id = prompt["id"]
-    images = scored_images(results, id)
+    images, featured = scored_images(results, id), featured_image(results, prompt["id"])
     initial = results.methods[0]["candidates"][0]
     critics = []
     for name, candidates in results.critics.items():
@@ -191,7 +196,10 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "metrics": results.metrics,
         "images": images,
         "initial": initial,
-        "featured": featured_image(results, id),
+        "featured": featured[0] if featured else None,
+        "featured_by": featured[1] if featured else "",
+        "dagger": DAGGER,
+        "meaning": MEANING,
         "critics": critics,
         "baselines": [name for name in images if name not in made_from and name != initial],
         "made_from": made_from,

@@ -14,12 +14,13 @@ from detailscribe.report.prompt_story import ScenarioResults, page_values
 from detailscribe.study.notices import study_notice
 from detailscribe.study.refinements import CRITICS
 from detailscribe.study.study import Study
+from detailscribe.tables.honest.oracle_cells import oracle_settings
 
 if TYPE_CHECKING:
     from detailscribe.report.overview import Overview
 
 STAGE = "report"
-ALGORITHM = 3
+ALGORITHM = 4
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -35,6 +36,7 @@ def parameters(study: Study) -> dict[str, dict]:
             | ({"of": of} if (of := graph.source_of_critic(name)) != initial else {})
             for name in critics
         ],
+        **oracle_settings(study),
     }
     shown = ("name", "refiner", "of", "text", "image_sets")
     refiners = [

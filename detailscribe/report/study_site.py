@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from detailscribe.report.overview import Overview
 
 STAGE = "reports"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:

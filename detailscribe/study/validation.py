@@ -16,6 +16,7 @@ from detailscribe.study import request_options
 from detailscribe.study.image_graph import check_graph
 from detailscribe.study.judging.checks import check_judges
 from detailscribe.study.judging.judges import PROMPT
+from detailscribe.study.judging.pair_schedule import check_pairs
 from detailscribe.study.refinements import PROMPT_SWITCH, REFINERS, Selection
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def check_study(study: Study) -> None:
         _known(_place_of_by(study.config, selection), [selection.by], choosing, "metrics and judges (judge-NAME)")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
+    check_pairs(study)
     if study.budget["equal_compute"] == "gpu_seconds" and not study.budget["in_tables"]:
         raise InputError("budget: equal_compute: gpu_seconds is decided in the tables; set in_tables to true as well")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):

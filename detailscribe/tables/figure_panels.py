@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from detailscribe.tables.honest.oracle_cells import DAGGER
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette for colour-blind readers; where colour carries meaning, the shapes differ too.
 BLUE, VERMILLION, GREEN, PALE = "#0072B2", "#D55E00", "#009E73", "#BFD9EA"
-PLAIN: dict[str, Any] = {"color": BLUE, "marker": "o", "label": "one image, or selected by another metric"}
-BEST: dict[str, Any] = {"color": VERMILLION, "marker": "D", "label": "best of several under the metric shown"}
+PLAIN: dict[str, Any] = {"color": BLUE, "marker": "o", "label": "not selected by the metric shown"}
+BEST: dict[str, Any] = {"color": VERMILLION, "marker": "D", "markerfacecolor": "white"}
+BEST["label"] = f"{DAGGER} oracle: selected among several by the metric shown"
 PANEL_IN = 2.7  # width of a panel in inches
 ROW_IN = 0.32  # height of a method's line in inches
 LETTERS_PER_IN = 12  # of the notice
@@ -61,6 +64,18 @@ def add_error_bars(panel: Axes, means: pd.Series, rows: pd.DataFrame, style: dic
     """Means with their intervals `low95` and `high95`, one method per line."""
     reach = [(means - rows["low95"]).clip(lower=0), (rows["high95"] - means).clip(lower=0)]
     panel.errorbar(means, range(len(means)), xerr=reach, linestyle="none", capsize=3, markersize=6, **style)
+
+
+def add_daggers(panel: Axes, places: pd.Series, oracle: pd.Series) -> None:
+    """A dagger right of the place of each line with an oracle cell.
+
+    Args:
+        places: By line, on the x axis of the panel.
+        oracle: Whether the line has an oracle cell.
+    """
+    for line, (place, is_oracle) in enumerate(zip(places, oracle, strict=True)):
+        if is_oracle and place == place:
+            panel.annotate(DAGGER, (place, line), (3, 0), textcoords="offset points", va="center", color=VERMILLION)
 
 
 def label_missing(panel: Axes, means: pd.Series) -> None:

@@ -19,12 +19,15 @@ from detailscribe.tables.figure_panels import (
     PLAIN,
     STYLE,
     VERMILLION,
+    add_daggers,
     add_error_bars,
     add_legend,
     count_label,
     label_missing,
     make_panels,
 )
+from detailscribe.tables.honest.oracle_cells import DAGGER
+from detailscribe.tables.honest.row_order import lines_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,13 +36,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STAGE = "plot"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    notice, selector = study_notice(study), study.config["seed_selector"]
-    return {"plot": {"notice": notice, "steps": denoising_steps_by_method(study), "selector": selector}}
+    return {"plot": {"notice": study_notice(study), "steps": denoising_steps_by_method(study)}}
 
 
 OUTCOMES: list[tuple[str, str, dict[str, Any]]] = [  # of a comparison: column, label, style
@@ -65,7 +67,7 @@ def save_figure(path: Path, plot: Callable[..., Figure], *values, kind: str = "s
 
 
 def plot_means(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
-    """The headline rows: one panel per metric, one marker per method with its interval.
+    """The headline rows and their honest rows: one panel per metric, one marker per line with its interval.
 
     Args:
         table: The main table.
@@ -74,20 +76,18 @@ def plot_means(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
     """
 
     def add_markers(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
-        best = _best_under_metric(rows, metric)
-        for style, chosen in ((PLAIN, ~best), (BEST, best)):
+        for style, chosen in ((PLAIN, ~rows["oracle"]), (BEST, rows["oracle"])):
             add_error_bars(panel, rows["mean"].where(chosen), rows, style)
 
-    return _plot_headline(table, scenario, notice, add_markers)
+    return _plot_lines(table, scenario, notice, add_markers)
 
 
 def plot_bars(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
-    """The headline rows as bars from zero (from 1, the lowest rating, for a judge); arguments as of `plot_means`."""
+    """The same rows as bars from zero (from 1, the lowest rating, for a judge); arguments as of `plot_means`."""
 
     def add_bars(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
-        best = _best_under_metric(rows, metric)
         floor = 1 if metric.startswith("judge-") else 0
-        for style, chosen in ((PLAIN, ~best), (BEST, best)):
+        for style, chosen in ((PLAIN, ~rows["oracle"]), (BEST, rows["oracle"])):
             means = rows["mean"].where(chosen)
             face: dict[str, Any] = {"facecolor": style["color"], "edgecolor": style["color"]}
             if style is BEST:
@@ -95,70 +95,77 @@ def plot_bars(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
             panel.barh(range(len(means)), means - floor, left=floor, height=0.6, label=style["label"], **face)
         add_error_bars(panel, rows["mean"], rows, {"color": "0.15", "marker": ""})
 
-    return _plot_headline(table, scenario, notice, add_bars)
+    return _plot_lines(table, scenario, notice, add_bars)
 
 
-def _plot_headline(
+def _plot_lines(
     table: pd.DataFrame, scenario: str, notice: str, add_rows: Callable[[Axes, str, pd.DataFrame], None]
 ) -> Figure:
-    """A figure of the headline rows with one panel per metric, whose content `add_rows(panel, metric, rows)` adds."""
-    rows, methods, metrics = _headline(table)
-    figure, panels = make_panels(f"{scenario}: mean and 95 % interval", metrics, methods, notice)
-    for panel, metric, of_metric in _by_panel(panels, rows, metrics, methods):
+    """A figure with one panel per metric, whose content `add_rows(panel, metric, rows)` adds: one row per line."""
+    rows, labels = lines_of(table)
+    metrics = list(dict.fromkeys(rows["metric"]))
+    figure, panels = make_panels(f"{scenario}: mean and 95 % interval", metrics, labels, notice)
+    for panel, metric, of_metric in _by_panel(panels, rows, metrics, range(len(labels))):
         add_rows(panel, metric, of_metric)
-        label_missing(panel, of_metric["mean"])
+        add_daggers(panel, of_metric["high95"].fillna(of_metric["mean"]), of_metric["oracle"])
+        label_missing(panel, of_metric["mean"].where(of_metric["method"].notna(), 0.0))
         panel.set_xlabel(f"{metric} ({count_label(of_metric['n'])})")
     add_legend(figure, panels[0], notice, min(2, len(metrics)))
     return figure
 
 
 def plot_wins(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
-    """Shares of prompts that a headline row wins, ties and loses against the baseline; arguments as of `plot_means`."""
-    rows, methods, metrics = _headline(table)
-    compared = set(rows[rows["n_pairs"] > 0]["method"])
-    methods = [method for method in methods if method in compared]
+    """Shares of prompts that each line wins, ties and loses against the baseline; arguments as of `plot_means`."""
+    rows, labels = lines_of(table)
+    metrics, compared = list(dict.fromkeys(rows["metric"])), sorted(set(rows[rows["n_pairs"] > 0]["line"]))
     baseline = table["baseline"].iloc[0] if len(table) else ""
-    figure, panels = make_panels(f"{scenario}: prompt by prompt against {baseline}", metrics, methods, notice)
-    for panel, metric, of_metric in _by_panel(panels, rows, metrics, methods):
+    title = f"{scenario}: prompt by prompt against {baseline}"
+    figure, panels = make_panels(title, metrics, [labels[line] for line in compared], notice)
+    for panel, metric, of_metric in _by_panel(panels, rows, metrics, compared):
         left: float | np.ndarray = 0.0
         for column, label, style in OUTCOMES:
             share = (of_metric[column].astype(float) / of_metric["n_pairs"].astype(float)).fillna(0).to_numpy()
-            panel.barh(range(len(methods)), share, left=left, height=0.6, label=label, **style)
+            panel.barh(range(len(compared)), share, left=left, height=0.6, label=label, **style)
             left = left + share
         panel.axvline(0.5, color="0.3", linewidth=0.8, linestyle=":")
         panel.set_xlim(0, 1)
+        add_daggers(panel, of_metric["n_pairs"].where(of_metric["n_pairs"] > 0) * 0 + 1, of_metric["oracle"])
         panel.set_xlabel(f"{metric} ({count_label(of_metric['n_pairs'])})")
-    add_legend(figure, panels[0], notice, 3)
+    if rows["oracle"].any():
+        panels[0].plot([], [], linestyle="none", label=BEST["label"])
+    add_legend(figure, panels[0], notice, 4)
     return figure
 
 
-def plot_compute(table: pd.DataFrame, scenario: str, notice: str, steps: dict[str, int], selector: str) -> Figure:
+def plot_compute(table: pd.DataFrame, scenario: str, notice: str, steps: dict[str, int]) -> Figure:
     """Mean score against denoising steps per prompt, for the methods whose images are generated here.
+
+    A method with an oracle cell has its honest row, too; the number of the cell has a dagger.
 
     Args:
         table, scenario, notice: As of `plot_means`.
         steps: By method.
-        selector: Metric whose selection is shown beside each oracle, if the metric shown is another.
     """
-    shown = table["headline"] | (table["selection"] == f"by:{selector}")
-    rows = table[shown & table["method"].isin(steps)]
+    rows = lines_of(table)[0]
+    rows = rows[rows["method"].isin(steps)]
     metrics = list(dict.fromkeys(rows["metric"]))
     title = f"{scenario}: score against compute"
     figure, panels = make_panels(title, metrics, list(steps), notice, methods_on_y=False)
     names = list(dict.fromkeys(rows["method"]))
     widest = max(steps.values(), default=1)
-    offsets = _spread_equal_costs(names, steps, 0.03 * widest)
+    costs = {line: steps[name] for line, name in rows[["line", "method"]].itertuples(index=False)}
+    offsets = _spread_equal_costs(dict(sorted(costs.items())), 0.03 * widest)
     for panel, metric in zip(panels, metrics, strict=True):
         of_metric = rows[rows["metric"] == metric]
-        best = _best_under_metric(of_metric, metric)
-        for style, chosen in ((PLAIN, ~best), (BEST, best)):
+        for style, chosen in ((PLAIN, ~of_metric["oracle"]), (BEST, of_metric["oracle"])):
             points = of_metric[chosen & of_metric["mean"].notna()]
             reach = [points["mean"] - points["low95"], points["high95"] - points["mean"]]
-            x = [offsets[name] for name in points["method"]]
+            x = [offsets[line] for line in points["line"]]
             panel.errorbar(x, points["mean"], yerr=reach, linestyle="none", capsize=3, markersize=5, **style)
-            for name, at, mean in zip(points["method"], x, points["mean"], strict=True):
-                number = str(names.index(name) + 1)
-                panel.annotate(number, (at, mean), (5, 3), textcoords="offset points", fontsize=7)
+            for at, (_, point) in zip(x, points.iterrows(), strict=True):
+                number = f"{names.index(point['method']) + 1}{DAGGER if style is BEST else ''}"
+                place = (3, 4) if point["headline"] else (3, -9)
+                panel.annotate(number, (at, point["mean"]), place, textcoords="offset points", fontsize=7)
         panel.set_xlabel("denoising steps per prompt")
         panel.set_ylabel(metric)
         panel.set_xlim(0, 1.12 * widest)
@@ -190,26 +197,16 @@ def plot_agreement(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
     return figure
 
 
-def _headline(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The headline rows, their methods and their metrics."""
-    rows = table[table["headline"]]
-    return rows, list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["metric"]))
-
-
 def _by_panel(
-    panels: Sequence[Axes], rows: pd.DataFrame, metrics: list[str], methods: list[str]
+    panels: Sequence[Axes], rows: pd.DataFrame, metrics: list[str], lines: Sequence[int]
 ) -> list[tuple[Axes, str, pd.DataFrame]]:
-    """Each panel with its metric and the metric's rows, one per method in this order."""
-    by_metric = {metric: rows[rows["metric"] == metric].set_index("method").reindex(methods) for metric in metrics}
-    return [(panel, metric, by_metric[metric]) for panel, metric in zip(panels, metrics, strict=True)]
+    """Each panel with its metric and the metric's rows, one per line in this order; empty where a line has none."""
+    by_metric = {metric: rows[rows["metric"] == metric].set_index("line").reindex(lines) for metric in metrics}
+    marked = {metric: of_metric.assign(oracle=of_metric["oracle"].eq(True)) for metric, of_metric in by_metric.items()}
+    return [(panel, metric, marked[metric]) for panel, metric in zip(panels, metrics, strict=True)]
 
 
-def _best_under_metric(rows: pd.DataFrame, metric: str) -> pd.Series:
-    """Which rows were selected by the metric that is shown."""
-    return rows["selection"].isin(["oracle", f"by:{metric}"])
-
-
-def _spread_equal_costs(names: list[str], steps: dict[str, int], gap: float) -> dict[str, float]:
-    """Position of each method on the x axis: its steps; methods of equal cost side by side around them."""
-    groups = {name: [other for other in names if steps[other] == steps[name]] for name in names}
-    return {name: steps[name] + gap * (group.index(name) - (len(group) - 1) / 2) for name, group in groups.items()}
+def _spread_equal_costs(steps: dict[int, int], gap: float) -> dict[int, float]:
+    """Position of each line of rows on the x axis: its steps; lines of equal cost side by side around them."""
+    groups = {line: [other for other in steps if steps[other] == steps[line]] for line in steps}
+    return {line: steps[line] + gap * (group.index(line) - (len(group) - 1) / 2) for line, group in groups.items()}

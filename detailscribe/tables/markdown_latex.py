@@ -80,13 +80,13 @@ def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
     family = int(families.max()) if len(families) else 0
     others = table[~table["headline"]]["family"].dropna()
     selector = settings["selector"]
+    honest = f"by:{selector}, and under {selector} mean" if selector in set(table["metric"]) else "mean"
     return [
         f"Means over prompts with every image (n = {n}; up to {missing} missing) and 95 % intervals.",
         f"* differs from {chosen['baseline']} at 5 % ({test} test of paired differences, Holm over the {family} "
         f"comparisons of the headline rows; over {int(others.max()) if len(others) else 0} for the rows in brackets).",
         lead_note(table),
-        f"Methods are compared by their honest rows: the headline, or instead of an oracle cell by:{selector}, and "
-        f"under {selector} mean.",
+        f"Methods are compared by their honest rows: the headline, or instead of an oracle cell {honest}.",
         "Rows without brackets are the headline, with the paper's selection; rows in brackets are other choices among "
         "the same images. oracle: the best of the candidates under the metric of the column; by: the pick of another "
         "metric; mean: of the candidates.",

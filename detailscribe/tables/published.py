@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "compare"
-ALGORITHM = 3
+ALGORITHM = 4
 PUBLISHED = "config/published.tsv"
 PAPER_HOSTED = "dall-e-3"  # the paper's hosted image model
 
@@ -54,7 +54,7 @@ def _is_miniature(image_model: dict) -> bool:
 
 PUBLISHED_COLUMNS = [
     *("scenario", "method", "metric", "published", "version", "n_published"),
-    *("ours", "low95", "high95", "n", "reach_low", "reach_high", "verdict", "reason"),
+    *("ours", "low95", "high95", "n", "reach_low", "reach_high", "verdict", "reason", "selection", "oracle", "honest"),
 ]
 POOLED = "all"  # scenario of a published number over all prompts
 STALE = "suspected stale"  # first words of the note on a value that is probably wrong
@@ -98,10 +98,12 @@ def compare_with_published(
 
     Returns:
         Rows with PUBLISHED_COLUMNS, in the order of `published`; our columns are None if we have no such row. A value
-        is reproduced if it lies between `reach_low` and `reach_high`.
+        is reproduced if it lies between `reach_low` and `reach_high`. `oracle` says whether `ours` is an oracle cell;
+        `honest` is the mean of the row that stands for the method then, otherwise `ours`.
     """
     headline = table[table["headline"]]
     ours = {(row["method"], row["metric"]): row for row in headline.to_dict("records")}
+    honest = table[table["honest"]].set_index(["method", "metric"])["mean"].to_dict()
     metrics = set(headline["metric"])
     metric_of_judge = {f"judge-{bare_model(model)}": metric for metric, model in judges.items()}
 
@@ -150,6 +152,9 @@ def compare_with_published(
                 "reach_high": high,
                 "verdict": "not testable" if reason else "reproduced" if covered else "not reproduced",
                 "reason": reason,
+                "selection": our and our["selection"],
+                "oracle": bool(our and our["oracle"]),
+                "honest": honest.get((value["method"], metric)),
             }
         )
     return rows

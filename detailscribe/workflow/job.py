@@ -20,6 +20,7 @@ from detailscribe.engines.gpu.usable import allow_cpu
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.output_records import forget_outputs, record_outputs
 from detailscribe.operations.outcome import images_line, outcome_line
+from detailscribe.workflow.failures import note_failure
 from detailscribe.workflow.gpus import held_locks, one_gpu
 from detailscribe.workflow.run_lock import RESULTS, job_running
 from detailscribe.workflow.start import DRAWING_EXTERNAL, GENERATE, LLM_RULES, REFINING, SCORING_RULES
@@ -106,6 +107,7 @@ def job(snakemake) -> Iterator[Job]:
         for stream in (terminal, file):
             with contextlib.suppress(OSError):  # a full disk takes no log
                 print(f"\n{snakemake.rule}: {message}", file=stream, flush=True)
+        note_failure(snakemake.rule, message, log)
         sys.exit(1)
 
 

@@ -3,8 +3,9 @@
 from types import ModuleType
 
 from detailscribe import miniature
-from detailscribe.human import agreement, assignment, released
+from detailscribe.human import assignment, released
 from detailscribe.human import tables as human_tables
+from detailscribe.human.judges import agreement
 from detailscribe.images import image_set
 from detailscribe.methods import critique, decompose, external, generate, refine, rewrite, select
 from detailscribe.operations import costs

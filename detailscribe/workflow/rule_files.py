@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from detailscribe.errors import SetupError
+from detailscribe.files.brought_files import brought_files
 from detailscribe.human.ratings import rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, image_weights_name, model_folders, served_weights_name
@@ -148,10 +150,23 @@ class RuleFiles(GraphFiles, JudgeFiles):
         return [*self.rewrites(wildcards.scenario), *self.per_shard(wildcards.scenario, critiques)]
 
     def filled_sheets(self, wildcards) -> list[str]:
-        """Each rater's ratings: the table that the rating page exported if there is one, otherwise the workbook."""
+        """Each rater's ratings: the table that the rating page exported if there is one, otherwise the workbook.
+
+        Raises:
+            SetupError: a rater has neither; says what to do.
+        """
         human = self._study.config["human"]
         folder = f"{human['ratings_folder']}/{wildcards.scenario}"
-        return [f"{folder}/{rating_file(Path(folder), rater).name}" for rater in human["raters"]]
+        files = {rater: rating_file(Path(folder), rater) for rater in human["raters"]}
+        if missing := [rater for rater, file in files.items() if not file.is_file()]:
+            if unread := [str(path) for path in brought_files(Path(folder)) if path.stem in missing]:
+                raise SetupError(f"human: raters: {', '.join(unread)} cannot be read; save it as .xlsx or .csv")
+            raise SetupError(
+                f"human: raters: no filled sheet {folder}/NAME.xlsx or NAME.csv of {', '.join(missing)}; "
+                f"`snakemake {wildcards.scenario}_human_sheets` writes empty ones below results/; "
+                f"put the filled ones into {folder}/ under their names, or take the rater out of the list"
+            )
+        return [f"{folder}/{file.name}" for file in files.values()]
 
     def ratings_folder(self, wildcards) -> list[str]:
         """The folder of the filled sheets, if there is one: a file added to it makes it newer, and it is read again."""

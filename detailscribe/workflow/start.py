@@ -13,6 +13,7 @@ from detailscribe.study.judging.judges import without_demo_entries
 from detailscribe.study.pilot import pilot_config
 from detailscribe.study.refinements import Selection
 from detailscribe.study.study import Study
+from detailscribe.workflow.failures import forget_failures
 from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
@@ -67,7 +68,7 @@ class WorkflowRun:
         try:
             validate(config, str(schema), set_default=False)
         except WorkflowError as error:
-            from detailscribe.workflow.config_faults import config_faults
+            from detailscribe.workflow.user_input.config_faults import config_faults
 
             raise WorkflowError("\n".join(config_faults(config, schema)) or str(error)) from None
         self._is_main_process, dry_run = is_main_process, is_dry_run(arguments)
@@ -109,6 +110,7 @@ class WorkflowRun:
 
         if not self._is_main_process:
             return
+        forget_failures()
         if self._lock and self.is_pilot:
             self._print_forecast()
         if not self._lock:

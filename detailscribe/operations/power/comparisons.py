@@ -85,9 +85,7 @@ def compare_means(
             if spread is None:
                 continue
             observed = float(np.nanmean(each))
-            found.append(
-                Comparison(scenario, MEANS, metric, name, baseline, PILOT, spread, observed, 0, width=width)
-            )
+            found.append(Comparison(scenario, MEANS, metric, name, baseline, PILOT, spread, observed, 0, width=width))
             differences[metric, name] = {
                 id: float(value) for id, value in zip(scores.ids, each, strict=True) if not np.isnan(value)
             }
@@ -143,7 +141,9 @@ def compare_ratings(
 
     def values(method: dict) -> np.ndarray:
         """(prompts, raters), NaN for no mark."""
-        each = [[[marks.get((id, rater, name), np.nan) for name in method["candidates"]] for rater in raters] for id in ids]
+        each = [
+            [[marks.get((id, rater, name), np.nan) for name in method["candidates"]] for rater in raters] for id in ids
+        ]
         return _picked(np.array(each, dtype=float).reshape(len(ids), len(raters), len(method["candidates"])))
 
     by_name = {method["name"]: method for method in methods if method["candidates"]}
@@ -158,9 +158,7 @@ def compare_ratings(
             continue
         common = (name, baseline, PILOT)
         observed = float(np.nanmean(means))
-        found.append(
-            Comparison(scenario, MEANS, HUMAN, *common, spread, observed, len(compared), width=4.0)
-        )
+        found.append(Comparison(scenario, MEANS, HUMAN, *common, spread, observed, len(compared), width=4.0))
         for (metric, method), differences in judges.items():
             if method != name:
                 continue

@@ -13,7 +13,9 @@ import numpy as np
 from scipy import optimize, stats
 
 NONE, SAME = "none", "same"  # of the family's other comparisons: none differs, or all differ as much
-RANK_EFFICIENCY = 3 / np.pi  # of the signed-rank test beside t, for normal differences (Pitman; Hodges and Lehmann 1956)
+RANK_EFFICIENCY = (
+    3 / np.pi
+)  # of the signed-rank test beside t, for normal differences (Pitman; Hodges and Lehmann 1956)
 COMMON = 0.5  # correlation of comparisons of one family: the baseline is the same in all of them
 STUDIES, SEED = 20_000, 0  # simulated families
 SHIFTS = np.linspace(0, 9, 46)  # at which the power of a family is simulated

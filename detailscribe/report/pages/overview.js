@@ -1,11 +1,12 @@
 // Prompt explorer of the overview: filters, sorts and compares the prompts of data.js, and stores its view in the URL.
 "use strict";
-const { metrics, prompts, shown } = window.DETAILSCRIBE;
+const { metrics, prompts, shown, oracle } = window.DETAILSCRIBE;
 const form = document.getElementById("controls");
 const list = document.getElementById("cards");
 const control = (name) => form.elements[name];
 const NAMES = ["search", "scenario", "method", "other", "metric", "status", "from", "to", "sort", "second"];
 const number = (value) => (value === null ? "–" : value.toFixed(3));
+const marked = (value, method, metric) => number(value) + (value !== null && oracle[method]?.includes(metric) ? "†" : "");
 
 // 1. One card per prompt, in file order: the page contains the texts, this script adds images and scores.
 const cards = [...list.children].map((item, index) => {
@@ -36,7 +37,8 @@ function compare() {
     card.value = one[0];
     card.gain = one[0] === null || two[0] === null ? null : one[0] - two[0];
     const gain = card.gain === null ? "" : ` (${card.gain < 0 ? "−" : "+"}${Math.abs(card.gain).toFixed(3)})`;
-    card.scores.textContent = `${control("method").value} ${number(one[0])} · ${control("other").value} ${number(two[0])}${gain}`;
+    const [name, other] = [control("method").value, control("other").value];
+    card.scores.textContent = `${name} ${marked(one[0], name, metric)} · ${other} ${marked(two[0], other, metric)}${gain}`;
     [one[1], two[1]].forEach((name, side) => showImage(card, side, name));
   }
   const ranks = (name) => rank(cards.map(({ index }) => difference(left[name][index][0], right[name][index][0])));

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from detailscribe.tables.budget.costs_of_methods import METHOD, REFERENCE, seconds_of
+from detailscribe.tables.budget.costs_of_methods import HONEST, METHOD, REFERENCE, seconds_of
 from detailscribe.tables.figure_panels import BEST, BLUE, PALE, PLAIN, VERMILLION, add_legend
+from detailscribe.tables.honest.oracle_cells import DAGGER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ KINDS = {  # of cost: column, label
 PANEL_IN = (3.4, 2.8)  # width, height
 POINT_PT = 4.5  # diameter
 POINT: dict[str, Any] = {"linestyle": "none", "color": BLUE, "markersize": POINT_PT, "zorder": 4, "clip_on": False}
-STYLES: list[tuple[bool, dict[str, Any]]] = [  # of a point that the metric shown did not select, and did
+STYLES: list[tuple[bool, dict[str, Any]]] = [  # of a point that is no oracle cell, and of one that is
     (False, {"marker": "o", "label": PLAIN["label"]}),
     (True, {"marker": "D", "markerfacecolor": "white", "label": BEST["label"]}),
 ]
@@ -100,12 +101,15 @@ def _draw(panel: Axes, rows: pd.DataFrame, kind: str) -> None:
     style: dict[str, Any] = {"color": VERMILLION, "marker": "s", "markersize": 3, "linewidth": 1.1, "zorder": 2}
     label = f"best of 1 to {len(reference)} of the study's seeds"
     panel.plot(reference[kind].astype(float), reference["mean"], label=label, **style)
+    last = reference[reference["oracle"].eq(True) & reference["mean"].notna() & reference[kind].notna()].tail(1)
+    for place in last[[kind, "mean"]].to_numpy(float).tolist():
+        panel.annotate(DAGGER, place, (3, -4), textcoords="offset points", color=VERMILLION, fontsize=7)
     shown = _points(rows)
     near, far = shown[~shown["far"]], shown[shown["far"]]
     at = near[kind].astype(float)
     panel.vlines(at, near["low95"], near["high95"], color=PALE, linewidth=0.9, zorder=1, label="95 % interval")
     for is_best, marker in STYLES:
-        points = near[near["best"] == is_best]
+        points = near[near["oracle"] == is_best]
         panel.plot(points[kind].astype(float), points["mean"], **POINT | marker | {"clip_on": points.empty})
     known = [*near["mean"], *reference["mean"].dropna()]
     if known:
@@ -126,10 +130,10 @@ def _draw(panel: Axes, rows: pd.DataFrame, kind: str) -> None:
 
 
 def _points(rows: pd.DataFrame) -> pd.DataFrame:
-    """The methods of one metric that have a mean, with `best` (selected by the metric shown) and `far` (off)."""
-    shown = rows[(rows["role"] == METHOD) & rows["mean"].notna()].set_index("method")
-    best = shown["selection"].isin(["oracle", *(f"by:{metric}" for metric in rows["metric"].unique())])
-    return shown.assign(best=best, far=far_off(shown["mean"], rows[rows["role"] == REFERENCE]["mean"]))
+    """The methods of one metric that have a mean, and their honest rows, with `oracle` as bool and `far` (off)."""
+    shown = rows[rows["role"].isin([METHOD, HONEST]) & rows["mean"].notna()].reset_index(drop=True)
+    far = far_off(shown["mean"], rows[rows["role"] == REFERENCE]["mean"])
+    return shown.assign(oracle=shown["oracle"].astype(bool), far=far)
 
 
 def _add_numbers(
@@ -158,8 +162,8 @@ def _add_numbers(
             edges = [box.y0 + EDGE[is_low] * box.height for is_low in points["mean"] < sum(panel.get_ylim()) / 2]
             places[:, 1] = np.where(points["far"], edges, places[:, 1])
             texts = [
-                f"{names.index(name) + 1}" + (f" at {mean:.3g}" if far else "")
-                for name, mean, far in zip(points.index, points["mean"], points["far"], strict=True)
+                f"{names.index(name) + 1}{DAGGER if oracle else ''}" + (f" at {mean:.3g}" if far else "")
+                for name, mean, oracle, far in points[["method", "mean", "oracle", "far"]].itertuples(index=False)
             ]
             groups = group_points(places, texts, pixel)
             at = np.array([place for place, _ in groups]).reshape(-1, 2)

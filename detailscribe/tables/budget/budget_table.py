@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from detailscribe.scores.metric_facts import score_ranges
 from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
-from detailscribe.tables.budget.costs_of_methods import COST_COLUMNS, METHOD, REFERENCE, decided_methods, seconds_of
+from detailscribe.tables.budget.costs_of_methods import (
+    COST_COLUMNS,
+    HONEST,
+    METHOD,
+    REFERENCE,
+    decided_methods,
+    seconds_of,
+)
+from detailscribe.tables.honest.oracle_cells import honest_selection, is_oracle, oracle_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from detailscribe.tables.score_table import ScoreTable
 
 STAGE = "budget"
-ALGORITHM = 1
+ALGORITHM = 2
 EQUAL = {
     kind: [
         *(f"seeds_at_{kind}", f"reference_at_{kind}", f"gain_at_{kind}"),
@@ -29,7 +37,7 @@ EQUAL = {
     for kind in ("steps", "seconds")
 }
 BUDGET_COLUMNS = [
-    *("method", "role", "selection", "metric", "n", "mean", "low95", "high95", *COST_COLUMNS),
+    *("method", "role", "selection", "metric", "oracle", "n", "mean", "low95", "high95", *COST_COLUMNS),
     *(*EQUAL["steps"], *EQUAL["seconds"], "equal_compute", "note"),
 ]
 
@@ -40,7 +48,7 @@ def parameters(study: Study) -> dict[str, dict]:
         "methods": [vars(method) for method in study.methods()],
         "metrics": study.metrics,
         "originals": study.originals(),
-        "selector": study.config["seed_selector"],
+        **oracle_settings(study),
         "ranges": score_ranges(study),
         "notice": study_notice(study),
     }
@@ -50,11 +58,13 @@ def parameters(study: Study) -> dict[str, dict]:
 def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> pd.DataFrame:
     """Costs and scores of the headline row of every method and metric, and those of the best of 1, 2, ... seeds.
 
+    Where the headline is an oracle cell, the honest row of the method stands right below it.
+
     Args:
         scores: Of the scenario.
         costs: Rows of `tables/method_costs.csv` (`costs_of_methods.read_costs`).
-        settings: `methods` (name, candidates, headline), `metrics`, `originals`, `selector`, and `ranges` {metric:
-            [low, high] or null}.
+        settings: `methods` (name, candidates, headline), `metrics`, `originals`, `ranges` {metric: [low, high] or
+            null}, and those of `oracle_settings`.
 
     Returns:
         Rows with BUDGET_COLUMNS; NaN where a number cannot be computed, and why in `note`.
@@ -65,7 +75,9 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
 
     reference, of_reference = _reference(costs, settings)
     ranges = settings["ranges"]
-    shown = costs[(costs["role"] == METHOD) & costs["headline"]].set_index(["method", "metric"])
+    of_methods = costs[costs["role"] == METHOD].set_index(["method", "metric", "selection"])
+    headlines = costs[(costs["role"] == METHOD) & costs["headline"]].set_index(["method", "metric"])["selection"]
+    on_the_way = settings.get("on_the_way", {})
     rows = []
     for metric in settings["metrics"]:
         best, limits = reference.scores(scores, metric)[scores.complete], scores.limits(metric, ranges)
@@ -73,19 +85,28 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
         for method in decided_methods(settings["methods"], [costs]):
             names = list(method["candidates"])
             arrays = {each: scores.array(each, names) for each in settings["metrics"]}
-            cost = shown.loc[(method["name"], metric)]
-            values = select_scores(arrays[metric], cost["selection"], names, arrays)[scores.complete]
-            row = {"method": method["name"], "role": METHOD, "selection": cost["selection"], "metric": metric}
-            row |= _mean(values) | _interval(values, limits, bool(ranges.get(metric)))
-            row |= {name: cost[name] for name in [*COST_COLUMNS, "equal_compute"]}
-            own = reference.has(names, cost["selection"])
-            gains = _at_equal_cost(values, best, cost, reference, own, limits, bool(ranges.get(metric)))
-            rows_of_metric.append(row | gains)
+            shown = {METHOD: headlines.loc[(method["name"], metric)]}
+            if (honest := honest_selection(method, metric, settings["metrics"], settings)) not in (None, *shown.values()):
+                shown[HONEST] = honest
+            for role, selection in shown.items():
+                cost = of_methods.loc[(method["name"], metric, selection)]
+                values = select_scores(arrays[metric], selection, names, arrays)[scores.complete]
+                row = {"method": method["name"], "role": role, "selection": selection, "metric": metric}
+                row["oracle"] = is_oracle(selection, metric, on_the_way.get(method["name"], ()))
+                row |= _mean(values) | _interval(values, limits, bool(ranges.get(metric)))
+                row |= {name: cost[name] for name in [*COST_COLUMNS, "equal_compute"]}
+                own = reference.has(names, selection)
+                gains = _at_equal_cost(values, best, cost, reference, own, limits, bool(ranges.get(metric)))
+                rows_of_metric.append(row | gains)
+        # Like is ranked with like: under the metric that selects the best of N, the reference is an oracle, too.
+        is_selector = metric == settings["selector"]
+        ranked = [row for row in rows_of_metric if (row["role"] == METHOD if is_selector else not row["oracle"])]
         for kind in EQUAL:
-            _add_ranks(rows_of_metric, kind, limits)
+            _add_ranks(ranked, kind, limits)
         rows += rows_of_metric
         for number, (_, cost) in enumerate(of_reference.iterrows()):
             row = {"method": cost["method"], "role": REFERENCE, "selection": cost["selection"], "metric": metric}
+            row["oracle"] = number > 0 and is_oracle(cost["selection"], metric)
             rows.append(row | _mean(best[:, number]) | {name: cost[name] for name in COST_COLUMNS})
     integers = ["n", "prompts", *(f"rank_at_{kind}" for kind in EQUAL)]
     return pd.DataFrame(rows, columns=BUDGET_COLUMNS).astype(dict.fromkeys(integers, "Int64"))

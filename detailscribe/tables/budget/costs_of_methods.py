@@ -11,7 +11,7 @@ from detailscribe.study.methods import EQUAL_COMPUTE
 if TYPE_CHECKING:
     import pandas as pd
 
-METHOD, REFERENCE = "method", "reference"  # roles of a row
+METHOD, HONEST, REFERENCE = "method", "honest", "reference"  # roles of a row; honest only where the tables add scores
 COST_COLUMNS = [
     *("prompts", "images", "steps", "gpu_seconds", "scoring_seconds"),
     *("calls", "input_tokens", "output_tokens", "usd", "measured", "processors"),

@@ -63,8 +63,9 @@ def small_scenario(results: Path) -> ScenarioResults:
 def small_overview(**changes) -> Overview:
     """An overview of the scenario, with `changes`."""
     columns = ["scenario", "method", "selection", "metric", "n", "mean", "low95", "high95", "headline"]
+    columns += ["oracle", "honest", "leads"]
     rows = [
-        ["mine", method["name"], "single", metric, 2, value, value - 0.1, value + 0.1, True]
+        ["mine", method["name"], "single", metric, 2, value, value - 0.1, value + 0.1, True, False, True, False]
         for method, value in zip(METHODS, (0.5, 0.4, 0.7), strict=True)
         for metric in ("clip_score", "judge-main")
     ]

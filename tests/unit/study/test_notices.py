@@ -2,7 +2,7 @@
 
 import pytest
 
-from detailscribe.human import agreement
+from detailscribe.human.judges import agreement
 from detailscribe.report import scenario_site, study_site
 from detailscribe.study.notices import study_notice
 from detailscribe.tables import figures, main_table

@@ -16,6 +16,7 @@ SETTINGS = {
     "ranges": {"clip": None, "judge": [1, 5]},
     "best_of": ["sd", "multi_seed", "ours", "other"],
     "ties_win": False,
+    "selector": "clip",
 }
 # Worked by hand: prompts a, b; clip prefers o2 for a, o1 for b; judge is missing for (b, k1).
 CLIP = {

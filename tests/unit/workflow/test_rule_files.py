@@ -50,7 +50,7 @@ def test_every_stage_of_the_list_has_outputs(study):
 def test_all_stages_cover_every_image_set_metric_and_table(files, study):
     outputs = set(files.of_all_stages("demo"))
     assert set(files.manifests("demo")) <= outputs
-    assert {f"results/demo/scores/{metric}/001-of-002.jsonl" for metric in study.metrics} <= outputs
+    assert {f"results/demo/scores/{metric}/001-of-002.jsonl" for metric in study.scorers} <= outputs
     assert {"results/demo/tables/main.csv", "results/demo/figures/compute.png"} <= outputs
 
 
@@ -58,7 +58,7 @@ def test_rows_of_a_scenario_are_what_ends_in_the_dictionary(files):
     rows = files.rows_of("demo")
     assert all(path.endswith(".jsonl") for path in rows)
     folders = {path.split("/")[2] for path in rows}
-    assert folders == {each.folder for each in ROW_FOLDERS} - {"noun_phrases"}
+    assert folders == {each.folder for each in ROW_FOLDERS} - {"noun_phrases", "parts"}
 
 
 def test_rows_with_exchanges_are_those_of_stages_that_ask_a_model(files):
@@ -67,7 +67,7 @@ def test_rows_with_exchanges_are_those_of_stages_that_ask_a_model(files):
 
 
 def test_each_folder_of_rows_belongs_to_a_stage_with_a_place_in_the_order():
-    assert {each.stage for each in ROW_FOLDERS} - {"phrases"} <= set(ROW_STAGES)
+    assert {each.stage for each in ROW_FOLDERS} - {"phrases", "parts"} <= set(ROW_STAGES)
 
 
 def test_the_folder_of_images_counts_once_it_is_there(files, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from detailscribe.workflow.config_faults import MOST, config_faults
+from detailscribe.workflow.user_input.config_faults import MOST, config_faults
 from tests.paths import REPOSITORY
 from tests.unit.llm.served_helpers import ENDPOINT
 from tests.unit.study.configured import CONFIG

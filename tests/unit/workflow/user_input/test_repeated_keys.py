@@ -5,7 +5,7 @@ import json
 import pytest
 from snakemake.exceptions import WorkflowError
 
-from detailscribe.workflow.repeated_keys import MOST, refuse_repeated_keys, repeated_keys
+from detailscribe.workflow.user_input.repeated_keys import MOST, refuse_repeated_keys, repeated_keys
 from tests.paths import REPOSITORY
 
 
