@@ -145,7 +145,7 @@ def build(folder: Path, files: SimpleNamespace, threads: int) -> float:
     """Seconds to read the inputs and write the site."""
     start = time.perf_counter()
     critics = [{"name": name, "candidates": sets} for name, sets in CRITICS.items()]
-    results = read_scenario("large", files, {"methods": METHODS, "critics": critics}, folder / "exchanges")
+    results = read_scenario("large", files, {"methods": METHODS, "critics": critics, "selector": METRICS[0]}, folder / "exchanges")
     rows = [
         {
             "scenario": "large",
@@ -157,6 +157,9 @@ def build(folder: Path, files: SimpleNamespace, threads: int) -> float:
             "low95": 0.4,
             "high95": 0.6,
             "headline": True,
+            "oracle": method["headline"] == "oracle",
+            "honest": method["headline"] != "oracle",
+            "leads": False,
         }
         for method in METHODS
         for metric in METRICS

@@ -48,8 +48,12 @@ def read_table(path: Path, required: Sequence[Sequence[str]], max_bytes: int = M
     return _json_rows(path, required) if suffix == ".jsonl" else list(_separated_rows(path, required))
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, object]]:
+def json_lines(path: Path, faults: dict[int, str] | None = None) -> Iterator[tuple[int, object]]:
     """The value of each line of a JSON lines file that is not blank, with its line number.
+
+    Args:
+        path: The file.
+        faults: Takes what is wrong with lines that cannot be read, which are then passed over.
 
     Raises:
         InputError: the file or a line cannot be read, or an object has a key twice; names file and line.
@@ -59,7 +63,9 @@ def json_lines(path: Path) -> Iterator[tuple[int, object]]:
             try:
                 yield number, load_json(line, allow_nonfinite=True, unique_keys=True)
             except ValueError as error:
-                raise InputError(f"{path}, line {number}: {error}; correct this line") from None
+                if faults is None:
+                    raise InputError(f"{path}, line {number}: {error}; correct this line") from None
+                faults[number] = f"{error}; correct this line"
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -12,6 +12,8 @@ from detailscribe.methods.reply_text import spoken_text
 
 REFUSAL_WORDS = 60  # a refusal is short; a long reply that opens with an apology usually goes on to answer
 LOWEST_GRADE, HIGHEST_GRADE = 1, 5  # the judge's scale
+# A judge's mark of a pair of images and what it counts: 1, the first is clearly better, to 5, the second is.
+PAIR_MARKS = {"1": 1.0, "2": 0.5, "3": 0.0, "4": -0.5, "5": -1.0}
 
 _REFUSAL = re.compile(
     r"(?:unfortunately,? )?(?:as an ai\b[^.]*?,? )?"
@@ -27,6 +29,9 @@ _SCORE = re.compile(
 )
 _YES_NO = re.compile(
     r"(?:answer ?[:=] ?)?(yes|no)[ .!]*(?:[-–—=:,;(](?! ?(?:or )?(?:yes|no)\b).{0,400})?", re.IGNORECASE
+)
+_PAIR_MARK = re.compile(
+    r"(?:(?:score|answer|choice|mark)\s?[:=]?\s?)?([1-5])(?:\.0)?\.?(?:\s?[-–—=:,(]\s?[^\d]{0,400})?", re.IGNORECASE
 )
 _ANSWER_TAG = re.compile(r"<(answer|response|output|solution)>", re.IGNORECASE)
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -101,6 +106,17 @@ def yes_or_no(text: str) -> float | None:
     return None
 
 
+def pair_value(text: str) -> float | None:
+    """How much better the first of two images is, from 1 (clearly) to -1 (the second is, clearly); 0 for a tie.
+
+    Read from one of PAIR_MARKS in the last `<...>` or in a later JSON object with a `score`; None for anything else.
+    """
+    for answer in _answers(text):
+        if mark := None if isinstance(answer, bool) else _PAIR_MARK.fullmatch(str(answer).strip()):
+            return PAIR_MARKS[mark[1]]
+    return None
+
+
 def released_score(text: str) -> float | None:
     """The score as the released code reads it: the first `<...>` on one line, if it holds digits and nothing else.
 
@@ -129,6 +145,7 @@ def judge_response_format(scale: str) -> dict:
     kinds = {
         "grade": {"type": "integer", "enum": list(range(LOWEST_GRADE, HIGHEST_GRADE + 1))},
         "yes_no": {"type": "string", "enum": ["yes", "no"]},
+        "pair": {"type": "integer", "enum": [int(mark) for mark in PAIR_MARKS]},
     }
     fields = {"reason": {"type": "string"}, "score": kinds[scale]}
     schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}

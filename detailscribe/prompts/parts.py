@@ -104,18 +104,21 @@ def entities_of(component: str, parse: Parser | None) -> list[str]:
 def _entities_by_sentences(text: str, parse: Parser) -> tuple[str, ...]:
     """Entities of the reading that the parser confirms: all its noun phrases are these entities.
 
-    The most entities first; then a reading without an added auxiliary. Where none is confirmed, the noun phrases of
-    the plain text.
+    Of several: the most entities; then those of the plain text; then a plural with a verb in its base form ("bristles
+    touch teeth"); then one without an auxiliary. Where none is confirmed, the noun phrases of the plain text.
     """
     words = _WORD.findall(text)
-    confirmed = []
+    plain = [_bare(phrase) for phrase in parse(text)]
+    confirmed: list[tuple[tuple, Reading]] = []
     for auxiliary in (False, True):
         for reading in _readings(words, auxiliary):
-            phrases = [_bare(phrase) for phrase in parse(reading.sentence)]
-            if [phrase for phrase in phrases if phrase] == [_bare(entity) for entity in reading.entities]:
-                confirmed.append((reading, auxiliary))
+            phrases = [bare for phrase in parse(reading.sentence) if (bare := _bare(phrase))]
+            entities = [_bare(entity) for entity in reading.entities]
+            if entities and phrases == entities:
+                agrees = auxiliary and entities[0].endswith("s")
+                confirmed.append(((len(entities), entities == plain, agrees, not auxiliary), reading))
     if confirmed:
-        return max(confirmed, key=lambda each: (len(each[0].entities), not each[1]))[0].entities
+        return max(confirmed, key=lambda each: each[0])[1].entities
     return tuple(parse(text)) or tuple(phrases_by_rules(text))
 
 

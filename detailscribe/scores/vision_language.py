@@ -140,8 +140,8 @@ def model_inputs(processor: Any, image: Any, text: str, **options: object) -> An
     )
 
 
-def weights_digest(network: Any, processor: Any) -> str:
-    """Digest of everything loaded that decides a score: weights, vocabulary, chat template, preparation of images."""
+def weights_digest(state: dict[str, torch.Tensor], processor: Any) -> str:
+    """Digest of all that decides a score: tensors by name, vocabulary, chat template, preparation of images."""
     import json
 
     from detailscribe.engines.metric_weights import state_digest
@@ -149,4 +149,4 @@ def weights_digest(network: Any, processor: Any) -> str:
 
     images = json.loads(processor.image_processor.to_json_string())
     parts = [processor.tokenizer.get_vocab(), processor.chat_template, images]
-    return digest([state_digest(network.state_dict()), *parts])
+    return digest([state_digest(state), *parts])

@@ -92,7 +92,7 @@ class Scorer:
     @cached_property
     def weights(self) -> str:
         """Digest of weights, vocabulary, chat template and preparation of images."""
-        return vision_language.weights_digest(self._network, self._processor)
+        return vision_language.weights_digest(self._network.state_dict(), self._processor)
 
 
 def answer_tokens(tokenizer: Any) -> dict[str, list[int]]:

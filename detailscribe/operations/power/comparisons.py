@@ -1,8 +1,8 @@
-"""Comparisons of a method with the baseline, as planning needs them, from scores, ratings and pairs of a pilot or study."""
+"""Comparisons with the baseline, for planning: from scores, ratings and pairs of a pilot or study."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,7 +58,7 @@ Differences = dict[tuple[str, str], dict[str, float]]  # by (metric, method): di
 
 
 def compare_means(
-    scenario: str, scores: ScoreTable, methods: Sequence[dict], baseline: str, ranges: Mapping[str, list[float] | None]
+    scenario: str, scores: ScoreTable, methods: Sequence[dict], baseline: str, ranges: dict[str, list[float] | None]
 ) -> tuple[list[Comparison], Differences]:
     """Comparisons of the headline rows of the main table, over its complete prompts.
 
@@ -72,8 +72,10 @@ def compare_means(
     by_name = {method["name"]: method for method in methods}
     found: list[Comparison] = []
     differences: Differences = {}
-    other = by_name.get(baseline)
-    for metric in scores.metrics if other else ():
+    if baseline not in by_name:
+        return found, differences
+    other = by_name[baseline]
+    for metric in scores.metrics:
         low, high = scores.limits(metric, ranges)
         width = (high - low) if ranges.get(metric) else None
         for name, method in by_name.items():

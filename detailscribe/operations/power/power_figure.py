@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from detailscribe.operations.power.comparisons import ASSISTED, Comparison
+from detailscribe.operations.power.comparisons import ASSISTED, MEANS, Comparison
 from detailscribe.operations.power.paired_power import detectable
 from detailscribe.operations.power.power_table import Goal, judged_prompts, level_of
 from detailscribe.tables.figure_panels import BLUE, GREEN, VERMILLION, add_legend
@@ -79,7 +79,7 @@ def _draw(panel: Axes, comparisons: list[Comparison], goal: Goal, methods: list[
         ratio = max(end / low, 1.0)
         at = sorted({round(low * ratio ** (step / (POINTS - 1))) for step in range(POINTS)})
         variance = partial(each.spread.of_mean, judged=judged)
-        ranks = goal.test == "wilcoxon"
+        ranks = goal.test == "wilcoxon" and each.design == MEANS
         found = [detectable(variance, count, level, goal.settings["power"], ranks) for count in at]
         panel.plot(at, found, **_style(methods.index(each.method)))
     if counted := {each.spread.prompts for each in comparisons if low <= each.spread.prompts <= high}:

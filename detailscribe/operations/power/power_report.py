@@ -79,9 +79,8 @@ def power_report(rows: Sequence[dict], basis: Basis, goal: Goal, study: Study) -
     finest = min((row["level"] for row in rows), default=1.0)
     if statistics["test"] == "permutation" and finest * (statistics["permutations"] + 1) < 1:
         text.append(
-            f"With {statistics['permutations']} permutations no p value is below {1 / (statistics['permutations'] + 1):.2g}"
-            f", but the smallest of {max(row['family'] for row in rows)} must be: set statistics: permutations: "
-            f"{int(2 / finest)}."
+            f"The smallest p of {max(row['family'] for row in rows)} comparisons must be below {finest:.2g}, which "
+            f"{statistics['permutations']} permutations cannot give: set statistics: permutations: {int(2 / finest)}."
         )
     text.append("All rows, with intervals, prices and notes: results/power.csv; curves: results/power.svg and .png.")
     return text

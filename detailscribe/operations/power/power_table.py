@@ -83,7 +83,7 @@ def power_rows(comparisons: Sequence[Comparison], goal: Goal, usd_of: UsdOf, hou
 
 
 def repeats_of(comparison: Comparison, settings: Mapping) -> list[float]:
-    """Numbers of draws, orders or raters to plan for: those of the data, and the configured ones if their effect is known."""
+    """Draws, orders or raters to plan for: those of the data, and the configured ones if their effect is known."""
     spread = comparison.spread
     if spread.within is None:
         return [spread.repeats]

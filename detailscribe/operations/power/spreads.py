@@ -1,13 +1,13 @@
-"""Spread of paired differences over prompts, split into prompts, repeats of a judge or raters, and what a judge explains.
+"""Spread of paired differences over prompts: between prompts, between repeats or raters, and what a judge explains.
 
 Variance of a mean difference over n prompts with d repeats (draws, orders of a pair, raters):
 
     means, pairs   (between + within / d) / n
     assisted       (between + within / d - explained * (1 - n / total)) / n
 
-In the second, n prompts have marks of people and `total` have a judge's, those n among them; `explained` is the variance
-of people's differences that the judge's explain, at the best weight (PPI++: Angelopoulos, Duchi and Zrnic 2023,
-arXiv:2311.01453, section 6).
+In the second, n prompts have marks of people and `total` have a judge's, those n among them; `explained` is the
+variance of people's differences that the judge's explain, at the best weight (PPI++: Angelopoulos, Duchi and Zrnic
+2023, arXiv:2311.01453, section 6).
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from detailscribe.files.rows import read_rows, read_score_rows
 from detailscribe.files.table_reader import read_table
 from detailscribe.operations.power import assumed
 from detailscribe.operations.power.comparisons import (
-    HUMAN,
     PILOT,
     PUBLISHED,
     Comparison,
+    Differences,
     compare_means,
     compare_pairs,
     compare_ratings,
@@ -25,7 +25,8 @@ from detailscribe.prompts.prompt_file import read_prompts
 from detailscribe.scores.metric_facts import score_ranges
 from detailscribe.study.methods import rated_methods
 from detailscribe.study.study import Study
-from detailscribe.tables.published import POOLED, PUBLISHED as PUBLISHED_TABLE, read_published
+from detailscribe.tables import published as paper
+from detailscribe.tables.published import POOLED
 from detailscribe.tables.score_table import ScoreTable, read_scores, score_frame
 
 AUTO = "auto"
@@ -62,7 +63,7 @@ def read_basis(study: Study, settings: Mapping, results: Path) -> Basis:
         InputError: the configured source has nothing to plan from, or a table of the user's has an error.
     """
     source, baseline = settings["source"], study.config["statistics"]["baseline"]
-    rows = read_published(study.resolve(PUBLISHED_TABLE))
+    rows = paper.read_published(study.resolve(paper.PUBLISHED))
     modules = _modules(study)
     of_paper = assumed.published_differences(rows, "detailscribe", "sd")
     published = {metric: of_paper[module] for metric, (module, _) in modules.items() if module in of_paper}
@@ -128,7 +129,7 @@ def _of_results(study: Study, results: Path, baseline: str) -> list[Comparison]:
     for scenario in study.config["study"]:
         folder = results / scenario
         frame = _scores(study, folder)
-        judges = {}
+        judges: Differences = {}
         if frame is not None:
             frames[scenario] = frame
             means, judges = compare_means(scenario, _table(study, frame), methods, baseline, ranges)

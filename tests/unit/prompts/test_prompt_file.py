@@ -75,6 +75,28 @@ def test_bad_lines_are_refused_with_file_and_line(tmp_path, text, message):
     assert "bad.jsonl" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"topic": "a"}], ["line 1: key 'prompt' is missing; found only 'topic'"]),
+        ([{"topc": "a", "prompt": "b"}], ["line 1: 'topc' is no key here; did you mean topic?"]),
+        ([{"topic": "a", "Prompt": "b"}], ["line 1: 'Prompt' is no key here; did you mean prompt?"]),
+        ([{"topic": "a", "prompt": "b", "strata": "c"}], ["line 1: 'strata' is no key here; did you mean stratum?"]),
+        ([{"topic": "a"}, {"topic": "b", "prompt": "c"}, {"prompt": 1}], ["line 1: key", "line 3: key 'topic'"]),
+        ([{"topic": f"t{n}"} for n in range(12)], ["line 1: ", "line 10: ", "; and 2 more lines"]),
+    ],
+)
+def test_every_bad_line_and_misspelt_key_is_named(tmp_path, rows, said):
+    with pytest.raises(InputError) as caught:
+        read_prompts(write(tmp_path / "bad.jsonl", rows))
+    assert all(words in str(caught.value) for words in said)
+
+
+def test_other_keys_are_passed_over(tmp_path):
+    rows = [{"topic": "a", "prompt": "b", "status": "done", "prompts": 3, "topics": [], "stra": 1}]
+    assert [record.prompt for record in read_prompts(write(tmp_path / "more.jsonl", rows))] == ["b"]
+
+
 def test_a_new_record_touches_one_shard(tmp_path):
     records = [{"topic": f"t{number}", "prompt": f"p{number}"} for number in range(40)]
     before = split_into_shards(read_prompts(write(tmp_path / "a.jsonl", records[:-1])), 4)

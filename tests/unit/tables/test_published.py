@@ -19,6 +19,8 @@ def ours(**changes) -> pd.DataFrame:
         "mean": 0.9,
         "low95": 0.8,
         "high95": 1.0,
+        "oracle": False,
+        "honest": True,
     }
     other = row | {"metric": "judge-main", "mean": 4.0, "low95": 3.5, "high95": 4.5}
     return pd.DataFrame([row | {"headline": True} | changes, other | {"headline": True}])

@@ -20,9 +20,11 @@ def budget(metrics=("clip",), **costs) -> pd.DataFrame:
             values = {key: value * (number + 1) for key, value in (KNOWN | costs).items()}
             rows.append({"method": name, "role": "method", "metric": metric, "mean": 0.1 * number} | values)
             rows[-1] |= {"low95": 0.1 * number - 0.3, "high95": 0.1 * number + 0.3, "selection": SELECTIONS[number]}
+            rows[-1] |= {"oracle": SELECTIONS[number] in ("oracle", f"by:{metric}")}
         for number in (1, 2):
             values = {key: value * number for key, value in (KNOWN | costs).items()}
             rows.append({"method": f"best of {number}", "role": "reference", "metric": metric, "mean": 0.2} | values)
+            rows[-1] |= {"oracle": False}
     return pd.DataFrame(rows)
 
 
@@ -44,9 +46,10 @@ def test_a_cost_that_is_unknown_or_the_same_for_all_has_no_panel(costs, labels):
 
 def test_methods_are_numbered_and_named_and_the_notice_is_shown():
     figure = plot_budget(budget(), "mine", "Nothing here means anything.")
-    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2", "3"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2†", "3†"]
     named = [text.get_text() for text in figure.legends[0].get_texts()]
-    styles = ["95 % interval", "one image, or selected by another metric", "best of several under the metric shown"]
+    marks = ["not selected by the metric shown", "† oracle: selected among several by the metric shown"]
+    styles = ["95 % interval", *marks]
     assert named == ["best of 1 to 2 of the study's seeds", *styles, "1 sd", "2 mine", "3 other"]
     assert figure.legends[0].get_title().get_text() == "Nothing here means anything."
 
@@ -70,11 +73,11 @@ def test_every_point_stands_at_its_own_place_and_what_the_metric_shown_selected_
     crowded["mean"] = np.where(crowded["role"] == "method", 0.2 + 1e-3 * np.arange(len(crowded)), crowded["mean"])
     panel = plot_budget(crowded, "mine", "").axes[0]
     methods = crowded[crowded["role"] == "method"].assign(steps=lambda rows: rows["steps"].astype(float))
-    diamonds = methods["selection"].isin(["oracle", "by:clip"])
+    diamonds = methods["oracle"].astype(bool)
     for marker, rows in (("o", methods[~diamonds]), ("D", methods[diamonds])):
         assert sorted(drawn(panel, marker)) == sorted(zip(rows["steps"], rows["mean"], strict=True))
     numbers = {each for text in panel.texts for each in text.get_text().split(", ")}
-    assert numbers == {str(number + 1) for number in range(methods["method"].nunique())}
+    assert numbers == {f"{number + 1}{'†' * is_oracle}" for number, is_oracle in enumerate(diamonds)}
     assert panel.get_xlim()[0] > -0.1 * panel.get_xlim()[1], "costs start at 0"
 
 
