@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/python -m snakemake
 # One thread per process: the tiny models run faster that way, and concurrent jobs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow test-open test-slurm faults miniature gc lint format record-stages pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
+.PHONY: setup docs demo test test-slow test-open test-slurm faults miniature gc lint format record-stages pictures clean exchanges-pack exchanges-unpack docs/rulegraph.svg
 
 setup: .venv/ready
 
@@ -99,6 +99,13 @@ lint: setup
 	$(BIN)/snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory docs
+
+# The documentation as a site, in build/docs; a link or anchor that leads nowhere is an error.
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt -c constraints.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Documentation: build/docs/index.html"
 
 # Record the code behind each stage's results, after ALGORITHM was raised or the results were shown to be byte-equal.
 record-stages: setup

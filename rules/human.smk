@@ -1,9 +1,9 @@
 # Human: blind rating sheets out, filled sheets in. Targets that run only by name: {scenario}_human_sheets, _human_scores,
-# _human_agreement; human_released for the ratings of the released study.
+# _human_agreement (with assisted.csv and worth.csv); human_released for the ratings of the released study.
 # Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx, .xlsm, .csv;
 #         results/{scenario}/tables/scores.csv and manifests; the released study's workbooks and dictionaries
 # Writes  results/{scenario}/human/sheets/{rater}.xlsx, {rater}.html and key.jsonl; human/{ratings,main,raters,reliability,
-#         agreement}.csv, agreement.svg and .png; results/tables/released/;
+#         agreement,assisted,worth}.csv, agreement.svg and .png; results/tables/released/;
 #         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, which filled sheets depend on
 
 
@@ -69,6 +69,48 @@ rule human_agreement:
         "Comparing the metrics of {wildcards.scenario} with its ratings"
     script:
         "../scripts/human_agreement.py"
+
+
+rule human_assisted:
+    """Means and differences from the people's ratings of few prompts and each judge's scores of all of them."""
+    input:
+        ratings="results/{scenario}/human/ratings.csv",
+        scores="results/{scenario}/tables/scores.csv",
+        dictionary="results/{scenario}/dictionary.jsonl",
+        parameters="results/parameters/human_assisted.json",
+    output:
+        table="results/{scenario}/human/assisted.csv",
+    log:
+        "logs/human_assisted/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Combining the ratings of {wildcards.scenario} with its scores"
+    script:
+        "../scripts/human_assisted.py"
+
+
+rule human_worth:
+    """How often each metric and judge agrees with the study's people, beside what a benchmark measured of it."""
+    input:
+        ratings="results/{scenario}/human/ratings.csv",
+        pairs=FILES.human_pairs,
+        scores="results/{scenario}/tables/scores.csv",
+        dictionary="results/{scenario}/dictionary.jsonl",
+        manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
+        parameters="results/parameters/human_worth.json",
+    output:
+        table="results/{scenario}/human/worth.csv",
+    log:
+        "logs/human_worth/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Comparing the metrics of {wildcards.scenario} with its people"
+    script:
+        "../scripts/human_worth.py"
 
 
 rule human_released:

@@ -1,4 +1,4 @@
-"""results/{scenario}/human/agreement.csv (columns: `human.judges.agreement.AGREEMENT_COLUMNS`), agreement.svg and .png."""
+"""results/{scenario}/human/agreement.csv (columns: `AGREEMENT_COLUMNS`), agreement.svg and .png."""
 
 from pathlib import Path
 

@@ -1,6 +1,8 @@
-"""Tiny vision-language models with random weights in transformers' form: Qwen2-VL, and LLaVA as a second architecture."""
+"""Tiny vision-language models with random weights in transformers' form: Qwen2-VL, HPSv3 on it, and LLaVA."""
 
 import torch
+
+from detailscribe.engines import torch_setup  # noqa: F401 - before transformers
 
 SPECIAL = [
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
@@ -87,6 +89,26 @@ def save_qwen2_vl(folder, words: list[str] = WORDS, template: str = TEMPLATE, se
     return model
 
 
+def save_hps_v3(folder, seed: int = 1):
+    """Write a tiny HPSv3 into a folder: Qwen2-VL's files, and the checkpoint with one more word and a head; its state.
+
+    All but the head is in bfloat16, as published.
+    """
+    from safetensors.torch import load_file, save_file
+
+    save_qwen2_vl(folder)
+    state = load_file(folder / "model.safetensors")
+    generator = torch.Generator().manual_seed(seed)
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        state[name] = torch.cat([state[name], 0.3 * torch.randn(1, state[name].shape[1], generator=generator)])
+    state = {name: tensor.bfloat16() for name, tensor in state.items()}
+    for layer, shape in {0: (1024, TEXT["hidden_size"]), 3: (16, 1024), 5: (2, 16)}.items():
+        state[f"rm_head.{layer}.weight"] = 0.1 * torch.randn(shape, generator=generator)
+        state[f"rm_head.{layer}.bias"] = 0.1 * torch.randn(shape[0], generator=generator)
+    save_file(state, folder / "HPSv3.safetensors")
+    return state
+
+
 def save_llava(folder, seed: int = 0):
     """Write a tiny LLaVA (CLIP's image tower, Llama) with its processor into a folder; its network."""
     from transformers import CLIPImageProcessor, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
@@ -105,7 +127,7 @@ def save_llava(folder, seed: int = 0):
     model.save_pretrained(folder)
     side = {"height": 32, "width": 32}
     LlavaProcessor(
-        CLIPImageProcessor(size=side, crop_size=side),
+        CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=side),
         vocabulary,
         patch_size=8,
         vision_feature_select_strategy="default",

@@ -37,36 +37,37 @@ def render_page(key: list[dict], thumbnail: Callable[[str], bytes], instructions
         embedded = [{"column": image["column"], "src": _data_url(thumbnail(image["file"]))} for image in images]
         texts = {name: images[0][name] for name in ("topic", "prompt")}
         prompts.append({"sheet": sheet, "row": row, **texts, "images": embedded})
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     data = {"code": key_digest(key), "columns": TABLE_COLUMNS, "prompts": prompts}
-    values = {"rater": key[0]["rater"], "instructions": instructions, "data": data}
-    script = re.search(r"<script>(.*?)</script>", template.render(**values, script_digest=""), re.DOTALL)
-    assert script is not None, TEMPLATE
-    # Whatever a prompt contains, the browser runs exactly this script and fetches nothing.
+    return offline_page(TEMPLATE, {"rater": key[0]["rater"], "instructions": instructions, "data": data})
+
+
+def offline_page(template: Path, values: dict) -> str:
+    """The HTML of a page with one script. Whatever `values` contain, a browser runs exactly this script.
+
+    It fetches nothing, if the template's content security policy says so with `script_digest`.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    page = environment.from_string(template.read_text(encoding="utf-8"))
+    script = re.search(r"<script>(.*?)</script>", page.render(**values, script_digest=""), re.DOTALL)
+    assert script is not None, template
     digest = hashlib.sha256(script[1].encode()).digest()
-    return template.render(**values, script_digest=base64.b64encode(digest).decode())
+    return page.render(**values, script_digest=base64.b64encode(digest).decode())
 
 
 def read_ratings_table(path: Path, rater: str, key_of: Callable[[str], list[dict]]) -> ParsedRatings:
     """Ratings of a table that a page downloaded; arguments as of `read_workbook`. Defects name file and line."""
-
-    def unusable(message: str) -> ParsedRatings:
-        return ParsedRatings([], [], [f"{path}{message}"])
-
     try:
         lines = read_table(path, [[name] for name in TABLE_COLUMNS], MAX_TABLE_BYTES)
     except InputError as error:
         return ParsedRatings([], [], [str(error)])
-    codes = {line["workbook"].strip() for _, line in lines}
-    if len(codes) != 1:
-        return unusable(f": must hold the ratings of one page, got the codes {sorted(map(str, codes))}")
-    (code,) = codes
-    key = key_of(code)
-    if not key:
-        return unusable(f": no page with the code {code!r} was written here; restore the code, or its key file")
+    try:
+        key = key_of_table(path, {line["workbook"].strip() for _, line in lines}, key_of)
+    except InputError as error:
+        return ParsedRatings([], [], [str(error)])
     if key[0]["rater"] != rater:
-        return unusable(f": this is the page of {key[0]['rater']}, not of {rater}; rename the file")
+        return ParsedRatings(
+            [], [], [f"{path}: this is the page of {key[0]['rater']}, not of {rater}; rename the file"]
+        )
     expected = {(row["sheet"], str(row["row"]), row["column"]): row for row in key}
     ratings, missing, defects = [], [], []
     seen = set()
@@ -93,6 +94,25 @@ def read_ratings_table(path: Path, rater: str, key_of: Callable[[str], list[dict
     lost = [position for position in expected if position not in seen]
     defects += [f"{path}: the line of sheet, row and column {position} is missing" for position in lost]
     return ParsedRatings(ratings, missing, defects)
+
+
+def key_of_table(path: Path, codes: set[str], key_of: Callable[[str], list[dict]]) -> list[dict]:
+    """The key of the page that a table was exported from.
+
+    Args:
+        path: The table.
+        codes: All codes that it holds.
+        key_of: The key of a code; empty for an unknown code.
+
+    Raises:
+        InputError: several codes, none, or one that is not known; names the file.
+    """
+    if len(codes) != 1:
+        raise InputError(f"{path}: must hold the ratings of one page, got the codes {sorted(map(str, codes))}")
+    (code,) = codes
+    if key := key_of(code):
+        return key
+    raise InputError(f"{path}: no page with the code {code!r} was written here; restore the code, or its key file")
 
 
 def _data_url(jpeg: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Thumbnails of the rating sheets, without metadata."""
+"""Images of the rating sheets as JPEG without metadata: thumbnails, and whole images."""
 
 import io
 from pathlib import Path
@@ -9,6 +9,7 @@ from detailscribe.errors import SetupError
 from detailscribe.images.image_reader import UnreadableImage, read_image
 
 THUMBNAIL_PX = 256
+QUALITY = 90
 
 
 def blind_thumbnail(path: Path) -> bytes:
@@ -17,13 +18,28 @@ def blind_thumbnail(path: Path) -> bytes:
     Raises:
         SetupError: the file is no image that is read.
     """
+    return _bare_jpeg(ImageOps.contain(_readable(path), (THUMBNAIL_PX, THUMBNAIL_PX)))
+
+
+def blind_jpeg(path: Path) -> bytes:
+    """A JPEG of the image's own size, without its metadata; of images with the same pixels the same bytes.
+
+    Raises:
+        SetupError: the file is no image that is read.
+    """
+    return _bare_jpeg(_readable(path))
+
+
+def _readable(path: Path) -> Image.Image:
     try:
-        image = read_image(path).image
+        return read_image(path).image
     except UnreadableImage as error:
         raise SetupError(f"{error}; delete it and run again: it is made again") from None
-    small = ImageOps.contain(image, (THUMBNAIL_PX, THUMBNAIL_PX))
-    bare = Image.new("RGB", small.size)
-    bare.paste(small)
+
+
+def _bare_jpeg(image: Image.Image) -> bytes:
+    bare = Image.new("RGB", image.size)
+    bare.paste(image)
     buffer = io.BytesIO()
-    bare.save(buffer, format="JPEG", quality=90)
+    bare.save(buffer, format="JPEG", quality=QUALITY)
     return buffer.getvalue()

@@ -57,16 +57,24 @@ class Chat:
         self._servers = servers or Servers(say)
         self.answered: dict[str, None] = {}
 
-    def ask(self, requests: list[Request], on_done: Callable[[], None] | None = None) -> list[Reply]:
+    def ask(
+        self,
+        requests: list[Request],
+        on_done: Callable[[], None] | None = None,
+        check: Callable[[Request, Reply], str] | None = None,
+    ) -> list[Reply]:
         """Replies to requests, in the same order; identical requests are made once.
 
         Args:
             on_done: Called once per finished request, for a progress bar.
+            check: Called once with each request and its recorded reply, in live mode: why no more calls should be made
+                to its endpoint, in words that continue its name; empty if they should.
 
         Raises:
             InputError: a request names an endpoint that the config does not have.
-            SetupError: replay lacks an exchange; a key is missing; another model answered than was requested; or an
-                endpoint left requests unanswered, which is raised after all other answers were recorded.
+            SetupError: replay lacks an exchange; a key is missing; another model answered than was requested; `check`
+                stops the calls; or an endpoint left requests unanswered, which is raised after all other answers were
+                recorded.
         """
         by_digest: dict[str, list[Request]] = defaultdict(list)
         for request in requests:
@@ -82,6 +90,10 @@ class Chat:
                 if on_done:
                     on_done()
 
+        def problem_of(request: Request, reply: Reply) -> str:
+            problem = self._mismatch(request, reply)
+            return problem or (check(request, reply) if check and self.mode == "live" else "")
+
         missing, damaged, recorded = [], 0, []
         for digest, (request, *_) in by_digest.items():
             try:
@@ -92,8 +104,8 @@ class Chat:
                 recorded.append((request, reply))
             if reply is None or (reply.status not in exchange_store.ANSWERED and self.mode == "live"):
                 missing.append(request)
-            elif mismatch := self._mismatch(request, reply):
-                raise SetupError(f"Endpoint {request.endpoint!r} {mismatch} (exchange {digest}).")
+            elif problem := problem_of(request, reply):
+                raise SetupError(f"Endpoint {request.endpoint!r} {problem} (exchange {digest}).")
             else:
                 finish(reply)
         if missing and self.mode == "replay":
@@ -102,7 +114,7 @@ class Chat:
         if missing:
             endpoints = self.endpoints | self._servers.serve(self.endpoints, missing)
             with Budget(self.store, self._budget_usd, self._say) as budget:
-                live = LiveRequests(endpoints, self.store, budget, self._mismatch, finish, recorded)
+                live = LiveRequests(endpoints, self.store, budget, problem_of, finish, recorded)
                 asyncio.run(live.run(missing))
         self.answered |= dict.fromkeys(by_digest)
         return [replies[request.digest] for request in requests]

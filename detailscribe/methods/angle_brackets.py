@@ -24,7 +24,7 @@ def last_pair(text: str) -> tuple[str, int] | None:
     Brackets inside it become blanks, and a pair of tags counts as brackets. None if there is no pair, or if a later
     bracket opens with words and never closes: the reply was cut, and an earlier pair is a draft.
     """
-    text = _plain(text)
+    text = plain(text)
     if any(part in text for part in ("->", "=>", "<-", "<=")):
         text = _ARROW.sub(_blank_arrow, text)
     text = _without_tags(text)
@@ -56,7 +56,7 @@ def clean(inside: str, lists: bool = True) -> str | None:
     return inside if re.search(r"[^\W_]", inside) else None
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text whose brackets are `<` and `>`, where markdown, HTML and other scripts write them in other ways."""
     text = text.replace("\\<", "<").replace("\\>", ">")
     if "<" not in text:

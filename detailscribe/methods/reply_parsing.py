@@ -140,14 +140,18 @@ def released_yes_or_no(text: str) -> float:
     return float("yes" in text)
 
 
-def judge_response_format(scale: str) -> dict:
-    """The request option that restricts a judge's reply to a JSON object with `reason` and `score`, by its scale."""
+def judge_response_format(scale: str, reason: bool = True) -> dict:
+    """The request option that restricts a judge's reply to a JSON object with `reason` and `score`, by its scale.
+
+    Args:
+        reason: Whether the object has a reason.
+    """
     kinds = {
         "grade": {"type": "integer", "enum": list(range(LOWEST_GRADE, HIGHEST_GRADE + 1))},
         "yes_no": {"type": "string", "enum": ["yes", "no"]},
         "pair": {"type": "integer", "enum": [int(mark) for mark in PAIR_MARKS]},
     }
-    fields = {"reason": {"type": "string"}, "score": kinds[scale]}
+    fields = {**({"reason": {"type": "string"}} if reason else {}), "score": kinds[scale]}
     schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     json_schema = {"name": "judgement", "strict": True, "schema": schema}
     return {"response_format": {"type": "json_schema", "json_schema": json_schema}}

@@ -8,6 +8,7 @@ real model.
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +17,7 @@ from detailscribe.errors import SetupError
 from detailscribe.images.image_reader import read_image
 from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
+from detailscribe.miniature.stand_in_pairs import answer_pair
 from detailscribe.miniature.world.captions import parse_prompt, scene_components
 from detailscribe.miniature.world.phrases import known_phrases
 from detailscribe.miniature.world.vocabulary import ENTITIES, MOODS, PLURALS, with_article
@@ -45,6 +47,10 @@ def answer_text(request: Request) -> str:
             _request_image(request),
             request.draw,
             values.get("scale", "grade"),
+            values.get("structured", False),
+        ),
+        "judge_pair": lambda: answer_pair(
+            [_grade_file(values["prompt"], path, path.stat().st_mtime_ns, request.draw) for path in request.images],
             values.get("structured", False),
         ),
         "write_prompts": lambda: invent_prompt(values["topic"], values["kind"], request.draw),
@@ -100,7 +106,15 @@ def answer_rewrite(prompt: str) -> str:
 
 
 def answer_judge(prompt: str, image: Image.Image, draw: int = 0, scale: str = "grade", structured: bool = False) -> str:
-    """A grade from 1 to 5, or yes or no, from what the detector finds; its threshold depends on the draw.
+    """A grade from 1 to 5, or yes or no, from what the detector finds (`grade_image`)."""
+    grade, visible = grade_image(prompt, image, draw)
+    score = grade if scale == "grade" else ("yes" if grade == 5 else "no")
+    reason = f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
+    return json.dumps({"reason": reason, "score": score}) if structured else f"{reason} <{score}>"
+
+
+def grade_image(prompt: str, image: Image.Image, draw: int = 0) -> tuple[int, list[str]]:
+    """A grade from 1 to 5 and the entities that the detector finds; its threshold depends on the draw.
 
     A prompt of the scene world: 5 if the scene is as meant, 4 if both entities are present in another arrangement, 2
     if one is, 1 otherwise. Another prompt: the share of the entities it names that are found, from 1 to 5.
@@ -116,9 +130,13 @@ def answer_judge(prompt: str, image: Image.Image, draw: int = 0, scale: str = "g
     else:
         named = {phrase.split()[-1] for phrase in _named_entities(prompt)}
         grade = 1 + round(4 * len(named & set(visible)) / len(named)) if named else 1
-    score = grade if scale == "grade" else ("yes" if grade == 5 else "no")
-    reason = f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
-    return json.dumps({"reason": reason, "score": score}) if structured else f"{reason} <{score}>"
+    return grade, visible
+
+
+@lru_cache(maxsize=4096)
+def _grade_file(prompt: str, path: Path, modified_ns: int, draw: int) -> int:
+    """The grade of an image file as it was written at this time; a judge of pairs sees each several times."""
+    return grade_image(prompt, read_image(path).image, draw)[0]
 
 
 def _request_image(request: Request) -> Image.Image:

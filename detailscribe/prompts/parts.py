@@ -12,7 +12,7 @@ Source: DetailScribe, first step of the method. The questions: Cho et al. 2024, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
@@ -27,10 +27,11 @@ STAGE = "parts"
 ALGORITHM = 1
 INTERACTION, ENTITY = "interaction", "entity"  # kinds of parts
 # Places in the picture, which are no things in it.
-PLACES = frozenset(
-    "left right top bottom side sides middle center centre front back foreground background edge corner place "
-    "position contact".split()
-)
+_PLACE_WORDS = """
+left right top bottom side sides middle center centre front back foreground background edge corner place position
+contact
+"""
+PLACES = frozenset(_PLACE_WORDS.split())
 ARTICLES = frozenset(("a", "an", "the"))
 _FIELDS = re.compile(r"\s*(?:->|→|=>|[,;|]|\s[-–—]\s)\s*")  # of "hand - grips - handle"
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*['’]?")
@@ -92,12 +93,14 @@ def entities_of(component: str, parse: Parser | None) -> list[str]:
         parse: Noun phrases of a sentence; None for rules alone.
     """
     fields = [field for field in _FIELDS.split(component.strip(" ().")) if field]
+    text = " ".join(fields)
+    found: Iterable[str]
     if len(fields) == 3:  # written as entity, action, entity
-        found = (fields[0], fields[2])
+        found = [fields[0], fields[2]]
     elif parse:
-        found = _entities_by_sentences(" ".join(fields), parse)
+        found = _entities_by_sentences(text, parse)
     else:
-        found = tuple(phrases_by_rules(" ".join(_marked_verbs(_WORD.findall(" ".join(fields))))))
+        found = phrases_by_rules(" ".join(_marked_verbs(_WORD.findall(text))))
     return [entity for entity in found if _bare(entity) and not _is_place(entity)]
 
 
@@ -130,7 +133,7 @@ def _readings(words: list[str], auxiliary: bool) -> Iterator[Reading]:
         auxiliary: Whether "will" stands before a verb in its base form; only such readings then.
     """
     content = [index for index, word in enumerate(words) if word.lower() not in BOUNDARIES | DETERMINERS | PRONOUNS]
-    verbs = [index for index in content if index > content[0]]
+    verbs = content[1:]
     if auxiliary:
         verbs = [index for index in verbs if _BASE_FORM.match(words[index].lower())]
     for verb in verbs if auxiliary else [None, *verbs]:
@@ -161,15 +164,13 @@ def _readings(words: list[str], auxiliary: bool) -> Iterator[Reading]:
 
 
 def _marked_verbs(words: list[str]) -> list[str]:
-    """Words with a comma around each inner one that reads as a verb in -s: "needle , pierces , cloth", for the rules."""
+    """Words with a comma in place of each inner one that reads as a verb in -s: "needle , cloth"."""
     marked: list[str] = []
     for index, word in enumerate(words):
         before = words[index - 1].lower() if index else ""
-        inner = 0 < index and before not in DETERMINERS | BOUNDARIES and not before.endswith(("s", "s'", "’"))
-        if inner and re.fullmatch(r"\w+[^\Wsui_]e?s", word.lower()) and index < len(words) - 1:
-            marked += [",", "and", ","]  # a word that belongs to no phrase stands for the verb
-        else:
-            marked.append(word)
+        inner = index > 0 and before not in DETERMINERS | BOUNDARIES and not before.endswith(("s", "s'", "’"))
+        is_verb = inner and index < len(words) - 1 and re.fullmatch(r"\w+[^\Wsui_]e?s", word.lower())
+        marked.append("," if is_verb else word)
     return marked
 
 

@@ -35,7 +35,7 @@ def torch_dtype(parameters: dict) -> torch.dtype:
 
     precision = parameters.get("precision", "bf16")
     if precision not in PRECISIONS:
-        raise SetupError(f"precision: {precision!r} of the metric {parameters['module']} is not bf16 or fp32: correct it")
+        raise SetupError(f"precision {precision!r} of {parameters['module']} is neither bf16 nor fp32: correct it")
     return getattr(torch, PRECISIONS[precision])
 
 
@@ -72,8 +72,8 @@ def loading_errors(model: str, what: str) -> Iterator[None]:
             raise
         first_line = str(error).strip().partition("\n")[0]
         raise SetupError(
-            f"{model} could not be loaded as {what} ({first_line}): correct `model`, connect to the network once and run "
-            "`snakemake weights`, or set `model` to local-dir:FOLDER"
+            f"{model} could not be loaded as {what} ({first_line}): correct `model`, connect to the network once, or "
+            "set `model` to local-dir:FOLDER"
         ) from error
 
 

@@ -35,6 +35,7 @@ RECIPE = {
     "spellings": {answer: list(each) for answer, each in SPELLINGS.items()},
     "picture": "the model's processor",
     "reading": "first token of the answer, raw logits",
+    "defaults": [QUESTION, "normalised: false", "precision: bf16"],
 }
 
 
@@ -173,6 +174,4 @@ def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
 
 def weights(parameters: dict) -> list[dict]:
     """Files that `load` fetches from the hub: repository, revision, files."""
-    return vision_language.hub_entry(
-        parameters["model"], parameters.get("revision", ""), vision_language.MODEL_FILES
-    )
+    return vision_language.hub_entry(parameters["model"], parameters.get("revision", ""), vision_language.MODEL_FILES)

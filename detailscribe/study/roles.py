@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 BASE_VARIABLES = ("prompt", "topic")  # of the templates of a role that is asked about a prompt
+DIRECT = "direct"  # key of a judge's template: the text for readings that need a mark alone
 MAY_BE_MISSING = ("defined", "undefined", "default", "d")  # tests and filters of Jinja2
 
 
@@ -49,14 +50,18 @@ def refresh_count(study: Study, name: str) -> dict:
     return {"refresh": count} if count else {}
 
 
-def read_template(study: Study, name: str, variables: Collection[str] = BASE_VARIABLES) -> dict:
-    """A template by its name in config/templates or by its path.
+def read_template(
+    study: Study, name: str, variables: Collection[str] = BASE_VARIABLES, direct: bool | None = None
+) -> dict:
+    """A template by its name in config/templates or by its path: its `system` and `user`.
 
     Args:
         variables: That it may use.
+        direct: Whether the template's text `direct`, if it has one, takes the place of `user`: that of a judge whose
+            answer is a mark alone. None for a role, whose template has no such text.
 
     Raises:
-        InputError: no such file, not YAML, other keys than system and user, no valid Jinja2, or another variable.
+        InputError: no such file, not YAML, other keys, no valid Jinja2, or another variable.
     """
     path = study.resolve(name if "/" in name or "." in name else f"config/templates/{name}.yaml")
     if not path.is_file():
@@ -65,11 +70,13 @@ def read_template(study: Study, name: str, variables: Collection[str] = BASE_VAR
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(value, dict) or set(value) != {"system", "user"}:
-        raise InputError(f"{path}: a template has exactly the keys system and user")
+    if not isinstance(value, dict) or set(value) - ({DIRECT} if direct is not None else set()) != {"system", "user"}:
+        optional = "" if direct is None else f", and may have {DIRECT}"
+        raise InputError(f"{path}: a template has exactly the keys system and user{optional}")
     for key, text in value.items():
         _check_text(f"{path}: {key}", text or "", variables)
-    return value
+    text = value.pop(DIRECT, None)
+    return value | {"user": text} if direct and text else value
 
 
 def _check_text(place: str, text: object, variables: Collection[str]) -> None:

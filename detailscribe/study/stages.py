@@ -130,6 +130,9 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
             *(f"human/sheets/{rater}.{kind}" for rater in raters for kind in ("xlsx", "html")),
         ],
         "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
-        "human_agreement": ["human/agreement.csv", "human/agreement.svg", "human/agreement.png"],
+        "human_agreement": [
+            *(f"human/{name}.csv" for name in ("agreement", "assisted", "worth")),
+            *("human/agreement.svg", "human/agreement.png"),
+        ],
     }
     return patterns[stage]

@@ -5,7 +5,7 @@ from types import ModuleType
 from detailscribe import miniature
 from detailscribe.human import assignment, released
 from detailscribe.human import tables as human_tables
-from detailscribe.human.judges import agreement
+from detailscribe.human.judges import agreement, assisted, worth
 from detailscribe.images import image_set
 from detailscribe.methods import critique, decompose, external, generate, refine, rewrite, select
 from detailscribe.operations import costs
@@ -26,7 +26,7 @@ STAGE_OWNERS: tuple[ModuleType, ...] = (
     *(scoring, marks, truncation, select),
     *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
     *(method_costs, budget_table),
-    *(assignment, human_tables, agreement, released),
+    *(assignment, human_tables, agreement, assisted, worth, released),
     *(scenario_site, study_site),
 )
 

@@ -178,6 +178,11 @@ class RuleFiles(GraphFiles, JudgeFiles):
         path = f"results/{wildcards.scenario}/human/ratings.csv"
         return [path] if Path(path).exists() else []
 
+    def human_pairs(self, wildcards) -> list[str]:
+        """The pairs of images that people compared in a scenario, if they have compared some."""
+        path = f"results/{wildcards.scenario}/human/pairs.csv"
+        return [path] if Path(path).exists() else []
+
     # ---- weights and watched files -----------------------------------------------------------------------------
 
     def weights(self, name: str) -> list[str]:

@@ -70,18 +70,19 @@ def read_benchmark(path: Path) -> list[dict]:
         InputError: a row lacks a value, or an expression or a number is none; names file and line.
     """
     with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        rows: list[dict] = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     for number, row in enumerate(rows, 2):
         try:
-            row.update(agreement=float(row["agreement"]), pairs=int(row["pairs"]))
+            agreement, pairs = float(row["agreement"]), int(row["pairs"])
             for column in ("module", "model"):
                 re.compile(row[column])
-            if row["kind"] not in ("metric", "judge") or not 0 <= row["agreement"] <= 1:
+            if row["kind"] not in ("metric", "judge") or not 0 <= agreement <= 1:
                 raise ValueError
+            row.update(agreement=agreement, pairs=pairs)
         except (KeyError, TypeError, ValueError, re.error) as error:
             raise InputError(
-                f"{path}, line {number}: needs kind (metric or judge), module, model, name, agreement from 0 to 1, pairs "
-                f"and source, got {row}"
+                f"{path}, line {number}: needs kind (metric or judge), module, model, name, agreement (0 to 1), pairs, "
+                f"source, got {row}"
             ) from error
     return rows
 
@@ -132,8 +133,9 @@ def worth_table(
     for metric in values["metrics"]:
         of_ratings = rating_agreement(ratings, scores[metric], digests)
         of_pairs = pair_agreement(pairs, dictionary, scores[metric], digests)
-        measured = values["mmrb2"][metric] or {"agreement": None, "name": "", "source": ""}
-        rows.append((metric, values["models"][metric], *of_ratings, *of_pairs, *measured.values()))
+        measured = values["mmrb2"][metric] or {}
+        of_benchmark = (measured.get("agreement"), measured.get("name", ""), measured.get("source", ""))
+        rows.append((metric, values["models"][metric], *of_ratings, *of_pairs, *of_benchmark))
     return pd.DataFrame(rows, columns=WORTH_COLUMNS).astype({"mmrb2": float})
 
 
@@ -193,7 +195,7 @@ def pair_agreement(
 def _votes(
     pairs: list[dict], dictionary: Mapping[str, dict], digests: dict[str, str]
 ) -> dict[str, dict[tuple[str, str], int]]:
-    """By prompt and pair of files, in their order: how many raters prefer the first less those who prefer the second."""
+    """By prompt and pair of files, in their order: raters who prefer the first less those who prefer the second."""
     votes: dict[str, dict[tuple[str, str], int]] = {}
     for row in pairs:
         images = dictionary[row["id"]]["images"] if row["id"] in dictionary else {}

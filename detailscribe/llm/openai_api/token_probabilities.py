@@ -99,10 +99,8 @@ def _tokens(entries: list[tuple[Spelled, list[Spelled]]]) -> list[Token]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     tokens = []
     for (text, data, log), top in entries:
-        if data is None:
-            shown = decoder.decode(b"", final=True) + text.translate(PIECE_MARKS)
-        else:
-            shown = decoder.decode(data)
+        cut = decoder.decode(b"", final=True) if data is None else ""  # a character that the bytes before began
+        shown = cut + text.translate(PIECE_MARKS) if data is None else decoder.decode(data)
         own = [] if any(each[:2] == (text, data) for each in top) else [(text, data, log)]
         tokens.append(Token(shown, tuple((_shown(*each[:2]), math.exp(each[2])) for each in [*top, *own])))
     return tokens

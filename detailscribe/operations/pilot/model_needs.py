@@ -2,7 +2,7 @@
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detailscribe.engines.weight_records import are_weights_here
@@ -24,7 +24,7 @@ class Need:
         memory_gb: On the GPU, in 10^9 bytes, as the configuration uses it. 0.0 for a model that uses none.
         weights_gb: On disk, in 10^9 bytes.
         is_here: Whether its weights are on this machine already.
-        is_metric: Whether it is a metric, which needs little beside the others.
+        is_metric: Whether it is a metric that is not in the table; most need little beside the others.
     """
 
     model: str
@@ -49,8 +49,11 @@ def model_needs(study: Study) -> list[Need]:
         if is_served(entry):
             row = rows.get((entry["model"], entry.get("quantization", "")))
             needs[f"endpoint {name}"] = _need(entry["model"], entry["revision"], row, uses_gpu=needs_gpu(entry) > 0)
-    metrics = [name for name in hub_weights(study) if name.startswith("score-")]
-    needs |= {name: Need(name, None, None, _is_fetched(name), is_metric=True) for name in metrics}
+    for name in (name for name in hub_weights(study) if name.startswith("score-")):
+        entry = study.config["metrics"][name.removeprefix("score-")]
+        row = rows.get((str(entry.get("model", "")), str(entry.get("precision", "bf16"))))
+        need = _need(entry["model"], "", row) if row else Need(name, None, None, False, is_metric=True)
+        needs[name] = replace(need, is_here=_is_fetched(name))
     return list(needs.values())
 
 
@@ -81,6 +84,9 @@ def _is_fetched(name: str) -> bool:
 
 
 def _open_weights(path: Path) -> dict[tuple[str, str], dict]:
-    """Rows of open weights by model and form: a served model's quantisation, an image model's precision and offload."""
+    """Rows of open weights by model and form.
+
+    The form is a served model's quantisation, an image model's precision and offload, or a metric's precision.
+    """
     with open(path, encoding="utf-8", newline="") as file:
         return {(row["model"], row["form"]): row for row in csv.DictReader(file, delimiter="\t") if row["licence"]}

@@ -18,7 +18,12 @@ class DryRunChat(Chat):
         super().__init__(estimate.study.config["endpoints"], estimate.store, "live")
         self.unanswered: dict[str, Request] = {}  # by digest
 
-    def ask(self, requests: list[Request], on_done: Callable[[], None] | None = None) -> list[Reply]:
+    def ask(
+        self,
+        requests: list[Request],
+        on_done: Callable[[], None] | None = None,
+        check: Callable[[Request, Reply], str] | None = None,
+    ) -> list[Reply]:
         """Recorded replies, and replies of status PENDING to the other requests."""
         replies = []
         for request in requests:

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from detailscribe.errors import InputError
 from detailscribe.files.table_reader import read_table
-from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MEANS, PAIRS, PUBLISHED, Comparison
+from detailscribe.operations.power.comparisons import (
+    ASSISTED,
+    HUMAN,
+    MARKS_WIDTH,
+    MEANS,
+    PAIRS,
+    PAIRS_WIDTH,
+    PUBLISHED,
+    Comparison,
+)
 from detailscribe.operations.power.spreads import Spread
 from detailscribe.tables.published import POOLED, STALE
 
@@ -101,7 +110,8 @@ def published_comparisons(
         The comparisons, and the metrics of which nothing is known.
     """
     means = {row["metric"]: row["value"] for row in published if (row["scenario"], row["method"]) == (POOLED, "sd")}
-    agreement = {row["metric"]: row["value"] for row in reversed(published) if row["method"] == "pairs"}
+    agreement = {row["metric"]: row["value"] for row in published if row["method"] == "pairs"}
+    lowest = min((rate for metric, rate in agreement.items() if metric.startswith("judge-")), default=None)
     paired = 2 * (1 - correlation)
     images = ASSUMED_IMAGES.format(correlation)
 
@@ -123,17 +133,17 @@ def published_comparisons(
             continue
         found.append(comparison(MEANS, metric, Spread(sd**2 * paired), width, f"{note}; {images}"))
     if rated:
-        found.append(comparison(MEANS, HUMAN, people, 4.0, note_people))
+        found.append(comparison(MEANS, HUMAN, people, MARKS_WIDTH, note_people))
         for metric, (module, _) in metrics.items():
-            rate = agreement.get(module) or (agreement.get("judge-gpt-4o") if module.startswith("judge-") else None)
+            rate = agreement.get(module) or (lowest if module.startswith("judge-") else None)
             if rate:
-                explained = people.total() * correlation_of_agreement(rate) ** 2
+                explained = people.between * correlation_of_agreement(rate) ** 2
                 assisted = Spread(people.between, people.within, explained=explained)
                 note = f"{note_people}; agreement of {rate:.1%} with people"
-                found.append(comparison(ASSISTED, HUMAN, assisted, 4.0, note, metric))
+                found.append(comparison(ASSISTED, HUMAN, assisted, MARKS_WIDTH, note, metric))
     for judge in pair_judges:
         note = f"{TIES:.0%} ties and the rest decided, both orders alike: assumed"
-        found.append(comparison(PAIRS, judge, Spread(1 - TIES), 2.0, note))
+        found.append(comparison(PAIRS, judge, Spread(1 - TIES), PAIRS_WIDTH, note))
     return found, unknown
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detailscribe.human.rating_statistics import selected_ratings
 from detailscribe.operations.power.spreads import (
     Spread,
     explained_variance,
@@ -19,6 +20,7 @@ from detailscribe.tables.selection import select_scores
 
 MEANS, PAIRS, ASSISTED = "means", "pairs", "assisted"  # designs
 HUMAN = "human"  # metric of people's marks; people's pairs have it, too
+MARKS_WIDTH, PAIRS_WIDTH = 4.0, 2.0  # of marks from 1 to 5, and of a preference from -1 to 1
 PILOT, PUBLISHED = "pilot", "published"  # sources; a table of the user's is named by its file
 
 
@@ -127,9 +129,7 @@ def _spread_of_scores(
 def compare_ratings(
     scenario: str, ratings: Iterable[dict], methods: Sequence[dict], baseline: str, judges: Differences
 ) -> list[Comparison]:
-    """Comparisons of people's marks, alone and assisted by each judge or metric.
-
-    A method with several images counts by the pick of the prompt's other raters, or of its only one.
+    """Comparisons of people's marks under the headline of the human table, alone and assisted by each judge or metric.
 
     Args:
         scenario: Name of the scenario.
@@ -138,59 +138,39 @@ def compare_ratings(
         baseline: Name of the method that the others are compared with.
         judges: Differences of the scores, of `compare_means`.
     """
-    marks = {(row["id"], row["rater"], row["image_set"]): float(row["rating"]) for row in ratings}
-    ids, raters = (list(dict.fromkeys(key[place] for key in marks)) for place in (0, 1))
-
-    def values(method: dict) -> np.ndarray:
-        """(prompts, raters), NaN for no mark."""
-        each = [
-            [[marks.get((id, rater, name), np.nan) for name in method["candidates"]] for rater in raters] for id in ids
-        ]
-        return _picked(np.array(each, dtype=float).reshape(len(ids), len(raters), len(method["candidates"])))
-
-    by_name = {method["name"]: method for method in methods if method["candidates"]}
+    keys, selected, ids = selected_ratings(list(ratings), [method for method in methods if method["candidates"]])
+    column_of = {method: column for column, (method, _, headline) in enumerate(keys) if headline}
     found: list[Comparison] = []
-    if baseline not in by_name or not marks:
+    if baseline not in column_of:
         return found
-    reference = values(by_name[baseline])
-    compared = [name for name in by_name if name != baseline]
+    compared = [name for name in column_of if name != baseline]
     for name in compared:
-        means, spread = spread_of_repeats(values(by_name[name]) - reference)
+        prompts, repeats = _by_prompt(selected[:, column_of[name]] - selected[:, column_of[baseline]], ids)
+        means, spread = spread_of_repeats(repeats)
         if spread is None:
             continue
-        common = (name, baseline, PILOT)
         observed = float(np.nanmean(means))
-        found.append(Comparison(scenario, MEANS, HUMAN, *common, spread, observed, len(compared), width=4.0))
+        people = Comparison(
+            scenario, MEANS, HUMAN, name, baseline, PILOT, spread, observed, len(compared), width=MARKS_WIDTH
+        )
+        found.append(people)
         for (metric, method), differences in judges.items():
-            if method != name:
-                continue
-            judged = np.array([differences.get(id, np.nan) for id in ids])
-            explained = explained_variance(means, judged)
-            assisted = replace(spread, explained=min(explained, spread.total()))
-            found.append(
-                Comparison(
-                    scenario, ASSISTED, HUMAN, *common, assisted, observed, len(compared), judge=metric, width=4.0
-                )
-            )
+            if method == name:
+                judged = np.array([differences.get(id, np.nan) for id in prompts])
+                explained = min(explained_variance(means, judged), spread.between)
+                with_judge = replace(spread, explained=explained)
+                found.append(replace(people, design=ASSISTED, judge=metric, spread=with_judge))
     return found
 
 
-def _picked(marks: np.ndarray) -> np.ndarray:
-    """(prompts, raters): each rater's mark of the candidate that the others prefer, its own best where it is alone.
-
-    Args:
-        marks: (prompts, raters, candidates), NaN for no mark.
-    """
-    if marks.shape[2] == 1:
-        return marks[:, :, 0]
-    known = ~np.isnan(marks)
-    others = known.sum(axis=1, keepdims=True) - known
-    sums = np.nansum(marks, axis=1, keepdims=True) - np.nan_to_num(marks)
-    preferred = np.divide(sums, others, out=np.full_like(marks, np.nan), where=others > 0)
-    preferred = np.where((others == 0).all(axis=2, keepdims=True), marks, preferred)
-    choice = np.nan_to_num(preferred, nan=-np.inf).argmax(axis=2)[:, :, None]
-    chosen = np.take_along_axis(marks, choice, axis=2)[:, :, 0]
-    return np.where(known.all(axis=2) & ~np.isnan(preferred).any(axis=2), chosen, np.nan)
+def _by_prompt(values: np.ndarray, ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Ids, and the values of each as (prompts, most values of one), filled with NaN."""
+    lists: dict[str, list[float]] = {}
+    for id, value in zip(ids, values.tolist(), strict=True):
+        lists.setdefault(id, []).append(value)
+    most = max(map(len, lists.values()), default=0)
+    table = [[*each, *[np.nan] * (most - len(each))] for each in lists.values()]
+    return list(lists), np.array(table, dtype=float).reshape(len(lists), most)
 
 
 def compare_pairs(scenario: str, rows: Iterable[dict], baseline: str, judge: str) -> list[Comparison]:
@@ -202,19 +182,18 @@ def compare_pairs(scenario: str, rows: Iterable[dict], baseline: str, judge: str
         baseline: Name of the method that the others are compared with.
         judge: Name of the judge, or HUMAN.
     """
-    values: dict[str, dict[str, list[float]]] = {}
+    values: dict[str, list[float]] = {}
+    ids: dict[str, list[str]] = {}
     for row in rows:
-        if baseline not in (row["first"], row["second"]) or row["value"] is None or np.isnan(float(row["value"])):
-            continue
-        sign, method = (1, row["first"]) if row["second"] == baseline else (-1, row["second"])
-        values.setdefault(method, {}).setdefault(row["id"], []).append(sign * float(row["value"]))
+        value = np.nan if row["value"] is None else float(row["value"])
+        if baseline in (row["first"], row["second"]) and not np.isnan(value):
+            sign, method = (1, row["first"]) if row["second"] == baseline else (-1, row["second"])
+            values.setdefault(method, []).append(sign * value)
+            ids.setdefault(method, []).append(row["id"])
     found = []
-    for method, by_id in values.items():
-        most = max(map(len, by_id.values()))
-        table = np.array([[*each, *[np.nan] * (most - len(each))] for each in by_id.values()])
-        means, spread = spread_of_repeats(table)
+    for method in values:
+        means, spread = spread_of_repeats(_by_prompt(np.array(values[method]), ids[method])[1])
         if spread is not None:
-            observed = float(np.nanmean(means))
             common = (scenario, PAIRS, judge, method, baseline, PILOT)
-            found.append(Comparison(*common, spread, observed, len(values), width=2.0))
+            found.append(Comparison(*common, spread, float(np.nanmean(means)), len(values), width=PAIRS_WIDTH))
     return found

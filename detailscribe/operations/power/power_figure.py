@@ -71,10 +71,10 @@ def plot_power(comparisons: Sequence[Comparison], goal: Goal, notice: str) -> Fi
 def _draw(panel: Axes, comparisons: list[Comparison], goal: Goal, methods: list[str]) -> None:
     first = comparisons[0]
     counts = goal.settings["prompts"]
-    low, high = min(counts), max(counts)
+    low, high = min([*counts, *(each.spread.prompts for each in comparisons if each.spread.prompts)]), max(counts)
     for each in comparisons:
         level = level_of(each, goal.settings)[1]
-        judged = judged_prompts(each, goal) if each.design == ASSISTED else 0
+        judged = judged_prompts(each, each.spread.repeats, goal)
         end = min(high, judged) if judged else high
         ratio = max(end / low, 1.0)
         at = sorted({round(low * ratio ** (step / (POINTS - 1))) for step in range(POINTS)})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MEANS, PAIRS, PILOT, Comparison
+from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MARKS_WIDTH, MEANS, PAIRS, PILOT, Comparison
 from detailscribe.operations.power.paired_power import (
     detectable,
     family_level,
@@ -21,7 +21,6 @@ COLUMNS = [
     *("scenario_prompts", "power_scenario", "prompts", "prompts_low95", "prompts_high95", "human_prompts"),
     *("family", "level", "usd", "hours", "note"),
 ]
-MARKS_WIDTH = 4.0  # of a scale from 1 to 5, of which `difference` is
 FEW = 20  # prompts of a pilot, below which its spread is only a rough one
 DEFAULTS = {
     **{"difference": 0.2, "power": 0.8, "family": 0, "others": "none", "source": "auto"},
@@ -100,9 +99,20 @@ def level_of(comparison: Comparison, settings: Mapping) -> tuple[int, float]:
     return family, family_level(family, settings["power"], settings["others"])
 
 
-def judged_prompts(comparison: Comparison, goal: Goal) -> int:
-    """Prompts with marks of the judge of an assisted comparison: the scenario's, or the most that the config lists."""
-    return goal.prompts_of.get(comparison.scenario) or max(goal.settings["prompts"])
+def judged_prompts(comparison: Comparison, repeats: float, goal: Goal) -> int:
+    """Prompts that the judge of an assisted comparison marks; 0 for another design.
+
+    The scenario's prompts if people need to rate at most these, otherwise the most that the settings list.
+    """
+    if comparison.design != ASSISTED:
+        return 0
+    difference, level = goal.difference(comparison)[0], level_of(comparison, goal.settings)[1]
+    available = goal.prompts_of.get(comparison.scenario)
+    if available and difference:
+        variance = partial(comparison.spread.of_mean, repeats=repeats, judged=available)
+        if prompts_needed(difference, variance, level, goal.settings["power"], at_most=available):
+            return available
+    return max(available or 0, *goal.settings["prompts"])
 
 
 def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hours_of: HoursOf) -> dict:
@@ -110,7 +120,7 @@ def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hour
     family, level = level_of(comparison, settings)
     difference, note = goal.difference(comparison)
     available = goal.prompts_of.get(comparison.scenario)
-    judged = judged_prompts(comparison, goal) if comparison.design == ASSISTED else 0
+    judged = judged_prompts(comparison, repeats, goal)
     ranks = goal.test == "wilcoxon" and comparison.design == MEANS
     variance = partial(spread.of_mean, repeats=repeats, judged=judged)
     notes = [comparison.note, note]
@@ -159,9 +169,9 @@ def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hour
             notes.append("no number of prompts is enough")
         elif judged and needed > judged:
             notes.append(f"{judged} prompts are too few even if people rate all of them")
-        elif available and needed > available and not judged:
-            notes.append(f"the scenario has {available} prompts")
         total = max(judged, needed) if needed and judged else needed
+        if total and available and total > available:
+            notes.append(f"the scenario has {available} prompts")
         row |= {"prompts": total, "human_prompts": needed if people else None}
         if len(counts) == 3:
             row |= {"prompts_low95": counts[1], "prompts_high95": counts[2]}

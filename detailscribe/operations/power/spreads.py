@@ -81,7 +81,9 @@ def spread_of_repeats(values: np.ndarray) -> tuple[np.ndarray, Spread | None]:
     squares = np.nansum((values - means[:, None]) ** 2)
     within = float(squares / freedom)
     share = float((1 / counts[counts > 0]).mean())
-    return means, Spread(max(observed - within * share, 0.0), within, 1 / share, 0.0, len(known), ratio)
+    if within * share > observed:  # by chance, or of two orders with a bias: what is observed counts
+        return means, Spread(0.0, observed / share, 1 / share, 0.0, len(known), ratio)
+    return means, Spread(observed - within * share, within, 1 / share, 0.0, len(known), ratio)
 
 
 def spread_of_selection(averaged: np.ndarray, single: np.ndarray) -> Spread | None:
@@ -103,8 +105,9 @@ def spread_of_selection(averaged: np.ndarray, single: np.ndarray) -> Spread | No
         return None
     all_draws, one = float(np.var(averaged, ddof=1)), float(np.var(single, axis=0, ddof=1).mean())
     within = max((one - all_draws) / (1 - 1 / draws), 0.0)
-    between = max(all_draws - within / draws, 0.0)
-    return Spread(between, within, float(draws), 0.0, len(averaged), deviation_interval(averaged))
+    if within / draws > all_draws:
+        return Spread(0.0, all_draws * draws, float(draws), 0.0, len(averaged), deviation_interval(averaged))
+    return Spread(all_draws - within / draws, within, float(draws), 0.0, len(averaged), deviation_interval(averaged))
 
 
 def explained_variance(people: np.ndarray, judge: np.ndarray) -> float:

@@ -2,26 +2,26 @@
 
 A judge has one scale. Its instruction may differ per scenario (`scenario_templates`): spatial layouts, for example,
 are judged by positions. Its reply is read from angle brackets or, with `structured`, from the JSON object that the
-endpoint is instructed to return. `parsing: released` reads brackets as the released code does.
+endpoint is instructed to return; `parsing: released` reads brackets as the released code does. With a reading by
+probability (`reading`) the score is the mean of the scale's marks under the model's token probabilities.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from detailscribe.llm.client import Chat
-from detailscribe.llm.request import Reply, Request
+from detailscribe.llm.request import Reply
 from detailscribe.methods import reply_parsing
-from detailscribe.methods.reply_parsing import judge_response_format
-from detailscribe.methods.roles import excerpt, image_problem, read_reply, request_for
+from detailscribe.methods.roles import excerpt, image_problem, request_for
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
-from detailscribe.study.judging.judges import PROMPT, reading_parameters
-from detailscribe.study.roles import BASE_VARIABLES, read_template, refresh_count
-from detailscribe.study.served import served_model
+from detailscribe.scores.judges.asking import VARIABLES, asking_parameters
+from detailscribe.scores.judges.reading import GRADES, YES_OR_NO, Reading, ask_and_read
+from detailscribe.study.judging.judges import PROMPT, SAMPLED
 from detailscribe.study.study import Study
 
 STAGE = "judge"
 ALGORITHM = 3
-VARIABLES = (*BASE_VARIABLES, "scale", "structured")  # of the templates
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -29,33 +29,20 @@ def parameters(study: Study) -> dict[str, dict]:
     quirks = study.config["quirks"]
     files = {}
     for name in study.judges_asked(PROMPT):
-        entry = study.config["judges"][name]
-        structured = entry["reply"] == "structured"
+        asking = asking_parameters(study, study.judging[name], VARIABLES)
+        released = quirks["judge_parsing"] == "released" and not asking["structured"]
         files[f"judge-{name}"] = {
-            "model": entry["model"],
-            "template": read_template(study, entry["template"], VARIABLES),
-            "scenario_templates": {
-                scenario: read_template(study, template, VARIABLES)
-                for scenario, template in entry["scenario_templates"].items()
-            },
-            "options": entry["options"] | (judge_response_format(entry["scale"]) if structured else {}),
-            "scale": entry["scale"],
-            "structured": structured,
-            **refresh_count(study, f"judge-{name}"),
-            **served_model(study, entry["endpoint"]),
-            "draws": entry["draws"],
-            "topic_cut": quirks["judge_topic_cut"],
+            **asking,
             "missing_score": quirks["judge_missing_score"],
-            # Absent unless it is used, so that a study without it keeps its parameter files and fingerprints.
-            **reading_parameters(study.judging[name]),
-            **({"parsing": "released"} if quirks["judge_parsing"] == "released" and not structured else {}),
+            **({"parsing": "released"} if released else {}),
         }
     return files
 
 
-SCALES = {"grade": (reply_parsing.judge_score, "score from 1 to 5"), "yes_no": (reply_parsing.yes_or_no, "yes or no")}
+SCALES = {"grade": GRADES, "yes_no": YES_OR_NO}
 RELEASED_SCALES = {"grade": reply_parsing.released_score, "yes_no": reply_parsing.released_yes_or_no}
 DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut", "missing_score")
+ALSO_DECIDES = ("parsing", "served", "reading")  # where the judge has them
 
 
 def judge_images(
@@ -74,8 +61,8 @@ def judge_images(
         image_sets: By image set, by id: `status`, `reason`, `path`, `sha256`.
         judge: A role (`methods.roles`) with `scale` (grade or yes_no), `structured`, `scenario_templates`, `draws`
             (repeats per image), `missing_score` (null, or the score of an image without a readable reply),
-            `topic_cut` (show the topic only up to its first `_`) and, if replies are read as the released code reads
-            them, `parsing: released`.
+            `topic_cut` (show the topic only up to its first `_`), for a reading by probability `reading`, and, if
+            replies are read as the released code reads them, `parsing: released`.
         chat: Client of the judge's endpoint.
         on_done: Called once per repeat, or once for an image that cannot be shown.
         scenario: Its name; selects the template if the judge has one for it.
@@ -84,68 +71,87 @@ def judge_images(
     Returns:
         Rows `id, image_set, score, status, reason, draws, exchange, fingerprint`: the score is the mean of the
         readable repeats, in [1, 5], or in [0, 1] for yes_no; `draws` has null for an unreadable one. With `parsing`,
-        rows have it, too, and a score is any whole number.
+        rows have it, too, and a score is any whole number. By probability, rows also have `entropy` (bits, of the
+        distribution over the marks) and `outside` (probability in [0, 1] of anything else), means over the repeats with
+        a score; with several draws also `entropy_draws` and `outside_draws`, of each repeat.
+
+    Raises:
+        SetupError: as `reading.ask_and_read`.
 
     Source: DetailScribe, MLLM judge. Differs: an unreadable reply gives no score, and the last brackets count, not the
     first; the released code's 2 needs `missing_score: 2`, its reading `parsing: released`, its cut topic
     `topic_cut: true`.
     """
-    parsing = {key: judge[key] for key in ("parsing",) if key in judge}
-    served = {key: judge[key] for key in ("served",) if key in judge}  # weights of the same name may differ
+    also = {key: judge[key] for key in ALSO_DECIDES if key in judge}
+    reading = judge.get("reading", SAMPLED)
     role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
     rows, requests = [], []
     for image_set, images in image_sets.items():
         for record in records:
             problem = image_problem(images.get(record["id"]))
             row = {"id": record["id"], "image_set": image_set, "score": None, "status": "skipped", "reason": problem}
-            rows.append(row | {"draws": [], "exchange": [], "fingerprint": None})
+            rows.append(row | {"draws": [], "exchange": [], "fingerprint": None} | _spread(reading, []))
             if not problem:
                 topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
                 values = {"prompt": record["prompt"], "topic": topic}
-                values |= {"scale": judge["scale"], "structured": judge["structured"]}
+                values |= {"scale": judge["scale"], "structured": judge["structured"], "reading": reading}
                 path = Path(images[record["id"]]["path"])
                 for repeat in range(judge["draws"]):
-                    request = request_for("judge", role, record, values, [path], repeat)
+                    first = reading != SAMPLED
+                    request = request_for("judge", role, record, values, [path], repeat, images_first=first)
                     requests.append((len(rows) - 1, request))
             elif on_done:
                 on_done()
-    replies_of_row: dict[int, list[tuple[Reply, Request]]] = {}
-    for (index, request), reply in zip(requests, chat.ask([request for _, request in requests], on_done), strict=True):
-        replies_of_row.setdefault(index, []).append((reply, request))
+    scale = SCALES[judge["scale"]]
+    scale = scale if judge["structured"] else replace(scale, expected=f"{scale.expected} in <...>")
+    asked = [request for _, request in requests]
+    answers_of_row: dict[int, list[tuple[Reply, Reading]]] = {}
+    for (index, _), answer in zip(requests, ask_and_read(chat, asked, scale, reading, on_done), strict=True):
+        answers_of_row.setdefault(index, []).append(answer)
     fingerprint_of: dict[tuple, str] = {}
-    for index, answers in replies_of_row.items():
-        parsed = [_read(reply, request, judge) for reply, request in answers]
+    for index, answers in answers_of_row.items():
         replies = [reply for reply, _ in answers]
+        released = RELEASED_SCALES[judge["scale"]] if also.get("parsing") == "released" else None
+        parsed = [_as_released(reply, released) if released else each for reply, each in answers]
         rows[index] |= _combine_repeats(parsed, judge["missing_score"] if replies[0].status != "failed" else None)
         rows[index]["exchange"] = [reply.digest for reply in replies]
         models = tuple(sorted({reply.served_model for reply in replies if reply.served_model}))
         if models not in fingerprint_of:
-            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | parsing | served
+            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | also
             fingerprint_of[models] = record_fingerprint(recipe, fingerprints)
-        rows[index] |= {"fingerprint": fingerprint_of[models], **parsing}
+        rows[index] |= {"fingerprint": fingerprint_of[models]}
+        rows[index] |= {key: value for key, value in also.items() if key == "parsing"} | _spread(reading, parsed)
     return rows
 
 
-def _read(reply: Reply, request: Request, judge: dict) -> tuple[str, str, float | None]:
-    """Status, reason and score of a reply."""
-    if judge.get("parsing") != "released":
-        parse, expected = SCALES[judge["scale"]]
-        return read_reply(reply, request, parse, expected if judge["structured"] else f"{expected} in <...>")
+def _as_released(reply: Reply, parse: Callable[[str], float | None]) -> Reading:
+    """The mark of a reply as the released code reads it."""
     if reply.status != "ok":
-        return reply.status, reply.reason, None
-    score = RELEASED_SCALES[judge["scale"]](reply.text)
-    if score is None:
-        return "unparsed", f"no digits alone in the first <...> of the reply: {excerpt(reply.text)}", None
-    return "ok", "", score
+        return Reading(reply.status, reply.reason, None)
+    if (score := parse(reply.text)) is None:
+        reason = f"no digits alone in the first <...> of the reply: {excerpt(reply.text)}"
+        return Reading("unparsed", reason, None)
+    return Reading("ok", "", score)
 
 
-def _combine_repeats(parsed: list[tuple], missing_score: float | None) -> dict:
-    """Score, status, reason and draws of an image, from status, reason and score of each repeat."""
-    draws = [score for _, _, score in parsed]
+def _spread(reading: str, readings: list[Reading]) -> dict:
+    """Entropy and mass outside the marks of an image, if its reading is by probability: means, and those of draws."""
+    columns: dict = {}
+    for name in ("entropy", "outside") if reading != SAMPLED else ():
+        draws = [getattr(each, name) for each in readings]
+        known = [each for each in draws if each is not None]
+        columns[name] = sum(known) / len(known) if known else None
+        columns |= {f"{name}_draws": draws} if len(draws) > 1 else {}
+    return columns
+
+
+def _combine_repeats(readings: list[Reading], missing_score: float | None) -> dict:
+    """Score, status, reason and draws of an image, from the reading of each repeat."""
+    draws = [reading.value for reading in readings]
     scores = [score for score in draws if score is not None]
     if scores:
         return {"score": sum(scores) / len(scores), "status": "ok", "reason": "", "draws": draws}
-    status, reason = parsed[0][:2]
+    status, reason = readings[0].status, readings[0].reason
     if missing_score is not None:
         reason = f"{reason}; counted as {missing_score:g} (`missing_score`)"
         return {"score": float(missing_score), "status": "ok", "reason": reason, "draws": draws}

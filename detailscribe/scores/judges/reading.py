@@ -4,15 +4,13 @@ Every kind of judge asks and reads through `ask_and_read`. A probability reading
 exchange keeps (`exchange_store.recorded_body`), so that it can be computed again from the record.
 
 Source: expected marks: "Improving LLM-as-a-Judge Inference with the Judgment Distribution", arXiv 2503.03064. P(yes):
-VQAScore, arXiv 2404.01291. Differs: it is divided by P(yes) + P(no), so that other spellings of an answer take nothing
-from it.
+VQAScore, arXiv 2404.01291. Differs: it is divided by P(yes) + P(no), so that what a model gives to anything but these
+two words counts for neither.
 """
 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +22,12 @@ from detailscribe.llm.openai_api.token_probabilities import Token, token_probabi
 from detailscribe.llm.request import Reply, Request
 from detailscribe.methods.reply_parsing import judge_score, yes_or_no
 from detailscribe.methods.reply_text import spoken_text
-from detailscribe.methods.roles import read_reply
+from detailscribe.methods.roles import excerpt, read_reply
+from detailscribe.scores.judges.mark_place import NARROW, mark_place
 from detailscribe.study.judging.judges import SAMPLED
 
 LEAST_ON_MARKS = 0.5  # of the first token's probability, for a reply in which no mark can be read
 DECORATION = " \t\r\n\"'`*_<>()[]{}.,:;!#“”‘’"  # around a mark, within its token
-ANCHOR = re.compile(r"<|＜|⟨|〈|&lt;|\"score\"")  # what opens the answer that a parser reads
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,10 @@ class Scale:
     """The marks of a judge.
 
     Attributes:
-        marks: Value of each mark by its text. A text should be one token of every tokenizer: a digit, a letter, a short
-            word.
-        parse: Reads the value from a whole reply, as `reply_parsing.judge_score`: the last `<...>`; None if it holds
-            none. A direct answer, which has no brackets, is given to it within brackets.
+        marks: Value of each mark by its text, which should be one token of every tokenizer: a digit, a letter, a short
+            word. Upper and lower case are one mark.
+        parse: Reads the value from a whole reply, as `reply_parsing.judge_score` does: that of the last `<...>` or JSON
+            object; None if there is none. A direct answer, which has neither, is given to it within brackets.
         expected: What `parse` looks for, for a reason.
     """
 
@@ -85,15 +83,16 @@ def ask_and_read(
     Requests about one image should stand next to each other and have `images_first`: they then begin alike.
 
     Args:
+        scale: GRADES, YES_OR_NO, or another.
         reading: sampled, expected or p_yes (`study.judging.judges`).
         on_done: As of `Chat.ask`.
 
     Raises:
-        SetupError: as `Chat.ask`, or the first answers have no token probabilities and the reading needs them. Answers
-            so far are recorded.
+        SetupError: as `Chat.ask`; or the first answers have no token probabilities, and the reading needs them. What
+            was answered is recorded.
     """
     check = None if reading == SAMPLED else ProbabilityCheck(chat.store, reading)
-    replies = chat.ask(list(requests), on_done, check) if check else chat.ask(list(requests), on_done)
+    replies = chat.ask(list(requests), on_done, check)
     pairs = zip(replies, requests, strict=True)
     return [(reply, read_answer(reply, request, scale, reading, chat.store)) for reply, request in pairs]
 
@@ -102,39 +101,38 @@ def read_answer(reply: Reply, request: Request, scale: Scale, reading: str, stor
     """The reading of one reply. A reply without the probabilities that it needs has none: it is never sampled instead.
 
     Args:
-        request: What was asked; a sampled reply that repeats its instruction holds no answer.
+        request: What was asked; a reply that repeats its instruction holds no answer.
         reading: sampled: the mark that the reply names. expected, p_yes: the mean of the marks' values under the
-            probabilities at the token that names the mark; spellings of one mark (` Yes`, `YES`, `<4`) are summed. A
-            reply in which no mark can be read is read at its first token, if at least half of its probability is on
-            marks.
+            probabilities of the token that names the mark; spellings of one mark (` Yes`, `YES`, `<4`) are summed. A
+            reply in which no mark can be read is read at its first token, if at least half of that token's probability
+            is on marks.
         store: Folder of the exchanges.
     """
-    sampled = read_reply(reply, request, scale.parse, scale.expected)
+    status, reason, value = read_reply(reply, request, scale.parse, scale.expected)
+    if reading == SAMPLED or reply.status != "ok":
+        return Reading(status, reason, value)
     spoken = spoken_text(reply.text)
-    no_answer = sampled[2] is None and (spoken.unfinished_thought or scale.parse(reply.text) is not None)
-    if reading == SAMPLED or reply.status != "ok" or no_answer:
-        return Reading(*sampled)
+    if value is None and (spoken.unfinished_thought or scale.parse(reply.text) is not None):
+        return Reading(status, reason, None)  # cut, or an echo
     tokens, problem = _tokens_of(reply, store)
     if tokens is None:
         return Reading("failed", f"the reply has no token probabilities: {problem}", None)
     joined = "".join(token.text for token in tokens)
     begin = next((at for text in (spoken.text, reply.text.strip()) if text and (at := joined.rfind(text)) >= 0), None)
     if begin is None:
-        return Reading("failed", f"the tokens of the response do not spell its text: {excerpt(joined)}", None)
-    place, value = mark_place(spoken.text, scale.marks, scale.parse)
-    if place is None:
-        return _first_token(tokens, begin, scale, value) or Reading("unparsed", _unreadable(reply, value, scale), None) if sampled[0] == "ok" else Reading(*sampled)
-    token, offset = _token_at(tokens, begin + place[0])
-    if offset + place[1] - place[0] > len(token.text) or token.text[:offset].strip(DECORATION):
-        answer = joined[begin + place[0] : begin + place[1]]
-        return Reading("failed", f"the answer {answer!r} is not one token of this model", None)
-    return _distribution(token, scale)
+        return Reading("failed", f"the tokens of the response are not those of its text: {excerpt(joined)}", None)
+    place, named = mark_place(spoken.text, scale.marks, scale.parse)
+    if place:
+        return _at_mark(tokens, begin + place[0], begin + place[1], scale)
+    if named is not None:
+        return Reading("unparsed", f"{named:g} is none of the marks {', '.join(scale.marks)}", None)
+    first = _distribution(_first_token(tokens, begin), scale)
+    is_clear = first.outside is not None and first.outside <= 1 - LEAST_ON_MARKS
+    return first if is_clear else Reading(status, reason, None)
 
 
 class ProbabilityCheck:
     """Stops the calls to a server whose first answers have no token probabilities.
-
-    Called with a request and its reply, as `Chat.ask` does: why no more calls should be made, or an empty text.
 
     Args:
         store: Folder of the exchanges.
@@ -144,21 +142,23 @@ class ProbabilityCheck:
     def __init__(self, store: Path, reading: str):
         self._store, self._reading = store, reading
         self._given = False
-        self._lacking: dict[str, str] = {}  # problem by digest
+        self._lacking: set[str] = set()  # digests
 
     def __call__(self, request: Request, reply: Reply) -> str:
-        """Why no more calls should be made; empty while one answer had probabilities, or too few had none."""
+        """Why no more calls should be made; empty once an answer had probabilities, and while few had none.
+
+        It continues a sentence that begins with the endpoint's name.
+        """
         if self._given or reply.status != "ok":
             return ""
         tokens, problem = _tokens_of(reply, self._store)
         self._given = tokens is not None
-        if not self._given:
-            self._lacking[reply.digest] = problem
-        if self._given or len(self._lacking) < MAX_ALIKE_FAILURES:
+        self._lacking |= set() if self._given else {reply.digest}
+        if len(self._lacking) < MAX_ALIKE_FAILURES or self._given:
             return ""
         return (
-            f"gave {request.model!r} answers without token probabilities, which the reading {self._reading} needs "
-            f"({problem}); set `reading: sampled`, or a server and a model that give them"
+            f"answers for {request.model!r} without token probabilities, which the reading {self._reading} needs "
+            f"({problem}); set `reading: sampled`, or another server or model (docs/endpoints.md)"
         )
 
 
@@ -167,6 +167,29 @@ def _tokens_of(reply: Reply, store: Path) -> tuple[list[Token] | None, str]:
         return token_probabilities(recorded_body(store, reply.digest))
     except (OSError, ValueError) as error:
         return None, str(error)
+
+
+def _first_token(tokens: list[Token], begin: int) -> Token:
+    """The first token of a text that begins at a character of all tokens' texts, without blanks and brackets."""
+    end = 0
+    for token in tokens:
+        end += len(token.text)
+        if end > begin and token.text.strip(DECORATION):
+            return token
+    return tokens[-1]
+
+
+def _at_mark(tokens: list[Token], start: int, end: int, scale: Scale) -> Reading:
+    """The reading at the token that holds the characters of a mark."""
+    begin = 0
+    for token in tokens:
+        after = begin + len(token.text)
+        if start < after:
+            if end > after or token.text[: start - begin].strip(DECORATION):
+                break
+            return _distribution(token, scale)
+        begin = after
+    return Reading("failed", "the answer is not one token of this model: it has no probability of its own", None)
 
 
 def _distribution(token: Token, scale: Scale) -> Reading:
@@ -179,7 +202,8 @@ def _distribution(token: Token, scale: Scale) -> Reading:
     total = math.fsum(mass.values())
     if not total:
         return Reading("failed", f"no mark is among the {len(token.alternatives)} most probable tokens", None)
-    shares = {name: each / total for name, each in mass.items()}
-    value = math.fsum(scale.marks[name] * share for name, share in shares.items())
-    entropy = -math.fsum(share * math.log2(share) for share in shares.values() if share)
-    return Reading("ok", "", value, max(0.0, entropy), max(0.0, 1.0 - total))
+    shares = [(scale.marks[name], each / total) for name, each in mass.items()]
+    value = math.fsum(mark * share for mark, share in shares)
+    entropy = -math.fsum(share * math.log2(share) for _, share in shares if share)
+    within = min(max(value, min(scale.marks.values())), max(scale.marks.values()))
+    return Reading("ok", "", within, max(0.0, entropy), max(0.0, 1.0 - total))

@@ -1,13 +1,13 @@
-"""HPSv3: human preference between images of one prompt, learnt by a vision-language model from 1.2 million choices.
+"""HPSv3: human preference between images of one prompt, learnt by a vision-language model from 1.17 million pairs.
 
 Formula: the mean of the preference that a Qwen2-VL-7B with a regression head gives to an image and its prompt inside
-the authors' instruction. Unbounded, in the authors' tables about -2 to 15; higher is better. No prompt is cut. A table's
-value is the mean over images.
+the authors' instruction. Unbounded; current models average 9 to 11 in the authors' tables; higher is better. No prompt
+is cut. A table's value is the mean over images.
 
 Source: Ma et al. 2025, "HPSv3: Towards Wide-Spectrum Human Preference Score", section 4, arXiv:2508.03789, and its
 package hpsv3 1.0.0 (MIT License, Copyright (c) 2024 HPSv3 Team), whose instruction is hps_v3_question.txt, word for
 word: the weights are trained with it.
-Differs: one pair at a time; transparent images are put on white. Rotary angles of image patches are not rounded to bf16.
+Differs: one pair at a time; transparent images are put on white; the rotary angles of image patches are not rounded.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ RECIPE = {
     "question": digest(QUESTION),
     "picture": f"Pillow, bicubic, {PIXELS} pixels in multiples of {UNIT}; the model's processor",
     "positions": "tokens are counted, rotary frequencies in bf16",
+    "defaults": ["precision: bf16"],
 }
 
 
@@ -50,10 +51,10 @@ class Scorer:
         self._mark = processor.tokenizer.convert_tokens_to_ids(MARK)
 
     def score(self, prompts: list[str], images: list[Image.Image]) -> list[float]:
-        """HPSv3 of each pair, one at a time; images of any mode, at most 200 times as wide as high. No pairs, no scores.
+        """HPSv3 of each pair, one at a time; images of any mode. No pairs, no scores.
 
         Raises:
-            ValueError: an image is too narrow, or a prompt has the token of the reward in it.
+            ValueError: one side is more than 200 times the other, or a prompt has the token of the reward in it.
         """
         import torch
 

@@ -79,9 +79,8 @@ def load_reward_model(file: Path, sizes: Any, dtype: torch.dtype, device: torch.
     sizes.text_config.vocab_size = state[WORDS].shape[0]
     head = _head({name.removeprefix(HEAD): each for name, each in state.items() if name.startswith(HEAD)}, file)
     body = {name: each for name, each in state.items() if not name.startswith((HEAD, OWN_WORD_HEAD))}
-    with loading_errors(str(file), "the weights of HPSv3"):
-        with torch.device("meta"):
-            expected = Qwen2VLModel(sizes).state_dict()
+    with loading_errors(str(file), "the weights of HPSv3"), torch.device("meta"):
+        expected = Qwen2VLModel(sizes).state_dict()
     body = blip.rename_state(body, PREFIXES)
     _check_names(body, expected, file)
     with loading_errors(str(file), "the weights of HPSv3"):
@@ -117,7 +116,7 @@ def _check_names(found: dict, expected: dict, file: Path) -> None:
 def _round_frequencies(network: Any) -> None:
     """Keep the rotary frequencies in bfloat16, as the authors' code does in training and use.
 
-    At position 800 the rounding turns the fastest pair of coordinates by more than a radian: another model.
+    At position 800 the rounding turns pairs of coordinates by up to 0.9 radian: without it, it is another model.
     """
     import torch
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError, known_names
 from detailscribe.study.judging.judges import PAIR, PARTS, READINGS, REMARKS, YES_NO
+from detailscribe.study.judging.probabilities import check_probabilities
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -32,6 +33,7 @@ def check_judges(study: Study) -> None:
         if judge.reading not in READINGS[judge.scale]:
             allowed = " or ".join(READINGS[judge.scale])
             raise InputError(f"{place}: reading: {judge.reading!r} does not go with scale {judge.scale}; set {allowed}")
+        check_probabilities(study, judge)
         for key in entry:
             if KEYS_OF.get(key, judge.asks) != judge.asks:
                 raise InputError(f"{place}: {key}: only a judge that is asked about {KEYS_OF[key]} has it; remove it")

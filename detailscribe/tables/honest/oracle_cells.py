@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 DAGGER = "†"
 MEANING = (
-    "the metric shown chose this image, or one that it was made from, among several, so its score cannot be compared "
-    "with that of one image"
+    "the metric shown chose this image, or one that it was made from, among several, so its score is not comparable "
+    "with the score of one image"
 )
 
 

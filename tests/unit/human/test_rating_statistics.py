@@ -33,10 +33,52 @@ def test_means_worked_by_hand():
         ("detailscribe", "k1"): (3, 2, 3.0),
     }
     best = table[table["headline"]].set_index("method")
+    assert list(best["selection"]) == ["single", "single", "by:other_raters"]
+    # Of the two pairs with all images: 3, 4, 2 and 2, 4, 1.
+    assert list(best["best_alone"]) == [0, 2, 0] and list(best["best_rate"]) == [0, 1, 0]
+    notes = table.set_index(["method", "selection"])["note"]
+    assert (
+        notes["detailscribe", "oracle"].startswith("the paper's way")
+        and not notes.drop(("detailscribe", "oracle")).any()
+    )
+
+
+def test_the_papers_way_is_its_own_headline():
+    table = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BEST_OF, papers_way=True)
+    assert list(table["selection"])[2:5] == ["oracle", "by:other_raters", "mean"] and "note" not in table
+    best = table[table["headline"]].set_index("method")
+    assert list(best["selection"]) == ["single", "single", "oracle"]
     assert list(best["best_alone"]) == [0, 0, 1] and list(best["best_shared"]) == [0, 1, 1]
     assert list(best["best_rate"]) == [0, 0, 0.5]
-    legacy = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BEST_OF, ties_win=True)
+    legacy = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, BEST_OF, ties_win=True, papers_way=True)
     assert list(legacy[legacy["headline"]]["best_rate"]) == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "headline"),
+    [
+        ({("r1", "a"): (3, 4, 2, 5), ("r1", "b"): (1, 4, 2, 3)}, "mean"),  # one rater
+        ({("r1", "a"): (3, 4, 2, 5), ("r2", "b"): (1, 4, 2, 3)}, "mean"),  # two, of different prompts
+        ({("r1", "a"): (3, 4, 2, 5), ("r2", "a"): (1, 4, 2, None)}, "mean"),  # nobody else rated both
+        ({("r1", "a"): (3, 4, 2, 5), ("r2", "a"): (1, 4, 2, 3), ("r1", "b"): (1, 1, 1, 1)}, "by:other_raters"),
+        ({}, "mean"),
+    ],
+)
+def test_without_a_second_rater_the_headline_is_the_mean_of_the_candidates(ratings, headline):
+    table = rating_statistics.mean_ratings(rows_of(ratings), METHODS, BEST_OF)
+    of_several = table[table["method"] == "detailscribe"]
+    assert list(of_several["headline"]) == [True, False, False, False, False]
+    assert of_several.iloc[0]["selection"] == headline
+    assert of_several.iloc[0]["note"].startswith("no second rater") == (headline == "mean")
+
+
+def test_random_ratings_give_no_method_an_advantage_in_the_headline():
+    generator = np.random.default_rng(0)
+    ratings = {(rater, f"p{n}"): tuple(generator.integers(1, 6, 4)) for n in range(400) for rater in ("r1", "r2", "r3")}
+    table = rating_statistics.mean_ratings(rows_of(ratings), METHODS, BEST_OF).set_index(["method", "selection"])
+    assert table.loc[("detailscribe", "by:other_raters"), "headline"]
+    assert abs(table.loc[("detailscribe", "by:other_raters"), "mean"] - 3) < 0.12
+    assert table.loc[("detailscribe", "oracle"), "mean"] > 3.6  # the best of two: 3.8 on average
 
 
 def test_without_ratings_the_tables_have_no_numbers():

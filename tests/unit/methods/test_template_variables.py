@@ -25,11 +25,11 @@ ROLES = {
     "critic that may stop": (critique, {"critics": {"c": PLAIN | {"stop": True}}}, BASE + LATER),
     "rewriter": (rewrite, {"rewriters": {"w": REWRITER}}, BASE),
     "rewriter of an image's prompt": (rewrite, {"rewriters": {"w": REWRITER | {"of": "hosted"}}}, BASE + LATER),
-    "judge": (judge, {"judges": {"j": JUDGE | {"template": FILE}}}, [*BASE, "scale", "structured"]),
+    "judge": (judge, {"judges": {"j": JUDGE | {"template": FILE}}}, [*BASE, "scale", "structured", "reading"]),
     "judge of a scenario": (
         judge,
         {"judges": {"j": JUDGE | {"scenario_templates": {"demo": FILE}}}},
-        [*BASE, "scale", "structured"],
+        [*BASE, "scale", "structured", "reading"],
     ),
     "write": (writing, {**TOPICS, "templates": {"write": {"functional": FILE}}}, ["topic", "kind"]),
 }

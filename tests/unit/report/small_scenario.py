@@ -57,6 +57,7 @@ def small_scenario(results: Path) -> ScenarioResults:
         dropped=[{"id": PROMPTS[2]["id"], "topic": "umbrella", **_dropped()}],
         methods=METHODS,
         critics={"detailscribe": ["detailscribe-k0", "detailscribe-k1"]},
+        oracle_settings={"selector": "clip_score"},
     )
 
 

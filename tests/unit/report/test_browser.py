@@ -79,7 +79,13 @@ def test_sorting(window):
 
 def test_cards_show_both_methods_and_the_gain(window):
     card = window.locator("#cards li").first
-    assert "detailscribe 0.800 · sd 0.500 (+0.300)" in card.inner_text()
+    assert "detailscribe 0.800† · sd 0.500 (+0.300)" in card.inner_text()
+    window.select_option("#method", "detailscribe ↳ mean or by:clip_score")
+    assert "detailscribe ↳ mean or by:clip_score 0.750 · sd 0.500 (+0.250)" in card.inner_text()
+    window.select_option("#metric", "judge-main")
+    assert "by:clip_score 3.000 · sd 3.000 (+0.000)" in card.inner_text() and "†" not in card.inner_text()
+    window.select_option("#metric", "clip_score")
+    window.select_option("#method", "detailscribe")
     window.select_option("#other", "hosted")
     assert card.locator("img").nth(1).get_attribute("alt") == "hosted"
     assert window.locator("#cards li").nth(2).inner_text().startswith("no image")

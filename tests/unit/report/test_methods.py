@@ -123,7 +123,7 @@ def test_a_critic_without_an_image_of_its_own_is_shown(page, scenario):
 
 def test_the_report_of_a_study_without_such_steps_has_the_parameters_that_it_had():
     values = parameters(configured_study())["report"]
-    assert set(values) == {"notice", "methods", "critics"}
+    assert set(values) == {"notice", "methods", "critics", "selector"}
     assert [set(each) for each in values["critics"]] == [{"name", "candidates"}] * 3
 
 
@@ -165,21 +165,29 @@ def main_table(**changes) -> pd.DataFrame:
     """Two methods under two metrics: one image, and the best of some by the first metric."""
     rows = [("sd", "single", "a", 0.5, 28.0, 0.0), ("best", "by:a", "a", 0.9, 140.0, 0.0)]
     rows += [("sd", "single", "b", 0.4, 28.0, 0.0), ("best", "by:a", "b", 0.3, 140.0, 5.0)]
+    rows += [("best", "mean", "a", 0.6, 140.0, 0.0), ("best", "oracle", "b", 0.8, 140.0, 0.0)]
     table = pd.DataFrame(rows, columns=["method", "selection", "metric", "mean", "steps", "calls"])
-    return table.assign(scenario="mine", headline=True, n=8, low95=0.1, high95=1.0, **changes)
+    table = table.assign(scenario="mine", headline=[True] * 4 + [False] * 2, n=8, low95=0.1, high95=1.0, leads=False)
+    table = table.assign(oracle=[False, True, False, False, False, True])
+    return table.assign(honest=[True, False, True, True, True, False], **changes)
 
 
-@pytest.mark.parametrize(
-    ("rule", "marked", "bold"), [("Their rule.", ["0.900 ◆"], ["0.500", "0.400"]), ("", [], ["0.400", "0.900"])]
-)
-def test_a_score_that_its_own_metric_selected_is_marked_and_not_the_best_of_the_others(
-    results, scenario, rule, marked, bold
-):
-    folder = results / "mine" / "report"
-    write_scenario(folder, scenario, replace(small_overview(rule=rule), main=main_table()), results, 1)
+LEADS = [False] * 4 + [True, False]  # by the row `mean` of best
+
+
+@pytest.mark.parametrize(("leads", "bold"), [(False, []), (LEADS, ["0.600"]), (True, ["0.500", "0.400", "0.300", "0.600"])])
+def test_an_oracle_cell_has_a_dagger_is_never_bold_and_has_its_honest_row_right_below(results, scenario, leads, bold):
+    folder, main = results / "mine" / "report", main_table(leads=leads)
+    tables = [("main", "", main), ("optimism", "", pd.DataFrame({"oracle": [0.7], "mean": [0.2]}))]
+    write_scenario(folder, scenario, replace(small_overview(tables=tables), main=main), results, 1)
     page = (folder / "index.html").read_text()
-    assert re.findall(r"<strong>([0-9.]+)</strong>", page) == bold
-    assert re.findall(r"([0-9.]+(?:</strong>)? ◆)<small>", page) == marked
+    assert sorted(re.findall(r"<strong>([0-9.]+)</strong>", page)) == sorted(bold)
+    short, long = page.split('<section id="tables"')
+    assert re.findall(r"([0-9.]+)(?:</strong>)?†<small>", short) == ["0.900"]
+    assert re.findall(r"([0-9.]+)†</td>", long) == ["0.900", "0.800"], "where the whole main table is shown"
+    assert re.findall(r'<th scope="row">(.*?)</th>', short) == ["sd", "best †", "↳ mean"]
+    assert short.count("† Oracle cell: the metric shown chose this image") == 1
+    assert ("Nothing is bold" in short) == (not bold)
 
 
 def test_the_main_table_of_the_page_has_costs_where_the_tables_have(results, scenario):

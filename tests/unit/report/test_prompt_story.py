@@ -28,9 +28,11 @@ def test_people_count_as_a_metric_once_there_are_ratings(scenario):
 
 
 def test_the_featured_image_is_the_critics_choice_by_the_first_metric(scenario):
-    assert featured_image(scenario, PROMPTS[0]["id"]) == "detailscribe-k1"
+    assert featured_image(scenario, PROMPTS[0]["id"]) == ("detailscribe-k1", "clip_score")
+    by_judge = [*METHODS[:2], {**METHODS[2], "headline": "by:judge-main"}]
+    assert featured_image(replace(scenario, methods=by_judge), PROMPTS[0]["id"]) == ("detailscribe-k1", "judge-main")
     assert featured_image(replace(scenario, critics={}), PROMPTS[0]["id"]) is None
-    assert featured_image(replace(scenario, scores={"clip_score": {}}), PROMPTS[0]["id"]) == "detailscribe-k0"
+    assert featured_image(replace(scenario, scores={"clip_score": {}}), PROMPTS[0]["id"]) == ("detailscribe-k0", "")
 
 
 def test_a_word_diff_contains_both_texts():

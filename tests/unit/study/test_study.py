@@ -11,6 +11,7 @@ from tests.paths import REPOSITORY
 from tests.unit.study.configured import CONFIG, configured_study
 
 COSTS = {"method_costs", "budget"}  # parameter files
+OF_PEOPLE = {"human_agreement", "human_assisted", "human_worth"}
 
 
 def changed_parameters(**changes) -> set[str]:
@@ -104,7 +105,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"study": ["demo", "toy_data_001"]}, {"pool", "reports"}),
         (
             {"judges": {"second": CONFIG["judges"]["main"]}},
-            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost", "human_agreement"} | COSTS,
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost"} | COSTS | OF_PEOPLE,
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
@@ -128,7 +129,8 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"budget": {"equal_compute": "steps"}}, {"tabulate", "pool", "plot", "report"} | COSTS),
         (
             {"metrics": {"blip_vqa": None}},
-            r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_agreement|method_costs|budget",
+            r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_(agreement|assisted|worth)|method_costs"
+            r"|budget",
         ),
         ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
         ({"refresh": {"judge-main": 1}}, {"judge-main"}),

@@ -43,10 +43,11 @@ def headline(rows: list[dict]) -> dict[str, dict]:
     return {row["method"]: row for row in rows if row["headline"]}
 
 
-def budget_table(folder, study, rows) -> pd.DataFrame:
+def budget_table(folder, study, rows, *, with_honest: bool = False) -> pd.DataFrame:
     write_csv(folder / "costs.csv", COLUMNS, rows)
     settings = stage_parameters(study)["budget"]
-    return tabulate_budget(planted_scores(folder), read_costs(folder / "costs.csv"), settings)
+    table = tabulate_budget(planted_scores(folder), read_costs(folder / "costs.csv"), settings)
+    return table if with_honest else table[table["role"] != "honest"]
 
 
 def test_the_table_ranks_by_seconds_where_steps_rank_otherwise(drawn):
@@ -64,6 +65,21 @@ def test_the_table_ranks_by_seconds_where_steps_rank_otherwise(drawn):
     assert table.loc["sd", "gain_at_seconds"] == 0 and table.loc["sd", "seeds_at_seconds"] == 1
     assert pd.isna(table.loc["multi_seed", "gain_at_steps_low95"]), "no difference of two methods"
     assert list(table.loc["best of 4", ["steps", "gpu_seconds", "scoring_seconds"]]) == [112, 112, 4 * SCORE_S]
+
+
+def test_the_honest_row_stands_right_below_an_oracle_cell_with_costs_of_its_own(drawn):
+    folder, study = drawn()
+    table = budget_table(folder, study, planted_costs(folder, study), with_honest=True)
+    oracle = table[table["oracle"] & (table["role"] == "method")]
+    assert set(oracle["method"]) == {"multi_seed", "equal_compute_seeds"} and set(oracle["selection"]) == {"by:clip_score"}
+    below = table.loc[oracle.index + 1]
+    assert list(below["method"]) == list(oracle["method"]) and set(below["role"]) == {"honest"}
+    assert set(below["selection"]) == {"mean"} and not below["oracle"].any()
+    assert (below["mean"].to_numpy() < oracle["mean"].to_numpy()).all()
+    assert set(below["steps"]) == {28} and below["rank_at_steps"].isna().all(), "one of the images is chosen at random"
+    assert oracle["rank_at_steps"].notna().all(), "under the metric that selects the best of N, all are oracles"
+    reference = table[table["role"] == "reference"]
+    assert list(reference["oracle"]) == [False, True, True, True]
 
 
 def test_costs_are_those_of_everything_that_a_method_needs_each_part_once(drawn):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from detailscribe.human.agreement import metric_agreement, scores_by_file
+from detailscribe.human.judges.agreement import metric_agreement, scores_by_file
 from tests.unit.human.sample_ratings import RATED, rows_of
 
 
