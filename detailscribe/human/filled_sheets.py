@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.human.page import read_ratings_table
-from detailscribe.human.ratings import ParsedRatings, unread_files
+from detailscribe.human.ratings import PAIRS_FOLDER, ParsedRatings, unread_files
 from detailscribe.human.workbook import read_workbook
 
 READERS = {".xlsx": read_workbook, ".xlsm": read_workbook, ".csv": read_ratings_table}
@@ -24,7 +24,7 @@ def read_filled_sheets(files: dict[str, Path], key_of: Callable[[str], list[dict
     parsed = {rater: READERS[path.suffix.lower()](path, rater, key_of) for rater, path in files.items()}
     defects = []
     for folder in sorted({path.parent for path in files.values()}):
-        sheets, others = unread_files(folder, files.values())
+        sheets, others = unread_files(folder, [*files.values(), folder / PAIRS_FOLDER])
         defects += [f"{path}: {_why_unread(path, folder, files)}" for path in sheets]
         print(*(f"{path}: not read, it holds no ratings" for path in others), sep="\n", end="\n" if others else "")
     return parsed | {"": ParsedRatings([], [], defects)}

@@ -13,6 +13,7 @@ FORMULA_ONLY = "a formula without its value; open the file in a program that cal
 RATING_TEXT = re.compile(r"([1-5])([.,]0{1,20})?")
 SHEET_SUFFIXES = (".csv", ".xlsx", ".xlsm")  # of a filled sheet; of two the first counts until one of them is removed
 SPREADSHEETS = (".xls", ".xlsb", ".xltx", ".ods", ".fods", ".ots", ".numbers", ".gsheet")  # which are not read
+PAIRS_FOLDER = "pairs"  # in a folder of filled sheets: choices between pairs of images, which are read apart
 OTHER_SHEETS = (*SPREADSHEETS, ".tsv", ".zip", *SHEET_SUFFIXES)  # what may hold ratings
 
 

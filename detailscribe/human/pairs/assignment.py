@@ -4,12 +4,13 @@ A key lists which methods and images are behind each pair of a rater's page. Whi
 is the same for all raters; the order of the prompts, of a prompt's pairs and of the two images is drawn for each.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from detailscribe.errors import InputError
 from detailscribe.files.digests import digest
 from detailscribe.human.assignment import cell_text, sample_prompts
+from detailscribe.methods.select import select_image
 from detailscribe.study.judging.human_pairs import human_pair_parameters
 from detailscribe.study.judging.pair_schedule import scheduled_pairs
 from detailscribe.study.study import Study
@@ -30,16 +31,14 @@ def key_folder(scenario: str) -> Path:
     return Path("resources/human") / scenario / KEY_FOLDER
 
 
-def compared_prompts(
-    dictionary: Iterable[dict], values: Mapping, scores: Mapping[tuple[str, str], float]
-) -> list[dict]:
+def compared_prompts(dictionary: list[dict], values: Mapping, scores: list[dict]) -> list[dict]:
     """The sampled prompts with the one image of each method that is compared.
 
     Args:
         dictionary: Rows of dictionary.jsonl.
         values: Of `human_pair_parameters`.
-        scores: Of the metric `by`, by (id, image set); without one, an image is never selected, and a prompt where a
-            method of several images lacks one is not compared.
+        scores: Rows id, image_set, score of the metric `by`. A prompt where it misses a candidate of a method is not
+            compared.
 
     Returns:
         Rows id, topic, prompt, image_sets and images (files), both by method.
@@ -51,28 +50,24 @@ def compared_prompts(
     if len(methods) < 2:
         names = ", ".join(method["name"] for method in methods) or "none"
         raise InputError(f"human: pairs: methods: {names}: a pair needs two methods with images; name another")
+    chosen: dict[str, dict[str, str]] = {}  # image set by method, by prompt
     for method in methods:
-        if not method["candidates"]:
-            raise InputError(f"human: pairs: methods: {method['name']!r} has no image in this study; remove it")
+        name, candidates = method["name"], method["candidates"]
+        if not candidates:
+            raise InputError(f"human: pairs: methods: {name!r} has no image in this study; remove it from the list")
+        if len(candidates) == 1:
+            found = {row["id"]: candidates[0] for row in dictionary}
+        else:
+            found = {row["id"]: row["image_set"] for row in select_image(scores, candidates, values["by"])}
+        for id, image_set in found.items():
+            chosen.setdefault(id, {})[name] = image_set
     rows = []
     for row in dictionary:
-        chosen = {each["name"]: _selected(row, each["candidates"], scores) for each in methods}
-        image_sets = {name: image_set for name, image_set in chosen.items() if image_set}
-        images = {name: row["images"][image_set] for name, image_set in image_sets.items()}
+        image_sets = {name: each for name, each in chosen.get(row["id"], {}).items() if each in row["images"]}
+        images = {name: row["images"][each] for name, each in image_sets.items()}
         texts = {name: cell_text(row[name]) for name in ("topic", "prompt")}
         rows.append({"id": row["id"], **texts, "image_sets": image_sets, "images": images})
     return sample_prompts(rows, [method["name"] for method in methods], values["prompts"], values["seed"])
-
-
-def _selected(row: dict, candidates: list[str], scores: Mapping[tuple[str, str], float]) -> str:
-    """The candidate with the best score, the first of equal ones; empty if an image or a score is missing."""
-    if not all(name in row["images"] for name in candidates):
-        return ""
-    if len(candidates) == 1:
-        return candidates[0]
-    values = [scores.get((row["id"], name)) for name in candidates]
-    known = [value for value in values if value is not None]
-    return candidates[values.index(max(known))] if len(known) == len(values) else ""
 
 
 def assign_pairs(rater: str, prompts: list[dict], values: Mapping, shown: Callable[[str], str]) -> list[dict]:

@@ -24,7 +24,7 @@ INSTRUCTIONS = [
 def write_pair_sheets(
     dictionary: list[dict],
     values: Mapping,
-    scores: Mapping[tuple[str, str], float],
+    scores: list[dict],
     results: Path,
     key_folder: Path,
     outputs: Iterable[tuple[str, Path]],

@@ -8,7 +8,7 @@ from detailscribe.engines.machine.speeds import STEP
 from detailscribe.llm.prices import cost_usd, estimate_input_tokens, prices_of
 from detailscribe.llm.request import Request
 from detailscribe.llm.served.kinds import is_served, needs_gpu
-from detailscribe.llm.spending.bounds import call_bound
+from detailscribe.llm.spending.bounds import call_bound, output_limit
 from detailscribe.llm.spending.spend_log import read_spending
 from detailscribe.operations.plan.gpu_time import GpuTime, Seconds
 from detailscribe.study.study import Study
@@ -81,12 +81,12 @@ class Estimate:
         return self.lines[-1]
 
     def add_call(self, line: Line, request: Request, reason: str) -> None:
-        """Add a call whose request is known."""
+        """Add a call whose request is known. Its output counts with at most the limit of the request's options."""
         tokens = self._mean_tokens(request.role, request.model) or (
             estimate_input_tokens(request),
             self.study.config["plan"]["output_tokens"],
         )
-        self._add_tokens(line, request.endpoint, request.model, tokens, reason)
+        self._add_tokens(line, request.endpoint, request.model, _limited(tokens, request.options), reason)
         bound = call_bound(request, self.study.config["endpoints"][request.endpoint])
         if bound.certain and bound.amount_usd:
             line.bounded_calls += 1
@@ -113,13 +113,13 @@ class Estimate:
             asking = self.line(scenario, stage, name)  # `call_s` is of all calls in flight together, at `in_flight`
             asking.add_gpu_time(None if call_s is None else Seconds.exactly(gpus * calls * call_s))
 
-    def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str) -> None:
-        """Add a call whose inputs do not exist yet."""
+    def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str, options: dict | None = None) -> None:
+        """Add a call whose inputs do not exist yet; `options` are those of its request, if they are known."""
         tokens = self._mean_tokens(role, model) or (
             line.input_tokens / line.calls if line.calls else UNKNOWN_INPUT_TOKENS,
             self.study.config["plan"]["output_tokens"],
         )
-        self._add_tokens(line, endpoint, model, tokens, "estimate")
+        self._add_tokens(line, endpoint, model, _limited(tokens, options or {}), "estimate")
 
     def add_images(self, line: Line, count: int, reason: str, work: list[tuple[dict, int]]) -> None:
         """Add images to generate.
@@ -148,3 +148,9 @@ class Estimate:
         line.input_tokens += round(usage["input_tokens"])
         line.output_tokens += round(usage["output_tokens"])
         line.cost_usd += cost_usd(usage, prices_of(entry, model)) or 0.0
+
+
+def _limited(tokens: tuple[float, float], options: dict) -> tuple[float, float]:
+    """Input and output tokens, the latter within the limit that options set: recorded means may be of other requests."""
+    limit = output_limit(options, {}, "")
+    return tokens[0], min(tokens[1], limit) if limit else tokens[1]

@@ -63,7 +63,7 @@ def add_llm_stage(
     kind = "refine" if role.get("reply") == "whole" else stage
     unknown = len(waiting) * role.get("draws", 1)
     for _ in range(unknown):
-        estimate.add_unknown_call(line, kind, *target)
+        estimate.add_unknown_call(line, kind, *target, role["options"])
     estimate.add_server_start(shard.scenario, stage, name, target[0], len(chat.unanswered) + unknown)
     return rows
 

@@ -52,7 +52,7 @@ def scorer(folder):
 def scaled(image):
     """The image in multiples of 28 pixels, at most 64 squares of them: torchvision on 8-bit tensors, as Qwen2-VL."""
     from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.functional import pil_to_tensor, resize
+    from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
     sides = [round(side / 28) * 28 for side in image.size]
     if sides[0] * sides[1] > 64 * 28 * 28:
@@ -206,7 +206,7 @@ def test_every_mode_is_scored_as_the_image_it_shows(scorer, mode):
 def test_a_question_that_does_not_fit_is_refused_and_never_cut(scorer):
     processor = scorer._processor
     scorer = vqa_score.Scorer(Answers({}, len(processor.tokenizer)), processor, vqa_score.QUESTION, False, {})
-    with pytest.raises(ValueError, match="have 3.. tokens, and the model reads 300"):
+    with pytest.raises(ValueError, match="have 402 tokens, and the model reads 300"):
         scorer.score(["fox " * 300], [smooth_image(28, 28)])
 
 
