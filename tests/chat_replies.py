@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import re
 from functools import lru_cache
 
@@ -82,18 +83,39 @@ def reply_by_rule(name: str, role: str, values: dict, image, draw: int) -> str:
 
 
 def chat_body(
-    text: str | None, refusal: str | None = None, finish_reason: str = "stop", model: str = "some-model"
+    text: str | None,
+    refusal: str | None = None,
+    finish_reason: str = "stop",
+    model: str = "some-model",
+    logprobs: object = None,
 ) -> dict:
-    """A chat completion."""
+    """A chat completion; without `logprobs` if there are none."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 0,
         "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+        "choices": [
+            {"index": 0, "message": message, "finish_reason": finish_reason}
+            | ({} if logprobs is None else {"logprobs": logprobs})
+        ],
         "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
     }
+
+
+def chat_logprobs(*tokens: tuple[str, dict[str, float]]) -> dict:
+    """The `logprobs` of a chat completion, from each token's text and the probabilities of its alternatives."""
+
+    def entry(text: str, probability: float) -> dict:
+        log = math.log(probability) if probability else -9999.0  # as vLLM writes minus infinity
+        return {"token": text, "logprob": log, "bytes": list(text.encode())}
+
+    content = []
+    for text, alternatives in tokens:
+        top = [entry(each, probability) for each, probability in alternatives.items()]
+        content.append(entry(text, alternatives.get(text, 0.0)) | {"top_logprobs": top})
+    return {"content": content, "refusal": None}
 
 
 def image_response(prompt: str, refused: bool) -> tuple[int, object]:

@@ -47,6 +47,7 @@ class ChatServer(LocalServer):
         served: Model name of the replies; by default the requested one.
         batch_polls: Polls until a batch has ended.
         batch_status: Its final status.
+        logprobs: The `logprobs` of a reply from a request's body; by default a server that ignores the option.
 
     Attributes:
         calls: `{"path", "role", "prompt", "body", "headers"}` (names in lower case) of every request so far.
@@ -67,9 +68,10 @@ class ChatServer(LocalServer):
         served: str | None = None,
         batch_polls: int = 1,
         batch_status: str = "completed",
+        logprobs: Callable[[dict], object] | None = None,
     ):
         self.answer, self.refuse, self.fault, self.models, self.served = answer, refuse, fault, models, served
-        self.batch_polls, self.batch_status = batch_polls, batch_status
+        self.batch_polls, self.batch_status, self.logprobs = batch_polls, batch_status, logprobs
         self.gets: list[str] = []
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict] = {}
@@ -115,7 +117,8 @@ class ChatServer(LocalServer):
             if refused:
                 return 200, chat_body(None, "This goes against the rules.", model=model)
             text = self.answer(body) if self.answer else reply_by_rule(name, role, values, image, draw)
-            return 200, chat_body(text, model=model)
+            found = self.logprobs(body) if self.logprobs and body.get("logprobs") else None
+            return 200, chat_body(text, model=model, logprobs=found)
         except (KeyError, ValueError) as error:
             return 400, {"error": {"message": f"no rule for this request ({error!r})", "code": None, "type": "test"}}
         finally:

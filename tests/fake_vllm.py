@@ -9,6 +9,7 @@ file with a JSON object of [status, body] by path, and at "log" what it prints b
 
 import argparse
 import json
+import math
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 VERSION = "0.33.0"
+MAX_LOGPROBS = 20  # unless it is told more
 MODE = os.environ.get("FAKE_VLLM", "")
 KEY = os.environ.get("VLLM_API_KEY", "")
 SAYS = json.loads(Path(os.environ["FAKE_VLLM_SAYS"]).read_text()) if os.environ.get("FAKE_VLLM_SAYS") else {}
@@ -82,6 +84,10 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data)
             return
+        if body.get("top_logprobs", 0) > MAX_LOGPROBS:
+            message = f"Requested sample logprobs of {body['top_logprobs']}, which is greater than max allowed: 20"
+            self.reply(400, {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}})
+            return
         self.reply(200, completion(body, other=MODE == "other-later" and Handler.calls > 3))
 
     def allowed(self) -> bool:
@@ -124,15 +130,26 @@ class Server(ThreadingHTTPServer):
 
 
 def completion(body: dict, other: bool = False) -> dict:
-    """A chat completion that repeats the last message; `other`: under the name of another model."""
+    """A chat completion that repeats the last message; `other`: under the name of another model.
+
+    With `logprobs` it is the mark 4, which has half of the probability; 5 has a quarter, `yes` an eighth.
+    """
     content = body["messages"][-1]["content"]
-    text = content if isinstance(content, str) else content[0]["text"]
+    text = content if isinstance(content, str) else next(part["text"] for part in content if part["type"] == "text")
     message = {"role": "assistant", "content": f"<answer to {text}>"}
+    found = None
+    if body.get("logprobs") and MODE != "no-logprobs":
+        message["content"] = "4"
+        top = [
+            {"token": each, "logprob": log, "bytes": list(each.encode())}
+            for each, log in (("4", math.log(0.5)), (" 5", math.log(0.25)), ("yes", math.log(0.125)), ("2", -9999.0))
+        ]
+        found = {"content": [top[0] | {"top_logprobs": top[: body.get("top_logprobs", 0)]}]}
     return {
         "id": "chat-1",
         "object": "chat.completion",
         "model": "somebody/else" if other else body["model"],
-        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message, "logprobs": found}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     }
 

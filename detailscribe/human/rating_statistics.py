@@ -107,6 +107,8 @@ def _add_best(table: pd.DataFrame, selected: np.ndarray, ids: list[str], best_of
     member = (table["headline"] & table["method"].isin(best_of)).to_numpy(bool)
     for name in BEST_COLUMNS:
         table[name] = np.nan
+    if not member.any():
+        return
     alone, shared, won = best_of_each(selected[:, member], RATING_LIMITS[1] - RATING_LIMITS[0], ties_win)
     if won.size and not np.isnan(won).all():
         sums, counts = _by_prompt(won, ids)

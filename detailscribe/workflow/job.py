@@ -22,8 +22,8 @@ from detailscribe.files.output_records import forget_outputs, record_outputs
 from detailscribe.operations.outcome import images_line, outcome_line
 from detailscribe.workflow.failures import note_failure
 from detailscribe.workflow.gpus import held_locks, one_gpu
+from detailscribe.workflow.rule_names import DRAWING_EXTERNAL, GENERATE, LLM_RULES, REFINING, SCORING_RULES
 from detailscribe.workflow.run_lock import RESULTS, job_running
-from detailscribe.workflow.start import DRAWING_EXTERNAL, GENERATE, LLM_RULES, REFINING, SCORING_RULES
 
 if TYPE_CHECKING:
     from detailscribe.llm.client import Chat

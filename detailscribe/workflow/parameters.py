@@ -13,19 +13,21 @@ from detailscribe.operations.budget import method_costs
 from detailscribe.prompts import noun_phrases, writing
 from detailscribe.report import scenario_site, study_site
 from detailscribe.scores import model_weights, scoring, truncation
-from detailscribe.scores.judges import marks
+from detailscribe.scores.judges import marks, pairs
 from detailscribe.study.study import Study
 from detailscribe.tables import complete_cases, figures, judge_repeats, main_table, pooled, published
 from detailscribe.tables.budget import budget_table
+from detailscribe.tables.judging import pair_tables
 
 # The owner of each stage defines STAGE (its name), ALGORITHM (a number that is raised when a change of the code changes
 # results) and parameters(study).
 STAGE_OWNERS: tuple[ModuleType, ...] = (
     *(miniature, model_weights, writing, noun_phrases),
     *(decompose, generate, critique, rewrite, refine, external, image_set),
-    *(scoring, marks, truncation, select),
+    *(scoring, marks, pairs, truncation, select),
     *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
     *(method_costs, budget_table),
+    *(pair_tables,),
     *(assignment, human_tables, agreement, assisted, worth, released),
     *(scenario_site, study_site),
 )

@@ -4,39 +4,27 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.study.judging.judges import without_demo_entries
 from detailscribe.study.pilot import pilot_config
-from detailscribe.study.refinements import Selection
 from detailscribe.study.study import Study
 from detailscribe.workflow.failures import forget_failures
+from detailscribe.workflow.rule_names import (
+    DRAWING_EXTERNAL,
+    FETCH_WEIGHTS,
+    GENERATE,
+    LLM_RULES,
+    SCORING_RULES,
+    WEIGHTS,
+    llm_stages_of_jobs,
+)
 from detailscribe.workflow.run_lock import is_dry_run, lock_results
 
 # Groups of the config whose entries a second config file removes with null.
 REMOVABLE = ("scenarios", "topics", "critics", "rewriters", "refiners", "selections", "external", "metrics", "judges")
-# Rules that send requests to models, and no others do: the stage of each, and the wildcard that names the entry, if
-# there are several; `selection` names one whose `by` is a judge.
-LLM_RULES = {
-    "decompose_prompts": ("decompose", ""),
-    "critique_images": ("critique", "critic"),
-    "rewrite_prompts": ("rewrite", "rewriter"),
-    "gather_external": ("external", "external"),
-    "judge_images": ("judge", "judge"),
-    "judge_parts": ("judge", "judge"),
-    "audit_critiques": ("judge", "judge"),
-    "judge_pairs": ("judge", "judge"),
-    "select_by_judge": ("judge", "selection"),
-    "write_prompts": ("write", ""),
-}
-# Rules whose jobs compute with torch on a GPU: those that draw with an image model, and those that score.
-GENERATE, DRAWING_EXTERNAL = "generate_images", "draw_external"  # besides those of `study.graph.jobs`
-REFINING = "refine_images"  # begins the names of those (`RefineJob.rule`)
-WEIGHTS, FETCH_WEIGHTS = "weights", "fetch_weights"
-SCORING_RULES = {"score_images", "score_images_by_package", "select_by_metric", "select_by_package"}
 PILOT = "DETAILSCRIBE_PILOT"  # environment variable: this process works for a pilot, which began at this Unix time
 
 
@@ -50,7 +38,7 @@ class WorkflowRun:
         is_main_process: Only the process that plans writes the files that the graph starts from; a job's never does.
 
     Raises:
-        WorkflowError: the configuration is invalid, or results/ cannot be written.
+        WorkflowError: the configuration is invalid, results/ cannot be written, or another run works there.
     """
 
     def __init__(self, config: dict, folder: Path, arguments: list[str], is_main_process: bool):
@@ -77,6 +65,10 @@ class WorkflowRun:
             self.study = Study(config, folder)
             if is_main_process:
                 self._lock = lock_results(wait_for_jobs=not dry_run)
+                if not self._lock and not dry_run:
+                    raise SetupError("another run works in results/; wait for it to end, or use another --directory")
+                if not self._lock:
+                    print("Note: another run works in results/; a plan beside it may lack files.", file=sys.stderr)
             if self._lock:
                 from detailscribe.prompts.noun_phrases import warnings as phrase_warnings
                 from detailscribe.workflow.prepare import prepare  # imports every stage, which a job need not do
@@ -96,7 +88,7 @@ class WorkflowRun:
             ) from error
 
     def before_jobs(self, jobs, jobs_use_this_environment: bool = True, gpus: int | None = None) -> None:
-        """Refuse to start beside another run, and check the models and the GPU that the jobs will use.
+        """Check the models and the GPU that the jobs will use.
 
         Args:
             jobs: Snakemake's jobs that are to run.
@@ -104,7 +96,7 @@ class WorkflowRun:
             gpus: Most GPUs of all jobs together (the resource `gpu`); None: no limit.
 
         Raises:
-            WorkflowError: another run uses results/, a model is not available, or torch cannot use the GPU.
+            WorkflowError: a model is not available, or torch cannot use the GPU.
         """
         from snakemake.exceptions import WorkflowError
 
@@ -113,8 +105,6 @@ class WorkflowRun:
         forget_failures()
         if self._lock and self.is_pilot:
             self._print_forecast()
-        if not self._lock:
-            raise WorkflowError("another run works in results/; wait for it to end, or use another --directory")
         from detailscribe.operations.preflight import check_configured_models  # a job's process needs none
         from detailscribe.scores.model_weights import unpinned_problem
 
@@ -282,19 +272,3 @@ def remove_null_entries(config: dict) -> None:
     for group in REMOVABLE:
         if isinstance(config.get(group), dict):
             config[group] = {name: entry for name, entry in config[group].items() if entry is not None}
-
-
-def llm_stages_of_jobs(jobs: list[tuple[str, dict]], selections: Mapping[str, Selection]) -> set[tuple[str, str]]:
-    """(stage, name) of everything that some jobs do by requests to models.
-
-    Args:
-        jobs: Rule name and wildcards of each job.
-        selections: Those of the study, by name.
-    """
-    found = set()
-    for rule, wildcards in jobs:
-        if rule in LLM_RULES:
-            stage, wildcard = LLM_RULES[rule]
-            name = wildcards.get(wildcard, "")
-            found.add((stage, selections[name].by.removeprefix("judge-") if wildcard == "selection" else name))
-    return found

@@ -7,7 +7,7 @@ import yaml
 import yte
 
 from detailscribe.workflow.rule_files import GPU_THREADS
-from detailscribe.workflow.start import LLM_RULES
+from detailscribe.workflow.rule_names import LLM_RULES
 from tests.paths import REPOSITORY
 
 PROFILES = sorted((REPOSITORY / "profiles").glob("*/config.yaml"))

@@ -151,6 +151,6 @@ class Estimate:
 
 
 def _limited(tokens: tuple[float, float], options: dict) -> tuple[float, float]:
-    """Input and output tokens, the latter within the limit that options set: recorded means may be of other requests."""
+    """Input and output tokens, the latter within the limit of the options: recorded means may be of other requests."""
     limit = output_limit(options, {}, "")
     return tokens[0], min(tokens[1], limit) if limit else tokens[1]

@@ -39,7 +39,7 @@ class DryRunChat(Chat):
 
 
 def add_llm_stage(
-    shard: Shard, stage: str, name: str, folder: str, run: Callable[[dict, Chat], list[dict]]
+    shard: Shard, stage: str, name: str, folder: str, run: Callable[[dict, Chat], list[dict]], asks: str = ""
 ) -> list[dict]:
     """Add the requests of a stage: those that it would send, and those whose inputs do not exist yet.
 
@@ -48,6 +48,7 @@ def add_llm_stage(
         name: Of the critic, rewriter or judge; empty for none.
         folder: Of the stage's output in the scenario.
         run: The stage's function of role and client.
+        asks: Role of its requests, where it is not the stage's.
 
     Returns:
         Rows of the stage, as far as they are recorded.
@@ -60,7 +61,7 @@ def add_llm_stage(
     rows = run(role, chat)
     _add_requests(shard, line, folder, chat)
     waiting = [row for row in rows if row["status"] == "skipped" and PENDING in row["reason"]]
-    kind = "refine" if role.get("reply") == "whole" else stage
+    kind = asks or ("refine" if role.get("reply") == "whole" else stage)
     unknown = len(waiting) * role.get("draws", 1)
     for _ in range(unknown):
         estimate.add_unknown_call(line, kind, *target, role["options"])

@@ -16,11 +16,12 @@ from detailscribe.methods.rewrite import rewrite
 from detailscribe.operations.plan.estimate import Estimate
 from detailscribe.operations.plan.image_stages import add_image_loads, add_image_stage
 from detailscribe.operations.plan.llm_stages import add_external_stage, add_llm_stage
+from detailscribe.operations.plan.pair_stages import add_pair_stage
 from detailscribe.operations.plan.score_stages import add_score_stage, selected_rows
 from detailscribe.operations.plan.shard import Shard, read_shard
 from detailscribe.prompts.writing import read_topics
 from detailscribe.scores.judges.marks import judge_images
-from detailscribe.study.judging.judges import PROMPT
+from detailscribe.study.judging.judges import PAIRS, PROMPT
 from detailscribe.study.study import Study
 
 DRAWING_STAGES = ("generate", "refine")
@@ -117,6 +118,8 @@ def add_shard(shard: Shard) -> None:
     for name in study.judges_asked(PROMPT):
         run = partial(judge_images, records, images, scenario=shard.scenario)
         add_llm_stage(shard, "judge", name, f"scores/judge-{name}", run)
+    for name in study.judges_asked(PAIRS):
+        add_pair_stage(shard, name, images)
     for name in study.config["metrics"]:
         add_score_stage(shard, name, images)
 

@@ -60,6 +60,23 @@ def family_level(family: int, power: float, others: str, alpha: float = 0.05) ->
     return float(np.clip(2 * stats.norm.sf(shift - stats.norm.ppf(power)), alpha / family, alpha))
 
 
+def permutation_level(level: float, permutations: int) -> float:
+    """Level of the test that random sign patterns leave of a level: p is (k + 1) / (patterns + 1), in whole k.
+
+    A p value is below the level for at most K patterns that are as extreme. In half of the studies that is so where the
+    share of all patterns is (K + 2/3) / patterns, the median of a Poisson count.
+
+    Args:
+        level: Of the single test.
+        permutations: Number of random sign patterns.
+
+    Returns:
+        0 if no p value of so few patterns is below the level.
+    """
+    most = np.ceil(level * (permutations + 1)) - 2
+    return float(np.clip((most + 2 / 3) / permutations, 0, level)) if most >= 0 else 0.0
+
+
 @cache
 def _powers_of_family(family: int, alpha: float) -> np.ndarray:
     """Power for one comparison after Holm's correction at each of SHIFTS, if all comparisons have this shift.
@@ -85,8 +102,11 @@ def _deviations(freedom: int) -> np.ndarray:
 
 
 def smallest_count(level: float) -> int:
-    """Fewest prompts with which a test by signs can be significant at all: of 2^n patterns two are as extreme."""
-    return max(2, int(np.ceil(1 - np.log2(level))))
+    """Fewest prompts with which a test by signs can be significant at all: of 2^n patterns two are as extreme.
+
+    MOST at a level of 0, which no number of prompts passes.
+    """
+    return max(2, int(np.ceil(1 - np.log2(level)))) if level > 0 else MOST
 
 
 def power_at(difference: float, variance: Callable[[int], float], prompts: int, level: float, ranks: bool) -> float:
@@ -142,6 +162,8 @@ def prompts_needed(
         return power_at(difference, variance, prompts, level, ranks) >= power
 
     low, high = smallest_count(level) - 1, smallest_count(level)
+    if level <= 0:
+        return None
     while not is_enough(high):
         if high >= at_most:
             return None

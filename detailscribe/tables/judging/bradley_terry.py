@@ -37,8 +37,10 @@ class Comparisons:
 
     Attributes:
         methods: Names.
-        counts: (prompts, ordered pairs of methods as `permutations`), answers with that method shown first.
-        wins: The same shape: of these, won by the method shown first; a tie is half a win.
+        counts: (prompts, cells): answers by what was compared. The first cells are the ordered pairs of methods (as
+            `permutations` gives them), the method shown first before the other; as many again hold ties of images that
+            are the same, which nobody was asked about, so that they say nothing of the position.
+        wins: The same shape: of these, won by the first method; a tie is half a win.
     """
 
     methods: tuple[str, ...]
@@ -47,11 +49,17 @@ class Comparisons:
 
     @property
     def design(self) -> np.ndarray:
-        """(ordered pairs, methods + 1): 1 for the method shown first, -1 for the other, and 1 for the position."""
-        count = len(self.methods)
-        orders = np.array(list(permutations(range(count), 2)), dtype=int).reshape(-1, 2)
-        signs = np.eye(count)
-        return np.hstack([signs[orders[:, 0]] - signs[orders[:, 1]], np.ones((len(orders), 1))])
+        """(cells, methods + 1): 1 for the first method, -1 for the other, and 1 for the position if they were shown."""
+        first, second = self.cells.T
+        signs = np.eye(len(self.methods))
+        shown = np.arange(len(first)) < len(first) / 2
+        return np.hstack([signs[first] - signs[second], shown[:, None]])
+
+    @property
+    def cells(self) -> np.ndarray:
+        """(cells, 2), the places of both methods."""
+        orders = list(permutations(range(len(self.methods)), 2))
+        return np.array(2 * orders, dtype=int).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -74,19 +82,21 @@ class Strength:
     note: str = ""
 
 
-def gather(methods: Sequence[str], answers: Sequence[tuple[str, str, str, float]]) -> Comparisons:
+def gather(methods: Sequence[str], answers: Sequence[tuple[str, str, str, float | None]]) -> Comparisons:
     """Answers as arrays.
 
     Args:
         methods: Names.
-        answers: Prompt, method shown first, method shown second, and share of the first: 1, 0.5 or 0.
+        answers: Prompt, method shown first, method shown second, and share of the first: 1, 0.5 or 0; None for two
+            images that are the same, a tie.
     """
     prompts = {id: row for row, id in enumerate(dict.fromkeys(answer[0] for answer in answers))}
     cells = {pair: column for column, pair in enumerate(permutations(methods, 2))}
-    counts, wins = np.zeros((2, len(prompts), len(cells)))
+    counts, wins = np.zeros((2, len(prompts), 2 * len(cells)))
     for id, first, second, share in answers:
-        counts[prompts[id], cells[first, second]] += 1
-        wins[prompts[id], cells[first, second]] += share
+        cell = prompts[id], cells[first, second] + (len(cells) if share is None else 0)
+        counts[cell] += 1
+        wins[cell] += 0.5 if share is None else share
     return Comparisons(tuple(methods), counts, wins)
 
 
@@ -134,28 +144,26 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
         comparisons: Of one judge.
         reference: One of the methods.
     """
-    methods, design = comparisons.methods, comparisons.design
+    methods, design, cells = comparisons.methods, comparisons.design, comparisons.cells
     counts, wins = comparisons.counts, comparisons.wins
     total, won = counts.sum(axis=0), wins.sum(axis=0)
-    size = len(methods)
-    compared, scored = np.zeros((2, size, size), dtype=bool)
-    for cell, (first, second) in enumerate(permutations(range(size), 2)):
-        compared[first, second] |= total[cell] > 0
-        compared[second, first] |= total[cell] > 0
-        scored[first, second] |= won[cell] > 0
-        scored[second, first] |= total[cell] > won[cell]
-    if won.sum() in (0, total.sum()):
-        note = "every answer prefers the same place" if total.any() else "there are no answers"
-        return dict.fromkeys(methods, Strength(*[np.nan] * 6, note=note))
+    shown = design[:, -1] > 0
+    if total[shown].any() and won[shown].sum() in (0, total[shown].sum()):
+        return dict.fromkeys(methods, Strength(*[np.nan] * 6, note="every answer prefers the same place"))
+    compared, scored = np.zeros((2, len(methods), len(methods)), dtype=bool)
+    for (first, second), number, share in zip(cells, total, won, strict=True):
+        compared[[first, second], [second, first]] |= number > 0
+        scored[[first, second], [second, first]] |= share > 0, share < number
     start = methods.index(reference)
     reached = _reachable(compared, start)
     others = [index for index in np.flatnonzero(reached) if index != start]
     found = {reference: Strength(0.0, np.nan, np.nan, 0.5, np.nan, np.nan, "reference")}
     if others:
-        cells = np.isin(np.arange(len(design)), _cells_of(methods, reached))
-        columns = design[cells][:, [*others, size]]
-        estimates = fit(columns, total[None, cells], won[None, cells])[0]
-        left_out = _left_out(columns, total[cells], won[cells], counts[:, cells], wins[:, cells])
+        used = reached[cells].all(axis=1)
+        # Without an answer about two images that were shown there is no position to estimate.
+        columns = design[used][:, [*others, *([len(methods)] if total[shown & used].any() else [])]]
+        estimates = fit(columns, total[None, used], won[None, used])[0]
+        left_out = _left_out(columns, counts[:, used], wins[:, used])
         above, below = _reachable(scored, start), _reachable(scored.T, start)
         for place, index in enumerate(others):
             limits = bool(above[index]), bool(below[index])
@@ -164,13 +172,11 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
     return {name: found.get(name, missing) for name in methods}
 
 
-def _left_out(
-    design: np.ndarray, total: np.ndarray, won: np.ndarray, counts: np.ndarray, wins: np.ndarray
-) -> np.ndarray:
+def _left_out(design: np.ndarray, counts: np.ndarray, wins: np.ndarray) -> np.ndarray:
     """(prompts, parameters): the estimates without each prompt."""
+    total, won = counts.sum(axis=0), wins.sum(axis=0)
     parts = range(0, len(counts), CHUNK)
-    fits = [fit(design, total - counts[at : at + CHUNK], won - wins[at : at + CHUNK]) for at in parts]
-    return np.concatenate(fits) if fits else np.empty((0, design.shape[1]))
+    return np.concatenate([fit(design, total - counts[at : at + CHUNK], won - wins[at : at + CHUNK]) for at in parts])
 
 
 def _strength(estimate: float, left_out: np.ndarray, has_upper: bool, has_lower: bool) -> Strength:
@@ -206,8 +212,3 @@ def _reachable(edges: np.ndarray, start: int) -> np.ndarray:
         reached = more
     return reached
 
-
-def _cells_of(methods: Sequence[str], chosen: np.ndarray) -> list[int]:
-    """Ordered pairs of chosen methods alone."""
-    pairs = enumerate(permutations(range(len(methods)), 2))
-    return [cell for cell, (first, second) in pairs if chosen[first] and chosen[second]]

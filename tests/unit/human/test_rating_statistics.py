@@ -81,6 +81,11 @@ def test_random_ratings_give_no_method_an_advantage_in_the_headline():
     assert table.loc[("detailscribe", "oracle"), "mean"] > 3.6  # the best of two: 3.8 on average
 
 
+def test_where_no_rated_method_is_among_the_best_of_nothing_is_counted():
+    table = rating_statistics.mean_ratings(rows_of(RATINGS), METHODS, ["ablation"])
+    assert table[["best_alone", "best_rate"]].isna().all(axis=None) and table.loc[0, "mean"] == 2
+
+
 def test_without_ratings_the_tables_have_no_numbers():
     assert rating_statistics.mean_ratings([], METHODS, BEST_OF)["mean"].isna().all()
     assert rating_statistics.reliability([])["value"].isna().all()

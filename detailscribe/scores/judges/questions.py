@@ -1,0 +1,134 @@
+"""Yes/no questions of a judge about an image: their requests, what the answers say together, and the fingerprint.
+
+Questions about one image follow each other and begin alike (`images_first`), so that a server that caches prefixes
+encodes the image once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detailscribe.llm.client import Chat
+from detailscribe.llm.request import Reply, Request
+from detailscribe.methods.roles import request_for
+from detailscribe.scores.fingerprints import record_fingerprint
+from detailscribe.scores.judges.asking import VARIABLES
+from detailscribe.scores.judges.reading import YES_OR_NO, Reading, ask_and_read
+from detailscribe.study.judging.judges import SAMPLED
+
+DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut")
+ALSO_DECIDES = ("served", "reading")  # where the judge has them
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with the answers to all its draws.
+
+    Attributes:
+        readings: One per draw.
+        replies: Their recorded replies.
+    """
+
+    readings: tuple[Reading, ...]
+    replies: tuple[Reply, ...]
+
+    @property
+    def draws(self) -> list[float | None]:
+        """The value of each draw in [0, 1], 1 for yes; None for one without a readable answer."""
+        return [reading.value for reading in self.readings]
+
+    @property
+    def value(self) -> float | None:
+        """Mean of the readable draws in [0, 1]; None if there is none."""
+        return _mean(self.draws)
+
+    @property
+    def status(self) -> str:
+        """ok if a draw was readable; otherwise that of the first."""
+        return "ok" if self.value is not None else self.readings[0].status
+
+    @property
+    def reason(self) -> str:
+        """Why there is no value; empty if there is one."""
+        return "" if self.value is not None else self.readings[0].reason
+
+    @property
+    def exchange(self) -> list[str]:
+        """Digests of the exchanges."""
+        return [reply.digest for reply in self.replies]
+
+    @property
+    def served_models(self) -> set[str]:
+        """Models that answered."""
+        return {reply.served_model for reply in self.replies if reply.served_model}
+
+    def spread(self, judge: dict) -> dict:
+        """Entropy (bits) and probability outside yes and no, means over the draws, if the judge reads probabilities."""
+        if judge.get("reading", SAMPLED) == SAMPLED:
+            return {}
+        return {name: _mean([getattr(each, name) for each in self.readings]) for name in ("entropy", "outside")}
+
+
+def question_variables(*own: str) -> tuple[str, ...]:
+    """Variables of the templates of a judge of questions, with those of its kind."""
+    return (*VARIABLES, *own)
+
+
+def question_requests(
+    role_name: str, judge: dict, record: dict, values: dict, image: Path, scenario: str
+) -> list[Request]:
+    """The requests of one question about one image, one per draw.
+
+    Args:
+        role_name: Of the requests: judge_part or judge_remark.
+        judge: Parameters of the judge (`asking.asking_parameters`), with `endpoint`.
+        values: Template variables of its kind.
+        scenario: Its name; selects the template if the judge has one for it.
+    """
+    topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
+    common = {"scale": judge["scale"], "structured": judge["structured"], "reading": judge.get("reading", SAMPLED)}
+    values = {"prompt": record["prompt"], "topic": topic, **common, **values}
+    role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
+    return [
+        request_for(role_name, role, record, values, [image], draw, images_first=True) for draw in range(judge["draws"])
+    ]
+
+
+def ask_questions(
+    questions: Sequence[list[Request]], judge: dict, chat: Chat, on_done: Callable[[], object] | None = None
+) -> list[Answered]:
+    """Ask questions about images, each with its requests.
+
+    Args:
+        questions: Of `question_requests`.
+        on_done: Called once per request.
+
+    Raises:
+        SetupError: as `reading.ask_and_read`.
+    """
+    scale = YES_OR_NO if judge["structured"] else replace(YES_OR_NO, expected=f"{YES_OR_NO.expected} in <...>")
+    requests = [request for question in questions for request in question]
+    answers = iter(ask_and_read(chat, requests, scale, judge.get("reading", SAMPLED), on_done))
+    answered = []
+    for question in questions:
+        replies, readings = zip(*(next(answers) for _ in question), strict=True)
+        answered.append(Answered(tuple(readings), tuple(replies)))
+    return answered
+
+
+def questions_fingerprint(judge: dict, answered: Sequence[Answered], folder: Path, **own: object) -> str:
+    """Fingerprint of what answers say, recorded in `folder`.
+
+    Args:
+        own: What else decides the result.
+    """
+    models = sorted(set().union(*(each.served_models for each in answered)))
+    recipe = {key: judge[key] for key in DECIDES} | {key: judge[key] for key in ALSO_DECIDES if key in judge}
+    return record_fingerprint(recipe | {"served_model": ", ".join(models), **own}, folder)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
