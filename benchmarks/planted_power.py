@@ -27,10 +27,10 @@ from detailscribe.operations.power.spreads import Spread, explained_variance, sp
 from detailscribe.tables.judging.prediction_powered import assisted_mean
 from detailscribe.tables.significance import holm, sign_flip_p, wilcoxon_p
 
-PILOT_PROMPTS, PILOTS, STUDIES = 200, 6, 150  # studies per pilot
+PILOT_PROMPTS, PILOTS, STUDIES = 200, 16, 60  # studies per pilot
 WANTED, ALPHA = 0.8, 0.05
 POPULATION = 200_000
-PERMUTATIONS = 2000
+PERMUTATIONS = 5000
 CUTS = np.array([-1.6, -0.9, -0.2, 0.6])  # between marks; many marks are the highest
 JUDGED = 1000  # prompts that the judge of an assisted study marks
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]  # generator, prompts, repeats: (prompts, family, repeats)
@@ -118,7 +118,7 @@ def planned(comparison: Comparison, difference: float, case: Case, repeats: int,
     """The row of `snakemake power` for a comparison of a pilot, with a number of repeats."""
     numbers = {"draws": [repeats], "raters": [repeats], "difference": {comparison.metric: difference}}
     settings = DEFAULTS | numbers | {"family": case.family, "others": case.others, "power": WANTED}
-    goal = Goal(settings, case.test, {"study": prompts} if prompts else {}, {})
+    goal = Goal(settings, {"test": case.test, "permutations": PERMUTATIONS}, {"study": prompts} if prompts else {}, {})
     rows = power_rows([comparison], goal, lambda *_: 0.0, lambda *_: 0.0)
     column = "raters" if comparison.metric == HUMAN else "draws"
     return min(rows, key=lambda row: abs(row[column] - repeats))
@@ -178,7 +178,7 @@ def oracle_of(task: tuple[Case, int]) -> tuple[int, float]:
 
 
 def choices(generator: np.random.Generator, shifts: np.ndarray, prompts: int, bias: float) -> list[dict]:
-    """Rows of a judge of pairs: forced choice with ties, in both orders, that prefers the image shown first by `bias`."""
+    """Rows of a judge of pairs: forced choice with ties, in both orders, with a bias for the image shown first."""
     gain = shifts + generator.normal(0, 0.6, (prompts, len(shifts)))
     rows = []
     for sign in (1, -1):
@@ -251,7 +251,7 @@ def assisted_of(task: tuple[Case, int]) -> tuple[int, float]:
 
 
 OTHER_CASES: list[tuple[Callable, Case]] = [
-    (oracle_of, Case("marks, best of four, 4 draws from a pilot of 2", marks, 0.1, 1, pilot_repeats=2, repeats=4)),
+    (oracle_of, Case("marks, best of four, 4 draws from a pilot of 2", marks, -0.3, 1, pilot_repeats=2, repeats=4)),
     (pairs_of, Case("pairs with ties, bias of position", marks, 0.12, 1)),
     (pairs_of, Case("pairs with ties, bias of position", marks, 0.15, 5)),
     (assisted_of, Case("assisted, 1 rater from a pilot of 2", marks, 0.3, 1, pilot_repeats=2, repeats=1)),
@@ -267,7 +267,7 @@ def run(pool) -> list[dict]:
         pool: A multiprocessing pool.
     """
     rows = []
-    print(f"{'case':46}{'test':13}{'family':>7}{'others':>8}{'prompts':>14}{'reached':>9}   +-")
+    print(f"{'case':52}{'test':13}{'family':>7}{'others':>8}{'prompts':>14}{'reached':>9}   +-")
     for function, case in [*((means_of, case) for case in CASES), *OTHER_CASES]:
         results = pool.map(function, [(case, number) for number in range(PILOTS)], chunksize=1)
         prompts, powers = (np.array(column) for column in zip(*results, strict=True))
@@ -284,8 +284,8 @@ def run(pool) -> list[dict]:
                 "family": case.family,
                 "others": case.others,
                 "prompts": [int(prompts.min()), int(prompts.max())],
-                "reached": round(reached, 3),
-                "se": round(error, 3),
+                "reached": round(reached, 4),
+                "se": round(error, 4),
             }
         )
     return rows

@@ -113,6 +113,8 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
         rewrites=[],
         manifests=[base / "images" / name / f"{SHARD}.jsonl" for name in SETS],
         scores=[base / "scores" / metric / f"{SHARD}.jsonl" for metric in METRICS],
+        audits=[],
+        selections=[],
         dropped=[base / "dropped.tsv"],
         ratings=[],
     )
@@ -145,7 +147,8 @@ def build(folder: Path, files: SimpleNamespace, threads: int) -> float:
     """Seconds to read the inputs and write the site."""
     start = time.perf_counter()
     critics = [{"name": name, "candidates": sets} for name, sets in CRITICS.items()]
-    results = read_scenario("large", files, {"methods": METHODS, "critics": critics, "selector": METRICS[0]}, folder / "exchanges")
+    parameters = {"methods": METHODS, "critics": critics, "selector": METRICS[0]}
+    results = read_scenario("large", files, parameters, folder / "exchanges")
     rows = [
         {
             "scenario": "large",

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
 
+from detailscribe.study.judging.human_pairs import pair_raters
 from detailscribe.study.pilot import PILOT_SCENARIO
 from detailscribe.study.stages import BUDGET, BY_NAME, FIGURES, STAGES, report_tables
 from detailscribe.study.study import MINIATURE

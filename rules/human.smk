@@ -1,10 +1,13 @@
 # Human: blind rating sheets out, filled sheets in. Targets that run only by name: {scenario}_human_sheets, _human_scores,
-# _human_agreement (with assisted.csv and worth.csv); human_released for the ratings of the released study.
+# _human_pair_sheets, _human_pair_scores, _human_agreement (with assisted.csv and worth.csv); human_released for the ratings of the released study.
 # Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx, .xlsm, .csv;
+#         {ratings_folder}/{scenario}/pairs/*.csv; results/{scenario}/scores/{by}/ of the metric that selects for pairs;
 #         results/{scenario}/tables/scores.csv and manifests; the released study's workbooks and dictionaries
 # Writes  results/{scenario}/human/sheets/{rater}.xlsx, {rater}.html and key.jsonl; human/{ratings,main,raters,reliability,
 #         agreement,assisted,worth}.csv, agreement.svg and .png; results/tables/released/;
-#         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, which filled sheets depend on
+#         human/pair_sheets/{rater}.html and key.jsonl; human/{pairs,pair_main,strengths,pair_raters,pair_reliability}.csv;
+#         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, which filled sheets depend on, and
+#         pairs/{code}.jsonl, that of every page of pairs
 
 
 rule human_sheets:
@@ -47,6 +50,51 @@ rule human_scores:
         "Reading the ratings of {wildcards.scenario}"
     script:
         "../scripts/human_scores.py"
+
+
+rule human_pair_sheets:
+    """Write one page per rater: pairs of images of a prompt in random order, without their origin."""
+    input:
+        dictionary="results/{scenario}/dictionary.jsonl",
+        scores=FILES.scores_of_human_pairs,
+        parameters="results/parameters/human_pair_sheets.json",
+    output:
+        key="results/{scenario}/human/pair_sheets/key.jsonl",
+        pages=expand("results/{{scenario}}/human/pair_sheets/{rater}.html", rater=pair_raters(config)),
+    log:
+        "logs/human_pair_sheets/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Writing the pages of pairs of {wildcards.scenario}"
+    script:
+        "../scripts/human_pair_sheets.py"
+
+
+rule human_pair_scores:
+    """Read the exported choices, assign each to its two images, and compare the methods and the raters."""
+    input:
+        filled=FILES.filled_pairs,
+        folder=FILES.pairs_folder,
+        parameters="results/parameters/human_pair_scores.json",
+    output:
+        pairs="results/{scenario}/human/pairs.csv",
+        pair_main="results/{scenario}/human/pair_main.csv",
+        strengths="results/{scenario}/human/strengths.csv",
+        pair_raters="results/{scenario}/human/pair_raters.csv",
+        pair_reliability="results/{scenario}/human/pair_reliability.csv",
+    log:
+        "logs/human_pair_scores/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        choices=lambda wildcards: FILES.folder_of_choices(wildcards.scenario),
+    message:
+        "Reading the choices of {wildcards.scenario}"
+    script:
+        "../scripts/human_pair_scores.py"
 
 
 rule human_agreement:
@@ -94,8 +142,9 @@ rule human_assisted:
 rule human_worth:
     """How often each metric and judge agrees with the study's people, beside what a benchmark measured of it."""
     input:
-        ratings="results/{scenario}/human/ratings.csv",
-        pairs=FILES.human_pairs,
+        ratings=FILES.ratings_beside_pairs,
+        choices=FILES.human_pairs,
+        judged=lambda wildcards: FILES.rows_of_judges(wildcards.scenario, "pairs"),
         scores="results/{scenario}/tables/scores.csv",
         dictionary="results/{scenario}/dictionary.jsonl",
         manifests=lambda wildcards: FILES.manifests(wildcards.scenario),

@@ -18,6 +18,7 @@ rule write_report:
         rewrites=lambda wildcards: FILES.rewrites(wildcards.scenario),
         manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
         scores=lambda wildcards: FILES.of_stage(wildcards.scenario, "score"),
+        audits=lambda wildcards: FILES.of_stage(wildcards.scenario, "audit"),
         selections=lambda wildcards: FILES.selections(wildcards.scenario),
         ratings=FILES.ratings,
         captions=FILES.captions,

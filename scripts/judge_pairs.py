@@ -14,7 +14,7 @@ with job(snakemake) as running:
     records = read_rows(Path(snakemake.input.prompts))
     manifests = {name_of(path): verified_images(path) for path in snakemake.input.manifests}
     scores = [row for path in snakemake.input.selectors for row in read_score_rows(path)]
-    candidates, schedule = parameters["candidates"], parameters["schedule"]
+    candidates, schedule = dict(parameters["methods"]), parameters["schedule"]
     images = images_of_methods(records, candidates, manifests, scores, parameters["by"])
     pairs = sum(len(scheduled_pairs(record["id"], list(candidates), schedule)) for record in records)
     role = parameters | {"endpoint": snakemake.params.endpoint}

@@ -17,12 +17,12 @@ from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     settings, output = parameters_of(snakemake), snakemake.output
-    rows = {judge: [] for judge in settings["judges"]}
+    rows = {judge["name"]: [] for judge in settings["judges"]}
     for file in map(Path, snakemake.input.pairs):
         rows[name_of(file)] += read_rows(file, ("id", "first", "second"))
     main = pd.read_csv(snakemake.input.main)
     tables = {"pairs": [], "strengths": [], "rankings": []}
-    for judge, seen in settings["judges"].items():
+    for judge, seen in [(each["name"], dict(each["methods"])) for each in settings["judges"]]:
         tables["pairs"].append(pairs_table(judge, rows[judge], list(seen), settings))
         tables["strengths"].append(strengths_table(judge, rows[judge], list(seen), settings["baseline"]))
         tables["rankings"].append(rankings_table(tables["strengths"][-1], main, seen))

@@ -5,19 +5,17 @@
 import csv
 from pathlib import Path
 
-from detailscribe.files.rows import read_rows, read_score_rows, rows_by_id, write_frame
+from detailscribe.files.rows import read_rows, rows_by_id, write_frame
 from detailscribe.scores.fingerprints import phrase_sources, single_fingerprint
 from detailscribe.tables.budget.costs_of_methods import add_costs, decided_methods, read_costs
 from detailscribe.tables.main_table import tabulate, tabulate_strata, write_companion_files
-from detailscribe.tables.score_table import ScoreTable, score_frame
+from detailscribe.tables.score_table import ScoreTable, score_frame, scores_by_metric
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
 with job(snakemake):
     settings, output = parameters_of(snakemake), snakemake.output
-    rows = {metric: [] for metric in settings["metrics"]}
-    for file in map(Path, snakemake.input.scores):
-        rows[file.parent.name] += read_score_rows(file)
+    rows = {metric: [] for metric in settings["metrics"]} | scores_by_metric(snakemake.input.scores)
     fingerprints = {metric: single_fingerprint(metric, each) for metric, each in rows.items()}
     sources = {metric: phrase_sources(each) for metric, each in rows.items()}
     with open(snakemake.input.dropped, encoding="utf-8", newline="") as file:

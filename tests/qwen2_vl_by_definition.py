@@ -62,11 +62,9 @@ class Qwen2VL:
             for inner_column in range(2)
         ]
         kernel = self.tensor("visual.patch_embed.proj.weight").sum(2)  # one image stands for two equal frames
-        x = []
-        for row, column in order:
-            square = pixels[row * self.patch :, column * self.patch :][: self.patch, : self.patch]
-            x.append(torch.einsum("dchw,hwc->d", kernel, torch.from_numpy(square)))
-        x = torch.stack(x)
+        side = self.patch
+        squares = [pixels[row * side :, column * side :][:side, :side] for row, column in order]
+        x = torch.einsum("dchw,nhwc->nd", kernel, torch.from_numpy(np.stack(squares)))
         width = x.shape[1] // self.image_heads
         turns = self.frequencies(width // 4, 1e4)
         places = torch.tensor(order, dtype=torch.float64)

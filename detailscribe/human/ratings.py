@@ -85,6 +85,11 @@ def rating_file(folder: Path, rater: str) -> Path:
     return folder / f"{rater}.xlsx"
 
 
+def choice_files(folder: Path) -> list[Path]:
+    """Tables of choices between pairs of images in a folder; their names do not matter."""
+    return [path for path in brought_files(folder) if path.suffix.lower() == ".csv" and path.is_file()]
+
+
 def unread_files(folder: Path, read: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Files of a folder of filled sheets that are not read: those that may hold ratings, and the others."""
     sheets, others = [], []

@@ -18,6 +18,7 @@ from detailscribe.images.image_reader import read_image
 from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
 from detailscribe.miniature.stand_in_pairs import answer_pair
+from detailscribe.miniature.stand_in_questions import answer_part, answer_remark
 from detailscribe.miniature.world.captions import parse_prompt, scene_components
 from detailscribe.miniature.world.phrases import known_phrases
 from detailscribe.miniature.world.vocabulary import ENTITIES, MOODS, PLURALS, with_article
@@ -53,6 +54,8 @@ def answer_text(request: Request) -> str:
             [_grade_file(values["prompt"], path, path.stat().st_mtime_ns, request.draw) for path in request.images],
             values.get("structured", False),
         ),
+        "judge_part": lambda: answer_part(values["part"], *_question_about(request)),
+        "judge_remark": lambda: answer_remark(values["remark"], *_question_about(request)),
         "write_prompts": lambda: invent_prompt(values["topic"], values["kind"], request.draw),
     }
     if request.role not in rules:
@@ -137,6 +140,12 @@ def grade_image(prompt: str, image: Image.Image, draw: int = 0) -> tuple[int, li
 def _grade_file(prompt: str, path: Path, modified_ns: int, draw: int) -> int:
     """The grade of an image file as it was written at this time; a judge of pairs sees each several times."""
     return grade_image(prompt, read_image(path).image, draw)[0]
+
+
+def _question_about(request: Request) -> tuple[Path, float, bool]:
+    """Image file of a yes/no question, the judge's threshold, and whether the answer is a JSON object."""
+    threshold = THRESHOLDS[request.draw % len(THRESHOLDS)]
+    return Path(request.images[0]), threshold, request.fields.get("structured", False)
 
 
 def _request_image(request: Request) -> Image.Image:

@@ -44,7 +44,10 @@ def explorer_data(results: ScenarioResults) -> dict:
         on_the_way = results.oracle_settings.get("on_the_way", {}).get(method["name"], ())
         if marked := [metric for metric in results.metrics if is_oracle(headline, metric, on_the_way)]:
             oracle[method["name"]] = marked
-            honest = {each: honest_selection(method, each, results.scores, results.oracle_settings) for each in results.metrics}
+            honest = {
+                each: honest_selection(method, each, results.scores, results.oracle_settings)
+                for each in results.metrics
+            }
             if any(honest[metric] for metric in marked):
                 own = [selection for metric in marked if (selection := honest[metric])]
                 shown[f"{method['name']} {honest_label(own)}"] = _choices(results, method, honest)

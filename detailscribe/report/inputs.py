@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from detailscribe.files.rows import read_rows, read_score_rows, rows_by_id
+from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.images.manifest import read_manifest
 from detailscribe.llm.exchange_store import recorded_reply
 from detailscribe.report.overview import Overview
@@ -19,6 +19,8 @@ from detailscribe.report.provenance import (
     recorded_versions,
     run_times,
 )
+from detailscribe.study.stages import KEY_OF_FOLDER
+from detailscribe.tables.score_table import scores_by_metric
 
 # Of a study with refiners or selections, after what the overview says of the paper's methods.
 SELECTION_RULE = (
@@ -35,6 +37,7 @@ class ScenarioFiles(Protocol):
     rewrites: Sequence[str]
     manifests: Sequence[str]
     scores: Sequence[str]
+    audits: Sequence[str]
     selections: Sequence[str]
     dropped: Sequence[str]
     ratings: Sequence[str]
@@ -69,10 +72,13 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     images: dict[str, dict[str, dict]] = {}
     for path in map(Path, files.manifests):
         images.setdefault(path.parent.name, {}).update(read_manifest(path))
-    scores: dict[str, dict[tuple[str, str], dict]] = {}
-    for path in map(Path, files.scores):
-        rows = {(row["id"], row["image_set"]): row for row in read_score_rows(path)}
-        scores.setdefault(path.parent.name, {}).update(rows)
+    scores = {
+        metric: {(row["id"], row["image_set"]): row for row in rows}
+        for metric, rows in scores_by_metric(files.scores).items()
+    }
+    audits: dict[str, list[dict]] = {}
+    for path in map(Path, files.audits):
+        audits.setdefault(path.parent.name, []).extend(read_rows(path, KEY_OF_FOLDER["audits"]))
     selections: dict[str, dict[str, dict]] = {}
     for path in map(Path, files.selections):
         selections.setdefault(path.parent.name, {}).update(read_manifest(path))
@@ -93,6 +99,7 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         refiners=parameters.get("refiners", []),
         selections=selections,
         ranks=parameters.get("ranks", {}),
+        audits=audits,
         oracle_settings={key: parameters[key] for key in ("selector", "on_the_way") if key in parameters},
     )
 
@@ -105,12 +112,20 @@ def read_judge_replies(
     texts: dict[str, str] = {}
     for metric, rows in scores.items():
         for image, row in rows.items():
-            for digest in filter(None, row.get("exchange") or []):
+            for digest, part in _exchanges_of(row):
                 if digest not in texts:
                     texts[digest] = _reply_text(store, digest)
                 if texts[digest]:
-                    replies.setdefault(metric, {}).setdefault(image, []).append(texts[digest])
+                    text = f"{part}: {texts[digest]}" if part else texts[digest]
+                    replies.setdefault(metric, {}).setdefault(image, []).append(text)
     return replies
+
+
+def _exchanges_of(row: dict) -> list[tuple[str, str]]:
+    """Exchanges that a score row names, each with the part that it is about; empty for a judge of whole images."""
+    digests, parts = row.get("exchange") or [], row.get("parts") or [{"text": ""}]
+    draws = max(1, len(digests) // len(parts))
+    return [(digest, parts[number // draws]["text"]) for number, digest in enumerate(digests) if digest]
 
 
 def read_unread_replies(rows: dict[str, dict[str, dict]], store: Path) -> dict[str, dict[str, str]]:

@@ -7,6 +7,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
+from detailscribe.report.asked_images import parts_of_prompt, remarks_of_critique
 from detailscribe.study.stages import NOTHING_TO_CORRECT
 from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
 
@@ -34,6 +35,7 @@ class ScenarioResults:
         refiners: Refinements that are no critic's: entry, name, refiner, of, text, image_sets with their settings.
         selections: Rows by selection, by id.
         ranks: Of selections that do not choose the best: 2 for the second best, and so on.
+        audits: Rows of `audit_critiques` by judge.
         oracle_settings: `selector` and `on_the_way`, which decide what has a dagger (`tables/honest/oracle_cells.py`).
         ratings_by_image: Rating by rater, by (id, image set).
     """
@@ -54,6 +56,7 @@ class ScenarioResults:
     refiners: list[dict] = field(default_factory=list)
     selections: dict[str, dict[str, dict]] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    audits: dict[str, list[dict]] = field(default_factory=dict)
     oracle_settings: dict = field(default_factory=lambda: {"selector": ""})
     ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
@@ -180,7 +183,8 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         base = (seen["row"]["prompt"] if seen else None) or prompt["prompt"]
         changes = word_diff(base, row["refined_prompt"]) if row["refined_prompt"] and not stopped else []
         shown = {"name": name, "row": row, "changes": changes, "candidates": candidates}
-        critics.append({**shown, "seen": seen, "stopped": stopped})
+        audits = remarks_of_critique(results.audits, id, name)
+        critics.append({**shown, "seen": seen, "stopped": stopped, "audits": audits})
     made_from = {
         name: results.looked_at.get(critic, initial) for critic, names in results.critics.items() for name in names
     }
@@ -195,6 +199,7 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "decomposition": results.decompositions[id],
         "metrics": results.metrics,
         "images": images,
+        "parts": parts_of_prompt(results.scores, id, initial, list(made_from)),
         "initial": initial,
         "featured": featured[0] if featured else None,
         "featured_by": featured[1] if featured else "",

@@ -1,7 +1,8 @@
 """Metrics: one module each, and the loader of a metric module; docs/metrics.md writes one from scratch.
 
-A metric is a module with these names: in this package (`module: clip_score` in the config), anywhere that Python can
-import from (`module: my_lab.aesthetics`), or a file (`module: my_metrics/sharpness.py`).
+A metric is a module with these names: in this package (`module: clip_score` in the config; `preference.hps_v3` in one
+inside it), anywhere that Python can import from (`module: my_lab.aesthetics`), or a file (`module:
+my_metrics/sharpness.py`).
 
 ALGORITHM: int
     Raise it when the same weights and libraries would give other scores; scores under the old number are recomputed.
@@ -35,6 +36,8 @@ RECIPE: dict
     Wording of the model's input and preparation of the images; belongs to a score's fingerprint.
 READS_PHRASES: bool
     Whether `score` takes a third list, the noun phrases of each prompt.
+RANGE: list[float]
+    Lowest and highest possible score; an unbounded metric has none.
 ENVIRONMENT: str
     Name of the file in envs/ that its jobs run in, if that is not scores; rules/score.smk has a rule for each. Its
     pins replace the versions of LIBRARIES in planning.

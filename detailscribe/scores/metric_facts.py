@@ -41,10 +41,9 @@ def metric_code(study: Study, entry: dict) -> dict:
 
 def score_ranges(study: Study) -> dict[str, list[float] | None]:
     """Lowest and highest possible score by metric, None where a metric is unbounded."""
-    config = study.config
     ranges: dict[str, list[float] | None] = {
-        f"judge-{name}": JUDGE_RANGES[entry["scale"]] for name, entry in config["judges"].items()
+        metric: JUDGE_RANGES[judge.scale] for judge in study.judging.values() for metric in judge.metrics
     }
-    for name, entry in config["metrics"].items():
+    for name, entry in study.config["metrics"].items():
         ranges[name] = getattr(load_metric(entry["module"]), "RANGE", None) or RANGES.get(entry["module"])
     return ranges

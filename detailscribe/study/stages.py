@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.files.rows import SCORE_KEY
+from detailscribe.study.judging.human_pairs import pair_raters
 from detailscribe.study.judging.judges import PAIRS, PARTS, REMARKS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ STAGES = (
     *("tables", "report"),
 )
 # Stages that run only when they are asked for by name: people have to act before them.
-HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement")
+HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement", "human_pair_sheets", "human_pair_scores")
 # Costs of the methods: part of the tables with `budget: in_tables`, otherwise a stage that runs only by name.
 BUDGET = "budget"
 BY_NAME = (*HUMAN_STAGES, BUDGET)
@@ -130,6 +131,13 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
             *(f"human/sheets/{rater}.{kind}" for rater in raters for kind in ("xlsx", "html")),
         ],
         "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
+        "human_pair_sheets": [
+            "human/pair_sheets/key.jsonl",
+            *(f"human/pair_sheets/{rater}.html" for rater in pair_raters(config)),
+        ],
+        "human_pair_scores": [
+            f"human/{name}.csv" for name in ("pairs", "pair_main", "strengths", "pair_raters", "pair_reliability")
+        ],
         "human_agreement": [
             *(f"human/{name}.csv" for name in ("agreement", "assisted", "worth")),
             *("human/agreement.svg", "human/agreement.png"),

@@ -15,6 +15,7 @@ from detailscribe.llm.served.kinds import LLAMA_CPP_PYTHON, check_path, check_se
 from detailscribe.study import request_options
 from detailscribe.study.image_graph import check_graph
 from detailscribe.study.judging.checks import check_judges
+from detailscribe.study.judging.human_pairs import check_human_pairs
 from detailscribe.study.judging.judges import PROMPT
 from detailscribe.study.judging.pair_schedule import check_pairs
 from detailscribe.study.refinements import PROMPT_SWITCH, REFINERS, Selection
@@ -93,6 +94,7 @@ def check_study(study: Study) -> None:
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
     check_pairs(study)
+    check_human_pairs(study)
     if study.budget["equal_compute"] == "gpu_seconds" and not study.budget["in_tables"]:
         raise InputError("budget: equal_compute: gpu_seconds is decided in the tables; set in_tables to true as well")
     if both := set(study.config["seeds"]) & set(study.config["extra_seeds"]):

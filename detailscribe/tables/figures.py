@@ -83,10 +83,10 @@ def plot_means(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
 
 
 def plot_bars(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
-    """The same rows as bars from zero (from 1, the lowest rating, for a judge); arguments as of `plot_means`."""
+    """The same rows as bars from zero (from 1, the lowest grade, for a judge that grades); arguments as of `plot_means`."""
 
     def add_bars(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
-        floor = 1 if metric.startswith("judge-") else 0
+        floor = 1 if metric.startswith("judge-") and (rows["mean"] > 1).any() else 0  # yes or no ends at 1
         for style, chosen in ((PLAIN, ~rows["oracle"]), (BEST, rows["oracle"])):
             means = rows["mean"].where(chosen)
             face: dict[str, Any] = {"facecolor": style["color"], "edgecolor": style["color"]}

@@ -11,6 +11,10 @@ from detailscribe.tables.intervals import jackknife_interval, mean_intervals
 from detailscribe.tables.score_table import ScoreTable
 
 JUDGE_COLUMNS = ["first", "second", "statistic", "level", "n", "value", "low95", "high95"]
+RANKED = {  # statistics by the column that marks the rows which rank the methods
+    "headline": ("method_kendall", "same_winner", "method_rank"),
+    "honest": ("honest_kendall", "honest_winner", "honest_rank"),
+}
 
 
 def judge_agreement(
@@ -25,6 +29,7 @@ def judge_agreement(
     method_kendall   Kendall's tau-b between the two rankings of the headline rows
     method_rank      rank of a method (`level`) under the second judge minus under the first; positive: it falls
     same_winner      1 if both rank the same method first, otherwise 0
+    honest_...       the same of the honest rows (kendall, rank, winner): none of these is an oracle cell
 
     The unit of the intervals is a prompt with all its images; n counts images, or methods.
 
@@ -39,7 +44,9 @@ def judge_agreement(
     for first_judge, second_judge in combinations(judges, 2):
         first, second = (scores.array(judge, image_sets) for judge in (first_judge, second_judge))
         limits = scores.limits(first_judge, ranges), scores.limits(second_judge, ranges)
-        statistics = _image_statistics(first, second, *limits) + _method_statistics(table, first_judge, second_judge)
+        statistics = _image_statistics(first, second, *limits)
+        for rows_of, names in RANKED.items():
+            statistics += _method_statistics(table[table[rows_of]], first_judge, second_judge, names)
         rows += [(first_judge, second_judge, *row) for row in statistics]
     found = pd.DataFrame(rows, columns=JUDGE_COLUMNS)
     return found.astype({"n": "Int64", "value": float, "low95": float, "high95": float})
@@ -85,9 +92,14 @@ def _ratio(values: np.ndarray, chosen: np.ndarray, bounds: tuple[float, float]) 
     return float(sums.sum() / counts.sum()) if counts.any() else np.nan, float(low[0]), float(high[0])
 
 
-def _method_statistics(table: pd.DataFrame, first: str, second: str) -> list[tuple]:
-    """How the two judges rank the methods that both have a mean for."""
-    means = table[table["headline"]].pivot(index="method", columns="metric", values="mean")
+def _method_statistics(rows: pd.DataFrame, first: str, second: str, names: tuple[str, str, str]) -> list[tuple]:
+    """How the two judges rank the methods that both have a mean for.
+
+    Args:
+        rows: Of the main table, one for each method and metric.
+        names: Of the statistics: Kendall's tau, same winner, rank.
+    """
+    means = rows.pivot(index="method", columns="metric", values="mean")
     both = means.reindex(columns=[first, second]).dropna()
     if len(both) < 2:
         return []
@@ -96,7 +108,7 @@ def _method_statistics(table: pd.DataFrame, first: str, second: str) -> list[tup
     winners = [set(both.index[ranks[judge] == 1]) for judge in (first, second)]
     shift = ranks[second] - ranks[first]
     return [
-        ("method_kendall", "", len(both), float(tau), np.nan, np.nan),
-        ("same_winner", "", len(both), float(winners[0] == winners[1]), np.nan, np.nan),
-        *(("method_rank", method, len(both), float(shift[method]), np.nan, np.nan) for method in both.index),
+        (names[0], "", len(both), float(tau), np.nan, np.nan),
+        (names[1], "", len(both), float(winners[0] == winners[1]), np.nan, np.nan),
+        *((names[2], method, len(both), float(shift[method]), np.nan, np.nan) for method in both.index),
     ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from detailscribe.files.atomic import write_text
 from detailscribe.files.rows import write_frame
 from detailscribe.scores.metric_facts import score_ranges
+from detailscribe.study.judging.judges import scorer_of
 from detailscribe.study.methods import best_of
 from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
@@ -141,7 +142,8 @@ def write_companion_files(
     from detailscribe.tables.markdown_latex import to_latex, to_markdown
     from detailscribe.tables.selection import selection_bias
 
-    judges = [metric for metric in settings["metrics"] if metric.startswith("judge-")]
+    metrics = settings["metrics"]
+    judges = [each for each in metrics if each.startswith("judge-") and scorer_of(each, metrics) == each]
     bootstrap, ranges, notice = settings["bootstrap"], settings["ranges"], settings["notice"]
     write_frame(Path(outputs["optimism"]), selection_bias(scores, settings["methods"], ranges, bootstrap))
     write_frame(Path(outputs["judges"]), judge_agreement(scores, judges, table, ranges))

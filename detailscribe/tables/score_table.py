@@ -1,9 +1,13 @@
 """Score table of a scenario, one row per image and metric: the input of every other table, and the file scores.csv."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from detailscribe.files.rows import read_score_rows
+from detailscribe.study.judging.judges import GEOMETRIC
 
 SCORE_COLUMNS = ["id", "stratum", "left_out", "image_set", "metric", "score", "status", "draws"]
 
@@ -115,6 +119,23 @@ def score_frame(
         for image_set in image_sets
     ]
     return pd.DataFrame(table, columns=SCORE_COLUMNS).astype({"score": float})
+
+
+def scores_by_metric(files: Iterable[str | Path]) -> dict[str, list[dict]]:
+    """Score rows by metric, from files `scores/{metric}/{shard}.jsonl`, with the metrics that other rows hold as well.
+
+    Rows of a judge that is asked about parts give a second metric, the geometric mean over the parts, right after their
+    own. It has no draws and names no exchange: its answers are those of the first.
+    """
+    scores: dict[str, list[dict]] = {}
+    for path in map(Path, files):
+        metric, rows = path.parent.name, read_score_rows(path)
+        scores.setdefault(metric, []).extend(rows)
+        if any(GEOMETRIC in row for row in rows):
+            kept = ("id", "image_set", "status", "reason", "fingerprint")
+            derived = [{**{key: row[key] for key in kept}, "score": row[GEOMETRIC]} for row in rows]
+            scores.setdefault(f"{metric}-{GEOMETRIC}", []).extend(derived)
+    return scores
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:

@@ -38,9 +38,9 @@ class JudgeFiles:
         return [f"results/{wildcards.scenario}/critiques/{name}/{wildcards.shard}.jsonl" for name in names]
 
     def images_of_auditor(self, wildcards) -> list[str]:
-        """The images that the critiques are about, and those that were made with them."""
+        """The images that the critiques are about, those that were made with them, and those of other seeds."""
         sets = audited_images(self._study, wildcards.judge).values()
-        names = dict.fromkeys(name for each in sets for name in [each.before, *each.after])
+        names = dict.fromkeys(name for each in sets for name in [each.before, *each.after, *each.control])
         return [self.source(wildcards.scenario, wildcards.shard, name) for name in names]
 
     def images_of_pair_judge(self, wildcards) -> list[str]:

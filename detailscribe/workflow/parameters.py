@@ -6,29 +6,33 @@ from detailscribe import miniature
 from detailscribe.human import assignment, released
 from detailscribe.human import tables as human_tables
 from detailscribe.human.judges import agreement, assisted, worth
+from detailscribe.human.pairs import assignment as pair_assignment
+from detailscribe.human.pairs import tables as pair_choice_tables
 from detailscribe.images import image_set
 from detailscribe.methods import critique, decompose, external, generate, refine, rewrite, select
 from detailscribe.operations import costs
 from detailscribe.operations.budget import method_costs
-from detailscribe.prompts import noun_phrases, writing
+from detailscribe.prompts import noun_phrases, parts, writing
 from detailscribe.report import scenario_site, study_site
 from detailscribe.scores import model_weights, scoring, truncation
-from detailscribe.scores.judges import marks, pairs
+from detailscribe.scores.judges import audit, marks, pairs
+from detailscribe.scores.judges import parts as judged_parts
 from detailscribe.study.study import Study
 from detailscribe.tables import complete_cases, figures, judge_repeats, main_table, pooled, published
 from detailscribe.tables.budget import budget_table
-from detailscribe.tables.judging import pair_tables
+from detailscribe.tables.judging import audit_table, pair_tables, parts_table
 
 # The owner of each stage defines STAGE (its name), ALGORITHM (a number that is raised when a change of the code changes
 # results) and parameters(study).
 STAGE_OWNERS: tuple[ModuleType, ...] = (
-    *(miniature, model_weights, writing, noun_phrases),
+    *(miniature, model_weights, writing, noun_phrases, parts),
     *(decompose, generate, critique, rewrite, refine, external, image_set),
-    *(scoring, marks, pairs, truncation, select),
+    *(scoring, marks, judged_parts, audit, pairs, truncation, select),
     *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
     *(method_costs, budget_table),
-    *(pair_tables,),
+    *(parts_table, audit_table, pair_tables),
     *(assignment, human_tables, agreement, assisted, worth, released),
+    *(pair_assignment, pair_choice_tables),
     *(scenario_site, study_site),
 )
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from detailscribe.errors import SetupError
 from detailscribe.files.brought_files import brought_files
-from detailscribe.human.ratings import rating_file
+from detailscribe.human.ratings import PAIRS_FOLDER, choice_files, rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, image_weights_name, model_folders, served_weights_name
+from detailscribe.study.judging.human_pairs import human_pair_parameters
 from detailscribe.study.served import gpus_of, is_served_stage
 from detailscribe.study.stages import BUDGET, STAGES, stage_outputs
 from detailscribe.study.study import MINIATURE, Study
@@ -95,7 +96,9 @@ class RuleFiles(GraphFiles, JudgeFiles):
 
     def rows_with_costs(self, scenario: str) -> list[str]:
         """Every file of rows that tells what a method costs: images, and answers with their exchanges."""
-        return list(dict.fromkeys([*self.manifests(scenario), *self.rows_with_exchanges(scenario)]))
+        of_no_method = {*self.of_stage(scenario, "audit"), *self.of_stage(scenario, "pair")}
+        files = dict.fromkeys([*self.manifests(scenario), *self.rows_with_exchanges(scenario)])
+        return [file for file in files if file not in of_no_method]
 
     def measured_seconds(self, scenario: str) -> list[str]:
         """Ledgers of measured seconds of a scenario, those that exist: what is measured anew is counted anew."""
@@ -178,10 +181,34 @@ class RuleFiles(GraphFiles, JudgeFiles):
         path = f"results/{wildcards.scenario}/human/ratings.csv"
         return [path] if Path(path).exists() else []
 
+    def scores_of_human_pairs(self, wildcards) -> list[str]:
+        """The scores by which an image of each compared method is selected for people, if one has several."""
+        by = human_pair_parameters(self._study)["by"]
+        return self.per_shard(wildcards.scenario, [f"scores/{by}/{{shard}}.jsonl"]) if by else []
+
+    def pairs_folder(self, wildcards) -> list[str]:
+        """The folder of the tables that pages of pairs exported, if there is one: as `ratings_folder`."""
+        folder = self.folder_of_choices(wildcards.scenario)
+        return [str(folder)] if folder.is_dir() else []
+
+    def filled_pairs(self, wildcards) -> list[str]:
+        """Tables that pages of pairs exported, those that are there."""
+        return [str(path) for path in choice_files(self.folder_of_choices(wildcards.scenario))]
+
+    def folder_of_choices(self, scenario: str) -> Path:
+        """Where the tables that pages of pairs exported belong."""
+        return Path(self._study.config["human"]["ratings_folder"]) / scenario / PAIRS_FOLDER
+
     def human_pairs(self, wildcards) -> list[str]:
-        """The pairs of images that people compared in a scenario, if they have compared some."""
-        path = f"results/{wildcards.scenario}/human/pairs.csv"
-        return [path] if Path(path).exists() else []
+        """The choices of people who compared pairs of a scenario, if there are some."""
+        return [f"results/{wildcards.scenario}/human/pairs.csv"] if self.filled_pairs(wildcards) else []
+
+    def ratings_beside_pairs(self, wildcards) -> list[str]:
+        """The ratings of a scenario, for what also reads choices: none where people only compared pairs."""
+        human = self._study.config["human"]
+        folder = Path(human["ratings_folder"]) / wildcards.scenario
+        rated = any(rating_file(folder, rater).is_file() for rater in human["raters"])
+        return [] if self.filled_pairs(wildcards) and not rated else [f"results/{wildcards.scenario}/human/ratings.csv"]
 
     # ---- weights and watched files -----------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from detailscribe.llm.request import Reply, Request
 from detailscribe.llm.served.servers import Servers
 from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.miniature.stand_in_content import placeholder_png
+from detailscribe.scores.judges.reading import GRADES, YES_OR_NO, ask_and_read
+from detailscribe.study.judging.probabilities import PROBABILITIES
 from tests.open.llama import llama_endpoint
 from tests.unit.llm.test_server_table import table
 
@@ -88,6 +90,30 @@ def test_log_probabilities_are_those_before_a_grammar(ask):
     assert (best["token"], taken["token"]) == (first["token"], other["token"])
     assert best["logprob"] == pytest.approx(first["logprob"], abs=1e-3)
     assert "before a grammar" in cells()[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "scale", "reading"),
+    [
+        ("Is the sky blue? Answer with one word alone, yes or no.", YES_OR_NO, "p_yes"),
+        ("How good is bread with butter? Answer with one digit from 1 to 5 alone.", GRADES, "expected"),
+    ],
+)
+def test_readings_by_probability_are_sums_over_the_spellings_of_a_mark(servers, gguf, tmp_path, asked, scale, reading):
+    options = PROBABILITIES | {"temperature": 0, "seed": 0, "max_tokens": 16}
+    request = Request("judge", "llama", MODEL, [{"role": "user", "content": asked}], options=options)
+    chat = Chat({"llama": llama_endpoint(gguf)}, tmp_path / "store", "live", servers=servers)
+    [(reply, found)] = ask_and_read(chat, [request], scale, reading)
+    content = exchange_store.recorded_body(tmp_path / "store", reply.digest)["choices"][0]["logprobs"]["content"]
+    named = next(each for each in content if each["token"].strip().lower() in scale.marks)
+    mass = dict.fromkeys(scale.marks, 0.0)
+    for each in named["top_logprobs"]:
+        if (mark := each["token"].strip().lower()) in mass:
+            mass[mark] += math.exp(each["logprob"])
+    total = sum(mass.values())
+    assert found.status == "ok" and 0 < total < 1 and found.outside == pytest.approx(1 - total, abs=1e-6)
+    assert found.value == pytest.approx(sum(scale.marks[mark] * each for mark, each in mass.items()) / total, abs=1e-6)
+    assert min(scale.marks.values()) < found.value < max(scale.marks.values()) and found.entropy > 0
 
 
 def test_a_json_schema_is_an_error_in_the_form_of_openai_and_works_in_the_servers_own(ask):

@@ -5,6 +5,7 @@ Run as a script with a folder, in a process without torchvision.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 SIDE_PX, PATCH_PX = 28, 14
@@ -21,8 +22,12 @@ TEMPLATE = (
 )
 
 
-def build_tiny_vlm(folder: Path) -> None:
-    """Write model, processor and chat template; the same files each time."""
+def build_tiny_vlm(folder: Path, words: Sequence[str] = WORDS) -> None:
+    """Write model, processor and chat template; the same files each time.
+
+    Args:
+        words: Tokens of more than one byte.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import (
@@ -46,7 +51,7 @@ def build_tiny_vlm(folder: Path) -> None:
         pad_token="<end>",
         extra_special_tokens={"image_token": "<image>"},
     )
-    fast.add_tokens(WORDS)
+    fast.add_tokens(list(words))
     side = {"height": SIDE_PX, "width": SIDE_PX}
     LlavaProcessor(
         CLIPImageProcessor(size={"shortest_edge": SIDE_PX}, crop_size=side),

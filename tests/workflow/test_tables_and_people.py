@@ -81,6 +81,12 @@ def test_filled_rating_sheets_become_means_and_agreement(study):
     ]
     assert agreement.loc["clip_score", "pairs"] == len(hits) > 0
     assert float(agreement.loc["clip_score", "agreement"]) == round(sum(hits) / len(hits), 6)
+    assisted, worth = table(study, "small/human/assisted.csv"), table(study, "small/human/worth.csv").set_index("metric")
+    assert set(assisted["status"]) == {"ok"} and set(assisted["reason"]) == {"fewer than 8 rated prompts"}
+    hosted = assisted[(assisted["method"] == "hosted") & (assisted["statistic"] == "difference")]
+    assert list(hosted["judge"]) == list(agreement.index) and set(hosted["assisted"].astype(float)) == {3.0}
+    assert worth.loc["clip_score", "ratings_n"] == len(hits) and worth.loc["clip_score", "mmrb2"] == ""
+    assert worth.loc["clip_score", "ratings_agreement"] == agreement.loc["clip_score", "agreement"]
     # Another program's file beside them would be passed over, with older ratings in its place.
     (filled / "rater_2.ods").touch()
     assert "rater_2.ods: a .ods file is not read" in study.snakemake("small_human_scores", expect=1)

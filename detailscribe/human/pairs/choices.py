@@ -10,27 +10,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from detailscribe.errors import InputError
-from detailscribe.files.brought_files import brought_files
 from detailscribe.files.table_reader import read_table
 from detailscribe.human.page import MAX_TABLE_BYTES, key_of_table
 from detailscribe.human.pairs.page import CHOICES, PAIR_COLUMNS, STRENGTHS
-from detailscribe.human.ratings import PAIRS_FOLDER, unread_files
+from detailscribe.human.ratings import unread_files
 
 FIRST, SECOND, TIE, CANNOT = CHOICES
 IDENTICAL = "identical"  # choice of a pair that nobody was shown: both methods have the same image
 OPTIONAL = ("seconds", "comment")
 SIZES = {"clearly": 1.0, "slightly": 0.5}
 SECONDS = re.compile(r"[0-9]{1,7}([.,][0-9]{0,9})?")
-SUFFIX = ".csv"
 
 
 class ParsedChoices(NamedTuple):
     """Content of one or several tables.
 
     Attributes:
-        choices: Rows rater, id, pair, first, second, first_image_set, second_image_set, first_file, second_file, choice,
-            strength, value, seconds, comment, file. One per pair of methods; `value` is in [-1, 1], positive if the
-            first is better, None where the rater could not judge.
+        choices: Rows rater, id, pair, first, second, first_image_set, second_image_set, first_file, second_file,
+            choice, strength, value, seconds, comment, file. One per pair of methods; `value` is in [-1, 1], positive if
+            the first is better, None where the rater could not judge.
         missing: Lines without a choice.
         defects: Errors, each with its file and line.
     """
@@ -38,11 +36,6 @@ class ParsedChoices(NamedTuple):
     choices: list[dict]
     missing: list[str]
     defects: list[str]
-
-
-def choice_files(folder: Path) -> list[Path]:
-    """Tables in the folder of a scenario's exported choices."""
-    return [path for path in brought_files(folder) if path.suffix.lower() == SUFFIX and path.is_file()]
 
 
 def read_choices(
@@ -65,7 +58,7 @@ def read_choices(
     if not files:
         raise InputError(
             f"{folder} has no table of choices: put there what the raters downloaded from their pages of pairs "
-            f"(RATER.pairs{SUFFIX}), and run again"
+            f"(RATER.pairs.csv), and run again"
         )
     parsed, defects, tables = {}, list[str](), dict[str, list[Path]]()
     for path in files:
@@ -78,8 +71,8 @@ def read_choices(
         tables.setdefault(rater, []).append(path)
         if rater not in raters:
             defects.append(
-                f"{path}: choices of {rater}, who is none of the raters ({', '.join(raters)}); name the rater in human: "
-                "pairs: raters, or move the file elsewhere"
+                f"{path}: choices of {rater}, who is none of the raters ({', '.join(raters)}); name the rater in "
+                "human: pairs: raters, or move the file elsewhere"
             )
         else:
             parsed[rater] = _parsed(path, lines, key)
@@ -88,7 +81,7 @@ def read_choices(
             names = ", ".join(path.name for path in paths)
             defects.append(f"{folder}: {rater} has {len(paths)} tables here ({names}); keep the one that counts")
     for path in unread_files(folder, files)[0]:
-        defects.append(f"{path}: not read; save it as {SUFFIX}, in {folder} itself, or move it elsewhere")
+        defects.append(f"{path}: not read; save it as .csv, in {folder} itself, or move it elsewhere")
     return parsed | {"": ParsedChoices([], [], defects)}
 
 

@@ -3,7 +3,7 @@
 The unit of every interval and test is a prompt with all the answers about it: raters of a prompt see the same images.
 Two methods with the same image of a prompt are a tie, which nobody is asked about; it says nothing about raters.
 
-Sources: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability; for strengths, see `tables.judging.bradley_terry`.
+Sources: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability; of strengths: `tables.judging.bradley_terry`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,9 +105,7 @@ def strength_table(rows: Sequence[dict], methods: Sequence[str], reference: str)
     return frame
 
 
-def rater_table(
-    rows: Sequence[dict], missing: Mapping[str, int | None], permutations: int, seed: int
-) -> pd.DataFrame:
+def rater_table(rows: Sequence[dict], missing: Mapping[str, int | None], permutations: int, seed: int) -> pd.DataFrame:
     """Rows with RATER_COLUMNS, one per rater; what is shown once counts once, however many methods it compares.
 
     position_bias: mean value of the image shown first, in [-1, 1], 0 for a rater without one, since the order is drawn.
@@ -177,7 +175,7 @@ def _agreement(values: np.ndarray, rater: int) -> tuple[int, float]:
 def _shown(rows: Sequence[dict]) -> list[dict]:
     """One row per rater and pair that was shown, of the first files by name where several methods have its images."""
     found: dict[tuple[str, str], dict] = {}
-    for row in sorted(rows, key=lambda row: (row["first_file"], row["second_file"])):
+    for row in sorted(rows, key=lambda row: sorted((row["first_file"], row["second_file"]))):
         if row["choice"] != IDENTICAL:
             found.setdefault((row["rater"], row["pair"]), row)
     return list(found.values())

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detailscribe.human.pairs.choices import ParsedChoices
 from detailscribe.study.judging.human_pairs import human_pair_parameters
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from detailscribe.human.pairs.choices import ParsedChoices
 
 STAGE = "human_pair_scores"
 ALGORITHM = 1

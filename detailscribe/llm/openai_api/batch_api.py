@@ -103,7 +103,8 @@ class Batches:
         if pending.is_damaged and not pending.batch:
             self._unknown.add(pending.name)  # of another endpoint, or never submitted
             return
-        requests = [self._unanswered[digest] for digest in pending.digests if digest in self._unanswered]
+        own = set(pending.digests)  # in the order of asking: requests that begin alike follow each other
+        requests = [request for digest, request in self._unanswered.items() if digest in own]
         try:
             await self._budget.reserve_batch(pending.name, requests, self._provider.endpoint)
         except BudgetExceededError:

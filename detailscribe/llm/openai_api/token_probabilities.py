@@ -53,7 +53,7 @@ def token_probabilities(body: object) -> tuple[list[Token] | None, str]:
     try:
         entries = list(_of_completion(found) if isinstance(found.get("tokens"), list) else _of_chat(found))
         return (_tokens(entries), "") if entries else (None, "the `logprobs` of the response are empty")
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return None, f"the `logprobs` of the response cannot be read ({error})"
 
 

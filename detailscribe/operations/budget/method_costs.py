@@ -18,6 +18,7 @@ from detailscribe.operations.budget.answer_costs import AnswerCost, AnswerCosts
 from detailscribe.operations.budget.image_costs import image_costs
 from detailscribe.operations.costs import exchanges_of
 from detailscribe.scores import scoring
+from detailscribe.study.judging.judges import scorer_of
 from detailscribe.study.methods import CANDIDATES, EQUAL_COMPUTE, GPU_SECONDS, candidate_count, steps_of
 from detailscribe.study.study import Study
 from detailscribe.tables.budget.costs_of_methods import COST_COLUMNS, METHOD, REFERENCE, seconds_of
@@ -165,7 +166,7 @@ class ScenarioCosts:
 
     def _answers_of(self, id: str, texts: list[str], verifiers: list[Verifier], of_images: list[str]) -> AnswerCost:
         judged = [
-            f"scores/{judge}/{name}"
+            f"scores/{scorer_of(judge, self._parameters['metrics'])}/{name}"
             for judge, names in verifiers
             if judge not in self._parameters["score_speeds"]
             for name in names

@@ -6,6 +6,7 @@ from pathlib import Path
 from detailscribe.llm.request import Request
 from detailscribe.llm.spending.account import read_account
 from detailscribe.llm.spending.bounds import Bound, call_bound
+from detailscribe.study.judging.probabilities import asking_options
 from detailscribe.study.study import Study
 
 
@@ -46,5 +47,6 @@ def spent_sentence(store: Path) -> str:
 def _bound(study: Study, stage: str, name: str) -> Bound:
     entry = study.llm_entry(stage, name)
     kind = "image" if stage == "external" else "chat"
-    request = Request(stage, entry["endpoint"], entry["model"], (), options=entry["options"], kind=kind)
+    options = asking_options(study.judging[name]) if stage == "judge" else entry["options"]
+    request = Request(stage, entry["endpoint"], entry["model"], (), options=options, kind=kind)
     return call_bound(request, study.config["endpoints"][entry["endpoint"]])

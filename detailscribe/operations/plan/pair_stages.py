@@ -19,7 +19,7 @@ def add_pair_stage(shard: Shard, name: str, images: dict[str, dict[str, dict]]) 
         images: Rows by id by image set.
     """
     settings = shard.estimate.parameters[f"judge-{name}"]
-    candidates, by = settings["candidates"], settings["by"]
+    candidates, by = dict(settings["methods"]), settings["by"]
     selections, known = shard.estimate.study.graph.selections, dict(images)
 
     def source(of: str) -> dict[str, dict]:

@@ -17,11 +17,12 @@ from detailscribe.operations.plan.estimate import Estimate
 from detailscribe.operations.plan.image_stages import add_image_loads, add_image_stage
 from detailscribe.operations.plan.llm_stages import add_external_stage, add_llm_stage
 from detailscribe.operations.plan.pair_stages import add_pair_stage
+from detailscribe.operations.plan.question_stages import add_audit_stage, add_part_stage
 from detailscribe.operations.plan.score_stages import add_score_stage, selected_rows
 from detailscribe.operations.plan.shard import Shard, read_shard
 from detailscribe.prompts.writing import read_topics
 from detailscribe.scores.judges.marks import judge_images
-from detailscribe.study.judging.judges import PAIRS, PROMPT
+from detailscribe.study.judging.judges import PAIRS, PARTS, PROMPT, REMARKS
 from detailscribe.study.study import Study
 
 DRAWING_STAGES = ("generate", "refine")
@@ -110,14 +111,17 @@ def add_shard(shard: Shard) -> None:
     externals = [name for name in study.config["external"] if name not in _external_sources(study)]
     for name in _external_sources(study):
         _add_external(shard, name, images)
-    _add_refinements(
-        shard, images, _by_id(decompositions), {name: rows for name, rows in texts.items() if rows is not None}
-    )
+    known_texts = {name: rows for name, rows in texts.items() if rows is not None}
+    _add_refinements(shard, images, _by_id(decompositions), known_texts)
     for name in externals:
         _add_external(shard, name, images)
     for name in study.judges_asked(PROMPT):
         run = partial(judge_images, records, images, scenario=shard.scenario)
         add_llm_stage(shard, "judge", name, f"scores/judge-{name}", run)
+    for name in study.judges_asked(PARTS):
+        add_part_stage(shard, name, _by_id(decompositions), images)
+    for name in study.judges_asked(REMARKS):
+        add_audit_stage(shard, name, known_texts, images)
     for name in study.judges_asked(PAIRS):
         add_pair_stage(shard, name, images)
     for name in study.config["metrics"]:
@@ -135,7 +139,8 @@ def _add_refinements(
     Args:
         images: Rows by id by image set; those of the refinements are added.
         decompositions: Rows by id.
-        texts: Rows by id of the rewriters that are in the plan already.
+        texts: Rows by id of the rewriters that are in the plan already; those of the critics and of other rewriters
+            are added.
     """
     study, records, parameters = shard.estimate.study, shard.records, shard.estimate.parameters
     graph, critics, rewriters = study.graph, study.config["critics"], study.config["rewriters"]

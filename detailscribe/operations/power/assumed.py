@@ -89,7 +89,7 @@ def published_comparisons(
     published: Sequence[dict],
     spreads: Mapping[str, tuple[float, str]],
     metrics: Mapping[str, tuple[str, list[float] | None]],
-    pair_judges: Sequence[str],
+    pair_judges: Mapping[str, int],
     baseline: str,
     correlation: float,
     family: int,
@@ -101,7 +101,7 @@ def published_comparisons(
         published: Rows of `read_published`.
         spreads: Of `published_spreads`.
         metrics: The study's, each with its module or judge's model (as `judge-{model}`) and its range.
-        pair_judges: Judges of pairs.
+        pair_judges: Judges of pairs, each with the number of comparisons in its table.
         baseline: Name of the method that the others are compared with.
         correlation: Of the scores of two images of one prompt.
         family, rated: Comparisons of the main table and of the human table.
@@ -118,7 +118,7 @@ def published_comparisons(
     def comparison(
         design: str, metric: str, spread: Spread, width: float | None, note: str, judge: str = ""
     ) -> Comparison:
-        count = rated if metric == HUMAN else family
+        count = pair_judges.get(metric, rated if metric == HUMAN else family)
         return Comparison("", design, metric, ANY, baseline, PUBLISHED, spread, None, count, judge, width, note)
 
     found, unknown = [], []

@@ -14,6 +14,7 @@ from detailscribe.operations.power.spreads import (
     spread_of_repeats,
     spread_of_selection,
 )
+from detailscribe.tables.honest.oracle_cells import honest_selection, is_oracle
 from detailscribe.tables.intervals import EQUAL
 from detailscribe.tables.score_table import ScoreTable
 from detailscribe.tables.selection import select_scores
@@ -21,6 +22,7 @@ from detailscribe.tables.selection import select_scores
 MEANS, PAIRS, ASSISTED = "means", "pairs", "assisted"  # designs
 HUMAN = "human"  # metric of people's marks; people's pairs have it, too
 MARKS_WIDTH, PAIRS_WIDTH = 4.0, 2.0  # of marks from 1 to 5, and of a preference from -1 to 1
+ORACLE = "oracle cell: not comparable with one image"
 PILOT, PUBLISHED = "pilot", "published"  # sources; a table of the user's is named by its file
 
 
@@ -40,6 +42,7 @@ class Comparison:
         judge: Of an assisted comparison, the judge beside the people.
         width: Of the metric's scale; None if it has no end.
         note: Where a number of the spread comes from, if it needs saying.
+        selection: Of the method's images, as in the main table; empty where people or a judge of pairs see one.
     """
 
     scenario: str
@@ -54,15 +57,24 @@ class Comparison:
     judge: str = ""
     width: float | None = None
     note: str = ""
+    selection: str = ""
 
 
 Differences = dict[tuple[str, str], dict[str, float]]  # by (metric, method): difference from the baseline by prompt
 
 
 def compare_means(
-    scenario: str, scores: ScoreTable, methods: Sequence[dict], baseline: str, ranges: dict[str, list[float] | None]
+    scenario: str,
+    scores: ScoreTable,
+    methods: Sequence[dict],
+    baseline: str,
+    ranges: dict[str, list[float] | None],
+    oracles: Mapping,
 ) -> tuple[list[Comparison], Differences]:
     """Comparisons of the headline rows of the main table, over its complete prompts.
+
+    Where a headline is an oracle cell, which is higher than one image even if all are equally good, its honest row
+    follows; a judge assists people by the differences of this one.
 
     Args:
         scenario: Name of the scenario.
@@ -70,12 +82,14 @@ def compare_means(
         methods: Rows: name, candidates, headline.
         baseline: Name of the method that the others are compared with.
         ranges: Lowest and highest possible score by metric.
+        oracles: Of `oracle_settings`.
     """
-    by_name = {method["name"]: method for method in methods}
+    by_name = {method["name"]: method for method in methods if method["candidates"]}
     found: list[Comparison] = []
     differences: Differences = {}
     if baseline not in by_name:
         return found, differences
+    family = 0
     other = by_name[baseline]
     for metric in scores.metrics:
         low, high = scores.limits(metric, ranges)
@@ -83,44 +97,50 @@ def compare_means(
         for name, method in by_name.items():
             if name == baseline:
                 continue
-            each = _values(scores, method, metric) - _values(scores, other, metric)
-            each[np.abs(each) <= EQUAL * np.nan_to_num(high - low)] = 0
-            spread = _spread_of_scores(scores, metric, method, other, each)
-            if spread is None:
-                continue
-            observed = float(np.nanmean(each))
-            found.append(Comparison(scenario, MEANS, metric, name, baseline, PILOT, spread, observed, 0, width=width))
-            differences[metric, name] = {
-                id: float(value) for id, value in zip(scores.ids, each, strict=True) if not np.isnan(value)
-            }
-    return [replace(each, family=len(found)) for each in found], differences
+            honest = honest_selection(method, metric, scores.metrics, oracles)
+            for selection in dict.fromkeys(filter(None, (method["headline"], honest))):
+                each = _values(scores, method, metric, selection) - _values(scores, other, metric, other["headline"])
+                each[np.abs(each) <= EQUAL * np.nan_to_num(high - low)] = 0
+                spread = _spread_of_scores(scores, metric, (method, selection), (other, other["headline"]), each)
+                if spread is None:
+                    continue
+                family += selection == method["headline"]
+                common = (scenario, MEANS, metric, name, baseline, PILOT, spread, float(np.nanmean(each)), 0)
+                oracle = is_oracle(selection, metric, oracles.get("on_the_way", {}).get(name, ()))
+                found.append(Comparison(*common, width=width, selection=selection, note=ORACLE if oracle else ""))
+                differences[metric, name] = {
+                    id: float(value) for id, value in zip(scores.ids, each, strict=True) if not np.isnan(value)
+                }
+    return [replace(each, family=family) for each in found], differences
 
 
-def _values(scores: ScoreTable, method: dict, metric: str, draw: int | None = None) -> np.ndarray:
-    """(prompts,) headline scores, NaN outside the complete prompts; of one draw of the metric alone if it is given."""
+def _values(scores: ScoreTable, method: dict, metric: str, selection: str, draw: int | None = None) -> np.ndarray:
+    """(prompts,) scores of a selection, NaN outside the complete prompts; of one draw of the metric if it is given."""
     names = list(method["candidates"])
     arrays = {each: scores.array(each, names) for each in scores.metrics}
     if draw is not None:
         repeats = scores.repeats(metric, names)
-        assert repeats is not None
-        arrays[metric] = repeats[:, :, draw]
-    if not names or method["headline"].removeprefix("by:") not in (*arrays, "single", "oracle", "mean", *names):
-        return np.full(len(scores.ids), np.nan)
-    chosen = select_scores(arrays[metric], method["headline"], names, arrays)
-    return np.where(scores.complete, chosen, np.nan)
+        arrays[metric] = arrays[metric] if repeats is None else repeats[:, :, draw]
+    if selection.startswith("by:") and selection.removeprefix("by:") not in arrays:
+        return np.full(len(scores.ids), np.nan)  # its metric has no scores yet
+    return np.where(scores.complete, select_scores(arrays[metric], selection, names, arrays), np.nan)
 
 
 def _spread_of_scores(
-    scores: ScoreTable, metric: str, method: dict, baseline: dict, differences: np.ndarray
+    scores: ScoreTable, metric: str, row: tuple[dict, str], baseline: tuple[dict, str], differences: np.ndarray
 ) -> Spread | None:
-    repeats = scores.repeats(metric, [*method["candidates"], *baseline["candidates"]])
+    """Spread of the differences of two (method, selection), with the noise of a judge's draws where it is known."""
+    repeats = scores.repeats(metric, [*row[0]["candidates"], *baseline[0]["candidates"]])
     if repeats is None:
         return spread_of_repeats(differences[:, None])[1]
     draws = range(repeats.shape[2])
-    single = np.stack([_values(scores, method, metric, d) - _values(scores, baseline, metric, d) for d in draws], 1)
+    ours, theirs = (
+        np.stack([_values(scores, method, metric, selection, draw) for draw in draws], axis=1)
+        for method, selection in (row, baseline)
+    )
+    single = ours - theirs
     single[np.isnan(differences)] = np.nan
-    looks = {f"by:{metric}", "oracle"}
-    if looks & {method["headline"], baseline["headline"]}:
+    if {"oracle", f"by:{metric}"} & {row[1], baseline[1]}:
         spread = spread_of_selection(differences, single)
         return spread or spread_of_repeats(differences[:, None])[1]
     return spread_of_repeats(single)[1]
@@ -174,26 +194,31 @@ def _by_prompt(values: np.ndarray, ids: Sequence[str]) -> tuple[list[str], np.nd
 
 
 def compare_pairs(scenario: str, rows: Iterable[dict], baseline: str, judge: str) -> list[Comparison]:
-    """Comparisons by pairs of images: the net preference of a method over the baseline, its repeats the two orders.
+    """Comparisons by pairs of images: the preference for a method over the baseline, as the tables of pairs have it.
 
     Args:
         scenario: Name of the scenario.
-        rows: id, first, second (methods) and value: from -1, `second` is clearly better, to 1; NaN or None for none.
+        rows: id, first, second (methods) and value: from -1, `second` is clearly better, to 1; None for none. A judge
+            has one for each of both orders, and a prompt with one of them does not count; people have one per rater.
         baseline: Name of the method that the others are compared with.
         judge: Name of the judge, or HUMAN.
     """
+    known = [row for row in rows if row["value"] is not None]
+    family = len({frozenset((row["first"], row["second"])) for row in known})
     values: dict[str, list[float]] = {}
     ids: dict[str, list[str]] = {}
-    for row in rows:
-        value = np.nan if row["value"] is None else float(row["value"])
-        if baseline in (row["first"], row["second"]) and not np.isnan(value):
+    for row in known:
+        if baseline in (row["first"], row["second"]):
             sign, method = (1, row["first"]) if row["second"] == baseline else (-1, row["second"])
-            values.setdefault(method, []).append(sign * value)
+            values.setdefault(method, []).append(sign * float(row["value"]))
             ids.setdefault(method, []).append(row["id"])
     found = []
     for method in values:
-        means, spread = spread_of_repeats(_by_prompt(np.array(values[method]), ids[method])[1])
+        table = _by_prompt(np.array(values[method]), ids[method])[1]
+        if judge != HUMAN:
+            table = table[(~np.isnan(table)).sum(axis=1) > 1]
+        means, spread = spread_of_repeats(table)
         if spread is not None:
             common = (scenario, PAIRS, judge, method, baseline, PILOT)
-            found.append(Comparison(*common, spread, float(np.nanmean(means)), len(values), width=PAIRS_WIDTH))
+            found.append(Comparison(*common, spread, float(np.nanmean(means)), family, width=PAIRS_WIDTH))
     return found

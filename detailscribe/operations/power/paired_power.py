@@ -19,7 +19,8 @@ RANK_EFFICIENCY = (
 COMMON = 0.5  # correlation of comparisons of one family: the baseline is the same in all of them
 STUDIES, SEED = 20_000, 0  # simulated families
 SHIFTS = np.linspace(0, 9, 46)  # at which the power of a family is simulated
-POINTS = 2000  # at which the distribution of a standard deviation is evaluated
+POINTS = 400  # at which the distribution of a standard deviation is evaluated
+LARGE = 2000  # degrees of freedom, from which a standard deviation counts as known
 MOST = 10**7  # prompts; more are not worth planning
 
 
@@ -96,7 +97,7 @@ def _powers_of_family(family: int, alpha: float) -> np.ndarray:
 @cache
 def _deviations(freedom: int) -> np.ndarray:
     """Quantiles of a sample's standard deviation, in true ones."""
-    if freedom > 20_000:
+    if freedom > LARGE:
         return np.ones(1)
     return np.sqrt(stats.chi2.ppf((np.arange(POINTS) + 0.5) / POINTS, freedom) / freedom)
 
@@ -132,11 +133,16 @@ def detectable(variance: Callable[[int], float], prompts: int, level: float, pow
     """Smallest difference that is found with a given power; arguments as of `power_at`. NaN for too few prompts."""
     if prompts < smallest_count(level):
         return float("nan")
+    return needed_shift(prompts - 1, level, power) * np.sqrt(variance(prompts) / (RANK_EFFICIENCY if ranks else 1.0))
+
+
+@cache
+def needed_shift(freedom: int, level: float, power: float) -> float:
+    """Shift that is found with a given power; arguments as of `power_of`."""
     high = 1.0
-    while power_of(high, prompts - 1, level) < power:
+    while power_of(high, freedom, level) < power:
         high *= 2
-    shift = optimize.brentq(lambda value: power_of(value, prompts - 1, level) - power, 0, high)
-    return float(shift * np.sqrt(variance(prompts) / (RANK_EFFICIENCY if ranks else 1.0)))
+    return float(optimize.brentq(lambda value: power_of(value, freedom, level) - power, 0, high))
 
 
 def prompts_needed(

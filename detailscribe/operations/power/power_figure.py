@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from detailscribe.operations.power.comparisons import ASSISTED, MEANS, Comparison
+from detailscribe.operations.power.comparisons import ASSISTED, ORACLE, Comparison
 from detailscribe.operations.power.paired_power import detectable
-from detailscribe.operations.power.power_table import Goal, judged_prompts, level_of
+from detailscribe.operations.power.power_table import Goal, judged_prompts
 from detailscribe.tables.figure_panels import BLUE, GREEN, VERMILLION, add_legend
+from detailscribe.tables.honest.oracle_cells import DAGGER
 from detailscribe.tables.published import POOLED
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def plot_power(comparisons: Sequence[Comparison], goal: Goal, notice: str) -> Fi
     pooled = {(each.design, each.metric) for each in shown if each.scenario == POOLED}
     shown = [each for each in shown if each.scenario == POOLED or (each.design, each.metric) not in pooled]
     keys = list(dict.fromkeys((each.scenario, each.design, each.metric, each.judge) for each in shown))
-    methods = list(dict.fromkeys(each.method for each in shown))
+    methods = list(dict.fromkeys(_label(each) for each in shown))
     columns = min(COLUMNS_OF_PANELS, max(len(keys), 1))
     rows = max(math.ceil(len(keys) / columns), 1)
     width, height = PANEL_IN
@@ -73,15 +74,15 @@ def _draw(panel: Axes, comparisons: list[Comparison], goal: Goal, methods: list[
     counts = goal.settings["prompts"]
     low, high = min([*counts, *(each.spread.prompts for each in comparisons if each.spread.prompts)]), max(counts)
     for each in comparisons:
-        level = level_of(each, goal.settings)[1]
+        level = goal.level(each)[1]
         judged = judged_prompts(each, each.spread.repeats, goal)
         end = min(high, judged) if judged else high
         ratio = max(end / low, 1.0)
         at = sorted({round(low * ratio ** (step / (POINTS - 1))) for step in range(POINTS)})
         variance = partial(each.spread.of_mean, judged=judged)
-        ranks = goal.test == "wilcoxon" and each.design == MEANS
+        ranks = goal.is_tested(each, "wilcoxon")
         found = [detectable(variance, count, level, goal.settings["power"], ranks) for count in at]
-        panel.plot(at, found, **_style(methods.index(each.method)))
+        panel.plot(at, found, **_style(methods.index(_label(each))))
     if counted := {each.spread.prompts for each in comparisons if low <= each.spread.prompts <= high}:
         panel.axvline(max(counted), color="0.5", linestyle=":")
     if wanted := {goal.difference(each)[0] for each in comparisons} - {None}:
@@ -98,6 +99,11 @@ def _draw(panel: Axes, comparisons: list[Comparison], goal: Goal, methods: list[
     panel.grid(color="0.94")
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _label(comparison: Comparison) -> str:
+    is_oracle = comparison.note == ORACLE
+    return f"{comparison.method} {DAGGER}" if is_oracle else comparison.method
 
 
 def _style(index: int) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import write_csv
+from detailscribe.operations.power.paired_power import family_level
 from detailscribe.operations.power.power_figure import plot_power
 from detailscribe.operations.power.power_table import COLUMNS, DEFAULTS, Goal, power_rows
 from detailscribe.operations.power.prices import rating_hours, read_prices
@@ -15,6 +16,7 @@ from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 from detailscribe.tables.figures import save_figure
 
+COARSE, ENOUGH = 0.8, 30  # share of the level that permutations leave; patterns below it, of enough permutations
 MOST_LINES = 40  # of the printed table
 HEADER = ["design", "metric", "method", "difference", "sd", "repeats", "n", "power", "prompts", "by people"]
 HEADER += ["dollars", "hours"]
@@ -42,7 +44,7 @@ def write_power(
     """
     settings = DEFAULTS | study.config.get("power", {})
     basis = read_basis(study, settings, results)
-    goal = Goal(settings, study.config["statistics"]["test"], basis.prompts_of, basis.published)
+    goal = Goal(settings, study.config["statistics"], basis.prompts_of, basis.published)
     prices, seconds = read_prices(study, parameters, results, store), settings["rating_s"]
     rows = power_rows(
         basis.comparisons,
@@ -75,13 +77,13 @@ def power_report(rows: Sequence[dict], basis: Basis, goal: Goal, study: Study) -
         text.append(
             f"No spread is published for {', '.join(basis.unknown)}: run a pilot, or give a table (power: source)."
         )
-    statistics = study.config["statistics"]
-    finest = min((row["level"] for row in rows), default=1.0)
-    if statistics["test"] == "permutation" and finest * (statistics["permutations"] + 1) < 1:
-        text.append(
-            f"The smallest p of {max(row['family'] for row in rows)} comparisons must be below {finest:.2g}, which "
-            f"{statistics['permutations']} permutations cannot give: set statistics: permutations: {int(2 / finest)}."
-        )
+    for family in sorted({row["family"] for row in rows}):
+        level = family_level(family, settings["power"], settings["others"])
+        if min(row["level"] for row in rows if row["family"] == family) < COARSE * level:
+            text.append(
+                f"{goal.statistics['permutations']} permutations are too few for {family} comparisons, and cost power: "
+                f"set statistics: permutations: {round(ENOUGH / level, -3):.0f}."
+            )
     text.append("All rows, with intervals, prices and notes: results/power.csv; curves: results/power.svg and .png.")
     return text
 
@@ -95,7 +97,7 @@ def _table(rows: Sequence[dict]) -> list[str]:
         cells.append(
             [
                 *([row["scenario"] or "-"] if several else []),
-                *(row["design"], metric, row["method"], _text(row["difference"], ".3g"), _text(row["sd"], ".3g")),
+                *(row["design"], metric, _method(row), _text(row["difference"], ".3g"), _text(row["sd"], ".3g")),
                 *(_text(repeats, "g"), _text(row["n"], "d"), _text(row["power_now"], ".0%")),
                 *(_text(row["prompts"], ",d"), _text(row["human_prompts"], ",d")),
                 *(_text(row["usd"], ",.2f"), _text(row["hours"], ",.1f")),
@@ -103,6 +105,10 @@ def _table(rows: Sequence[dict]) -> list[str]:
         )
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _method(row: dict) -> str:
+    return " ".join(filter(None, (row["method"], row["selection"] if row["selection"] != "single" else "")))
 
 
 def _text(value: float | int | None, form: str) -> str:

@@ -10,13 +10,14 @@ from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MARKS_WID
 from detailscribe.operations.power.paired_power import (
     detectable,
     family_level,
+    permutation_level,
     power_at,
     prompts_needed,
     smallest_count,
 )
 
 COLUMNS = [
-    *("scenario", "design", "metric", "judge", "method", "baseline", "source"),
+    *("scenario", "design", "metric", "judge", "method", "selection", "baseline", "source"),
     *("difference", "observed", "sd", "draws", "raters", "n", "power_now", "detectable_now"),
     *("scenario_prompts", "power_scenario", "prompts", "prompts_low95", "prompts_high95", "human_prompts"),
     *("family", "level", "usd", "hours", "note"),
@@ -37,15 +38,29 @@ class Goal:
 
     Attributes:
         settings: The config's `power`, complete.
-        test: permutation or wilcoxon.
+        statistics: The config's: `test` and `permutations`.
         prompts_of: Prompts of each scenario, as far as known.
         published: Published differences by metric, used where the settings name none.
     """
 
     settings: Mapping
-    test: str
+    statistics: Mapping
     prompts_of: Mapping[str, int]
     published: Mapping[str, float]
+
+    def is_tested(self, comparison: Comparison, test: str) -> bool:
+        """Whether the tables use a test, permutation or wilcoxon: pairs by the first; people's marks by none."""
+        if comparison.design == PAIRS:
+            return test == "permutation"
+        return comparison.metric != HUMAN and self.statistics["test"] == test
+
+    def level(self, comparison: Comparison) -> tuple[int, float]:
+        """Number of comparisons, and the level of the single test under Holm's correction for them."""
+        family = self.settings["family"] or max(comparison.family, 1)
+        level = family_level(family, self.settings["power"], self.settings["others"])
+        if self.is_tested(comparison, "permutation"):
+            level = permutation_level(level, self.statistics["permutations"])
+        return family, level
 
     def difference(self, comparison: Comparison) -> tuple[float | None, str]:
         """The difference that is to be found, and where it comes from if nobody named it; None if there is none."""
@@ -93,12 +108,6 @@ def repeats_of(comparison: Comparison, settings: Mapping) -> list[float]:
     return sorted({*known, *map(float, others)})
 
 
-def level_of(comparison: Comparison, settings: Mapping) -> tuple[int, float]:
-    """Number of comparisons, and the level of the single test under Holm's correction for them."""
-    family = settings["family"] or max(comparison.family, 1)
-    return family, family_level(family, settings["power"], settings["others"])
-
-
 def judged_prompts(comparison: Comparison, repeats: float, goal: Goal) -> int:
     """Prompts that the judge of an assisted comparison marks; 0 for another design.
 
@@ -106,7 +115,7 @@ def judged_prompts(comparison: Comparison, repeats: float, goal: Goal) -> int:
     """
     if comparison.design != ASSISTED:
         return 0
-    difference, level = goal.difference(comparison)[0], level_of(comparison, goal.settings)[1]
+    difference, level = goal.difference(comparison)[0], goal.level(comparison)[1]
     available = goal.prompts_of.get(comparison.scenario)
     if available and difference:
         variance = partial(comparison.spread.of_mean, repeats=repeats, judged=available)
@@ -117,11 +126,11 @@ def judged_prompts(comparison: Comparison, repeats: float, goal: Goal) -> int:
 
 def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hours_of: HoursOf) -> dict:
     settings, spread = goal.settings, comparison.spread
-    family, level = level_of(comparison, settings)
+    family, level = goal.level(comparison)
     difference, note = goal.difference(comparison)
     available = goal.prompts_of.get(comparison.scenario)
     judged = judged_prompts(comparison, repeats, goal)
-    ranks = goal.test == "wilcoxon" and comparison.design == MEANS
+    ranks = goal.is_tested(comparison, "wilcoxon")
     variance = partial(spread.of_mean, repeats=repeats, judged=judged)
     notes = [comparison.note, note]
     people = comparison.metric == HUMAN
@@ -131,6 +140,7 @@ def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hour
         "metric": comparison.metric,
         "judge": comparison.judge,
         "method": comparison.method,
+        "selection": comparison.selection,
         "baseline": comparison.baseline,
         "source": comparison.source,
         "difference": difference,
@@ -144,6 +154,8 @@ def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hour
         "level": level,
     }
     row |= {f"detectable_{count}": None for count in settings["prompts"]}
+    if level <= 0:
+        return row | {"note": _joined([*notes, "too few permutations for so many comparisons"])}
     if spread.total(repeats) <= 0:
         return row | {"note": _joined([*notes, "all differences are equal: no spread to plan from"])}
     wanted = settings["power"]

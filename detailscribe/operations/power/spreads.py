@@ -81,9 +81,10 @@ def spread_of_repeats(values: np.ndarray) -> tuple[np.ndarray, Spread | None]:
     squares = np.nansum((values - means[:, None]) ** 2)
     within = float(squares / freedom)
     share = float((1 / counts[counts > 0]).mean())
+    repeats = round(1 / share, 9)  # a whole number where all prompts have as many
     if within * share > observed:  # by chance, or of two orders with a bias: what is observed counts
-        return means, Spread(0.0, observed / share, 1 / share, 0.0, len(known), ratio)
-    return means, Spread(observed - within * share, within, 1 / share, 0.0, len(known), ratio)
+        return means, Spread(0.0, observed / share, repeats, 0.0, len(known), ratio)
+    return means, Spread(observed - within * share, within, repeats, 0.0, len(known), ratio)
 
 
 def spread_of_selection(averaged: np.ndarray, single: np.ndarray) -> Spread | None:

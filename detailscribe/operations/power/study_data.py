@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from detailscribe.files.rows import read_rows, read_score_rows
 from detailscribe.files.table_reader import read_table
 from detailscribe.operations.power import assumed
 from detailscribe.operations.power.comparisons import (
+    HUMAN,
     PILOT,
     PUBLISHED,
     Comparison,
@@ -23,9 +24,11 @@ from detailscribe.operations.power.comparisons import (
 )
 from detailscribe.prompts.prompt_file import read_prompts
 from detailscribe.scores.metric_facts import score_ranges
+from detailscribe.study.judging.pair_schedule import BALANCED, compared_methods, schedule_of, scheduled_pairs
 from detailscribe.study.methods import rated_methods
 from detailscribe.study.study import Study
 from detailscribe.tables import published as paper
+from detailscribe.tables.honest.oracle_cells import oracle_settings
 from detailscribe.tables.published import POOLED
 from detailscribe.tables.score_table import ScoreTable, read_scores, score_frame
 
@@ -82,7 +85,7 @@ def read_basis(study: Study, settings: Mapping, results: Path) -> Basis:
     correlation = settings["correlation"]
     if source in (AUTO, PUBLISHED):
         spreads = assumed.published_spreads(study.resolve(assumed.SPREADS))
-        judges = study.judges_asked("pairs")
+        judges = {name: _pairs_compared(study, name) for name in study.judges_asked("pairs")}
         found, unknown = assumed.published_comparisons(
             rows, spreads, modules, judges, baseline, correlation, tabled, rated
         )
@@ -123,7 +126,7 @@ def _of_results(study: Study, results: Path, baseline: str) -> list[Comparison]:
     """Comparisons of each scenario with scores or ratings, and of all together if there are several."""
     methods = [vars(method) for method in study.methods()]
     rated = [vars(method) for method in rated_methods(study)]
-    ranges = score_ranges(study)
+    ranges, oracles = score_ranges(study), oracle_settings(study)
     found: list[Comparison] = []
     frames = {}
     for scenario in study.config["study"]:
@@ -132,17 +135,18 @@ def _of_results(study: Study, results: Path, baseline: str) -> list[Comparison]:
         judges: Differences = {}
         if frame is not None:
             frames[scenario] = frame
-            means, judges = compare_means(scenario, _table(study, frame), methods, baseline, ranges)
+            means, judges = compare_means(scenario, _table(study, frame), methods, baseline, ranges, oracles)
             found += means
         ratings = folder / "human" / "ratings.csv"
         if ratings.is_file():
-            found += compare_ratings(scenario, _ratings(ratings), rated, baseline, judges)
+            marks = [row for row in _numbered(ratings, ("rater", "id", "image_set"), "rating") if row["rating"]]
+            found += compare_ratings(scenario, marks, rated, baseline, judges)
         for judge, rows in _pairs(study, folder).items():
             found += compare_pairs(scenario, rows, baseline, judge)
     if len(frames) > 1:
         pooled = [frame.assign(id=name + "/" + frame["id"]) for name, frame in frames.items()]
         table = _table(study, pd.concat(pooled, ignore_index=True))
-        found += compare_means(POOLED, table, methods, baseline, ranges)[0]
+        found += compare_means(POOLED, table, methods, baseline, ranges, oracles)[0]
     return found
 
 
@@ -167,13 +171,14 @@ def _scores(study: Study, folder: Path) -> pd.DataFrame | None:
     return score_frame([{"id": id} for id in ids], set(ids), [], scores)
 
 
-def _ratings(path: Path) -> list[dict]:
+def _numbered(path: Path, texts: Sequence[str], number: str) -> list[dict]:
+    """Rows of a table with a column of numbers; an empty cell is None."""
     rows = []
-    for line, row in read_table(path, [("rater",), ("id",), ("image_set",), ("rating",)]):
+    for line, row in read_table(path, [(name,) for name in (*texts, number)]):
         try:
-            rows.append(row | {"rating": float(row["rating"])})
+            rows.append(row | {number: float(row[number]) if row[number].strip() else None})
         except ValueError:
-            raise InputError(f"{path}, line {line}: the rating is {row['rating'][:40]!r}, no number") from None
+            raise InputError(f"{path}, line {line}: {number} is {row[number][:40]!r}, no number") from None
     return rows
 
 
@@ -182,6 +187,17 @@ def _pairs(study: Study, folder: Path) -> dict[str, list[dict]]:
     found = {}
     for name in study.judges_asked("pairs"):
         rows = [row for file in sorted((folder / "pairs" / name).glob("*.jsonl")) for row in read_rows(file)]
-        if rows:
-            found[name] = rows
-    return found
+        found[name] = rows
+    chosen = folder / "human" / "pairs.csv"
+    if chosen.is_file():
+        rows = _numbered(chosen, ("id", "first", "second"), "value")
+        found[HUMAN] = rows
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _pairs_compared(study: Study, judge: str) -> int:
+    """Comparisons in the table of a judge of pairs."""
+    methods, schedule = [method.name for method in compared_methods(study, judge)], schedule_of(study, judge)
+    if schedule["kind"] == BALANCED:
+        return len(methods) * (len(methods) - 1) // 2
+    return len(scheduled_pairs("planned", methods, schedule))

@@ -17,9 +17,9 @@ from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER
 from detailscribe.scores.judges.asking import asking_parameters
 from detailscribe.scores.judges.questions import (
     ask_questions,
+    fingerprints_of_answers,
     question_requests,
     question_variables,
-    questions_fingerprint,
 )
 from detailscribe.scores.judges.remarks import remarks_of
 from detailscribe.study.judging.audited import audited_images
@@ -63,7 +63,7 @@ def audit_critiques(
         judge: Parameters of the judge, with `endpoint`; `audited` by critic: `before`, `after` with the k of each image
             set, `control`.
         chat: Client of its endpoint.
-        on_done: Called once per request.
+        on_done: Called once per question and draw (`count_questions`).
         scenario: Its name; selects the template if the judge has one for it.
         fingerprints: Folder of the fingerprints' recipes.
 
@@ -93,11 +93,22 @@ def audit_critiques(
                 values, path = {"remark": remark}, Path(image["path"])
                 questions.append(question_requests(ROLE, judge, record, values, path, scenario))
                 asked_in.append(len(rows) - 1)
+            elif on_done:
+                for _ in range(judge["draws"]):
+                    on_done()
+    fingerprint = fingerprints_of_answers(judge, fingerprints, REMARKS)
     for index, answer in zip(asked_in, ask_questions(questions, judge, chat, on_done), strict=True):
         rows[index] |= {"value": answer.value, "status": answer.status, "reason": answer.reason, "draws": answer.draws}
         rows[index] |= {"exchange": answer.exchange, **answer.spread(judge)}
-        rows[index]["fingerprint"] = questions_fingerprint(judge, [answer], fingerprints, asks=REMARKS)
+        rows[index]["fingerprint"] = fingerprint([answer])
     return rows
+
+
+def count_questions(records: list[dict], critiques: dict[str, dict[str, dict]], judge: dict) -> int:
+    """How many questions an audit has, each draw counted; arguments as of `audit_critiques`."""
+    looked_at = _images(records, judge["audited"])
+    remarks = sum(len(_remarks(critiques[critic].get(record["id"]))[0]) for critic, record, *_ in looked_at)
+    return remarks * judge["draws"]
 
 
 def _images(records: list[dict], audited: dict[str, dict]) -> Iterator[tuple[str, dict, str, str, int | None]]:

@@ -90,7 +90,7 @@ def judge_images(
         for record in records:
             problem = image_problem(images.get(record["id"]))
             row = {"id": record["id"], "image_set": image_set, "score": None, "status": "skipped", "reason": problem}
-            rows.append(row | {"draws": [], "exchange": [], "fingerprint": None} | _spread(reading, []))
+            rows.append(row | {"draws": [], "exchange": [], "fingerprint": None} | _spread(judge, []))
             if not problem:
                 topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
                 values = {"prompt": record["prompt"], "topic": topic}
@@ -113,14 +113,15 @@ def judge_images(
         replies = [reply for reply, _ in answers]
         released = RELEASED_SCALES[judge["scale"]] if also.get("parsing") == "released" else None
         parsed = [_as_released(reply, released) if released else each for reply, each in answers]
-        rows[index] |= _combine_repeats(parsed, judge["missing_score"] if replies[0].status != "failed" else None)
+        failed = replies[0].status == "failed" or (reading != SAMPLED and parsed[0].status == "failed")
+        rows[index] |= _combine_repeats(parsed, None if failed else judge["missing_score"])
         rows[index]["exchange"] = [reply.digest for reply in replies]
         models = tuple(sorted({reply.served_model for reply in replies if reply.served_model}))
         if models not in fingerprint_of:
             recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | also
             fingerprint_of[models] = record_fingerprint(recipe, fingerprints)
         rows[index] |= {"fingerprint": fingerprint_of[models]}
-        rows[index] |= {key: value for key, value in also.items() if key == "parsing"} | _spread(reading, parsed)
+        rows[index] |= {key: value for key, value in also.items() if key == "parsing"} | _spread(judge, parsed)
     return rows
 
 
@@ -134,14 +135,14 @@ def _as_released(reply: Reply, parse: Callable[[str], float | None]) -> Reading:
     return Reading("ok", "", score)
 
 
-def _spread(reading: str, readings: list[Reading]) -> dict:
+def _spread(judge: dict, readings: list[Reading]) -> dict:
     """Entropy and mass outside the marks of an image, if its reading is by probability: means, and those of draws."""
     columns: dict = {}
-    for name in ("entropy", "outside") if reading != SAMPLED else ():
+    for name in ("entropy", "outside") if judge.get("reading", SAMPLED) != SAMPLED else ():
         draws = [getattr(each, name) for each in readings]
         known = [each for each in draws if each is not None]
         columns[name] = sum(known) / len(known) if known else None
-        columns |= {f"{name}_draws": draws} if len(draws) > 1 else {}
+        columns |= {f"{name}_draws": draws} if judge["draws"] > 1 else {}
     return columns
 
 

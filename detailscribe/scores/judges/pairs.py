@@ -10,21 +10,19 @@ from pathlib import Path
 
 from detailscribe.llm.client import Chat
 from detailscribe.llm.request import Reply, Request
-from detailscribe.methods.reply_parsing import PAIR_MARKS, judge_response_format, pair_value
+from detailscribe.methods.reply_parsing import PAIR_MARKS, pair_value
 from detailscribe.methods.roles import image_problem, request_for
 from detailscribe.methods.select import select_image
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
-from detailscribe.scores.judges.asking import VARIABLES
+from detailscribe.scores.judges.asking import asking_parameters
 from detailscribe.scores.judges.reading import Reading, Scale, ask_and_read
-from detailscribe.study.judging.judges import PAIR, PAIRS, SAMPLED, reading_parameters
+from detailscribe.study.judging.judges import PAIR, PAIRS, SAMPLED
 from detailscribe.study.judging.pair_schedule import (
     candidates_of_pairs,
     schedule_of,
     scheduled_pairs,
     selector_of_pairs,
 )
-from detailscribe.study.roles import read_template, refresh_count
-from detailscribe.study.served import served_model
 from detailscribe.study.study import Study
 
 STAGE = "judge_pairs"
@@ -41,24 +39,9 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     files = {}
     for name in study.judges_asked(PAIRS):
-        entry = study.config["judges"][name]
-        structured = entry["reply"] == "structured"
         files[f"judge-{name}"] = {
-            "model": entry["model"],
-            "template": read_template(study, entry["template"], VARIABLES),
-            "scenario_templates": {
-                scenario: read_template(study, template, VARIABLES)
-                for scenario, template in entry["scenario_templates"].items()
-            },
-            "options": entry["options"] | (judge_response_format(PAIR) if structured else {}),
-            "scale": PAIR,
-            "structured": structured,
-            **refresh_count(study, f"judge-{name}"),
-            **served_model(study, entry["endpoint"]),
-            "draws": entry["draws"],
-            "topic_cut": study.config["quirks"]["judge_topic_cut"],
-            **reading_parameters(study.judging[name]),
-            "candidates": candidates_of_pairs(study, name),
+            **asking_parameters(study, study.judging[name]),
+            "methods": [list(each) for each in candidates_of_pairs(study, name).items()],  # a list keeps its order
             "by": selector_of_pairs(study, name),
             "schedule": schedule_of(study, name),
         }
@@ -131,6 +114,7 @@ def judge_pairs(
     for record in records:
         topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
         values = {"prompt": record["prompt"], "topic": topic, "scale": PAIR, "structured": judge["structured"]}
+        values |= {"reading": judge.get("reading", SAMPLED)}
         pairs = scheduled_pairs(record["id"], list(images), judge["schedule"])
         for first, second in [order for one, other in pairs for order in ((one, other), (other, one))]:
             row = _row(record["id"], {name: images[name].get(record["id"]) for name in (first, second)})

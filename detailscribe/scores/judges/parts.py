@@ -18,9 +18,9 @@ from detailscribe.scores.judges.asking import asking_parameters
 from detailscribe.scores.judges.questions import (
     Answered,
     ask_questions,
+    fingerprints_of_answers,
     question_requests,
     question_variables,
-    questions_fingerprint,
 )
 from detailscribe.study.judging.judges import PARTS
 from detailscribe.study.study import Study
@@ -95,11 +95,12 @@ def judge_parts(
                     for _ in range(judge["draws"]):
                         on_done()
     answers: dict[int, list[Answered]] = {}
+    fingerprint = fingerprints_of_answers(judge, fingerprints, PARTS)
     for index, answered in zip(asked_in, ask_questions(questions, judge, chat, on_done), strict=True):
         answers.setdefault(index, []).append(answered)
     for index, of_image in answers.items():
         rows[index] |= _combine(parts[rows[index]["id"]]["parts"], of_image, judge)
-        rows[index]["fingerprint"] = questions_fingerprint(judge, of_image, fingerprints, asks=PARTS)
+        rows[index]["fingerprint"] = fingerprint(of_image)
     return rows
 
 

@@ -97,7 +97,7 @@ def question_requests(
 
 
 def ask_questions(
-    questions: Sequence[list[Request]], judge: dict, chat: Chat, on_done: Callable[[], object] | None = None
+    questions: Sequence[list[Request]], judge: dict, chat: Chat, on_done: Callable[[], None] | None = None
 ) -> list[Answered]:
     """Ask questions about images, each with its requests.
 
@@ -118,15 +118,22 @@ def ask_questions(
     return answered
 
 
-def questions_fingerprint(judge: dict, answered: Sequence[Answered], folder: Path, **own: object) -> str:
-    """Fingerprint of what answers say, recorded in `folder`.
+def fingerprints_of_answers(judge: dict, folder: Path, asks: str) -> Callable[[Sequence[Answered]], str]:
+    """A function that gives the fingerprint of what some answers say, and records its recipe in `folder` once.
 
     Args:
-        own: What else decides the result.
+        asks: What the judge is asked about.
     """
-    models = sorted(set().union(*(each.served_models for each in answered)))
-    recipe = {key: judge[key] for key in DECIDES} | {key: judge[key] for key in ALSO_DECIDES if key in judge}
-    return record_fingerprint(recipe | {"served_model": ", ".join(models), **own}, folder)
+    known: dict[tuple[str, ...], str] = {}
+
+    def fingerprint(answered: Sequence[Answered]) -> str:
+        models = tuple(sorted(set().union(*(each.served_models for each in answered))))
+        if models not in known:
+            recipe = {key: judge[key] for key in DECIDES} | {key: judge[key] for key in ALSO_DECIDES if key in judge}
+            known[models] = record_fingerprint(recipe | {"served_model": ", ".join(models), "asks": asks}, folder)
+        return known[models]
+
+    return fingerprint
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -121,8 +121,8 @@ def load(parameters: dict) -> Scorer:
         sizes = Qwen2VLConfig.from_pretrained(vision_language.model_path(vocabulary, ""))
     file = blip.fetch_weight_file(parameters["model"], FILE, parameters.get("revision", ""))
     model = load_reward_model(file, sizes, dtype, default_device())
-    rows, mark = sizes.text_config.vocab_size, processor.tokenizer.convert_tokens_to_ids(MARK)
-    if mark >= rows:
+    rows = model.network.get_input_embeddings().num_embeddings
+    if processor.tokenizer.convert_tokens_to_ids(MARK) >= rows:
         raise SetupError(f"{vocabulary} has more words than the {rows} of {file}: correct `vocabulary`")
     return Scorer(model, processor)
 

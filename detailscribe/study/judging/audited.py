@@ -15,19 +15,27 @@ class AuditedImages(NamedTuple):
         before: Image set or selection that the critic looks at.
         after: Image sets that are made with its refined prompts from that image or its seed, with their k; None for
             those that have no k.
+        control: Image sets of other seeds, drawn without knowing of the critique.
     """
 
     before: str
     after: dict[str, int | None]
+    control: list[str]
 
 
 def audited_images(study: Study, judge: str) -> dict[str, AuditedImages]:
-    """The images of each critic whose critiques a judge checks, by critic."""
-    critics = study.judging[judge].entry.get("critics") or list(study.config["critics"])
+    """The images of each critic whose critiques a judge checks, by critic.
+
+    With `control`, the initial images of the other `seeds` belong to a critic that looks at the first one's.
+    """
+    entry = study.judging[judge].entry
+    critics = entry.get("critics") or list(study.config["critics"])
+    initial, *others = [f"original-{seed}" for seed in study.config["seeds"]]
     found = {}
     for critic in critics:
         before = study.graph.source_of_critic(critic)
         made = [each for each in study.graph.refinements if each.text == critic and each.of == before]
         after = {name: values.get("k") for each in made for name, values in each.image_sets.items()}
-        found[critic] = AuditedImages(before, after)
+        control = others if entry.get("control") and before == initial else []
+        found[critic] = AuditedImages(before, after, control)
     return found

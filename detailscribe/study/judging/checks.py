@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 # Keys that only one kind of judge reads.
-KEYS_OF = {"critics": REMARKS, "methods": "pairs", "by": "pairs", "schedule": "pairs", "per_prompt": "pairs"}
+KEYS_OF = dict.fromkeys(("critics", "control"), REMARKS)
+KEYS_OF |= dict.fromkeys(("methods", "by", "schedule", "per_prompt"), "pairs")
 
 
 def check_judges(study: Study) -> None:
@@ -21,6 +22,8 @@ def check_judges(study: Study) -> None:
     Raises:
         InputError: names the key, the value and the remedy.
     """
+    if twice := sorted({metric for metric in study.metrics if study.metrics.count(metric) > 1}):
+        raise InputError(f"judges: two entries give the metric {twice[0]!r}; rename one")
     for name, judge in study.judging.items():
         place, entry = f"judges: {name}", judge.entry
         if judge.scale == PAIR and "asks" in entry:

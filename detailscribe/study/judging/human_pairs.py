@@ -1,4 +1,4 @@
-"""Pairs that people compare (`human: pairs`): methods, selecting metric, schedule, prompts and raters, with defaults."""
+"""Pairs that people compare (`human: pairs`): methods, selecting metric, schedule, prompts, raters; with defaults."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ def check_human_pairs(study: Study) -> None:
             f"among them; add it, or set schedule to {BALANCED} or {ALL}"
         )
     if "per_prompt" in entry and kind != BALANCED:
-        raise InputError(
-            f"{PLACE}: per_prompt: only schedule {BALANCED} reads it, and this one is {kind}; remove it"
-        )
+        raise InputError(f"{PLACE}: per_prompt: only schedule {BALANCED} reads it, and this one is {kind}; remove it")
     most = len(names) * (len(names) - 1) // 2
     if entry.get("per_prompt", 1) > most:
         raise InputError(f"{PLACE}: per_prompt: {len(names)} methods make {most} pairs, not {entry['per_prompt']}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 # What a judge is asked about (`asks`).
@@ -78,6 +78,16 @@ def names_of(judges: Mapping[str, Judge], asks: str) -> list[str]:
 def metrics_of(judges: Iterable[Judge]) -> list[str]:
     """Columns of the tables that the rows of judges give."""
     return [metric for judge in judges for metric in judge.metrics]
+
+
+def scorer_of(metric: str, metrics: Collection[str]) -> str:
+    """The metric whose rows hold a metric: itself, or the judge of parts whose geometric mean it is.
+
+    Args:
+        metrics: All of the study.
+    """
+    stem = metric.removesuffix(f"-{GEOMETRIC}")
+    return stem if stem in metrics else metric
 
 
 def without_demo_entries(config: dict) -> None:

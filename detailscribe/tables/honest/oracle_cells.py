@@ -1,7 +1,7 @@
 """Oracle cells: scores of images that the metric shown chose itself, and the honest selection that stands for them.
 
 A score is an oracle cell if the metric under which it is shown chose the image among several: for the selection
-`oracle`, for `by:{metric}` under that metric, and for images that were made from one that the metric chose on the way
+`oracle`, for `by:{metric}` under that metric (and under the other mean of the same answers about parts), and for images that were made from one that the metric chose on the way
 (a refiner or critic whose `of` is a selection, a search by a verifier). Such a score is higher than that of one image
 even if all images are equally good, so it carries a dagger wherever it is shown.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
+
+from detailscribe.study.judging.judges import scorer_of
 
 if TYPE_CHECKING:
     from detailscribe.study.study import Study
@@ -43,7 +45,8 @@ def is_oracle(selection: str, metric: str, on_the_way: Iterable[str] = ()) -> bo
         metric: Under which it is shown.
         on_the_way: Metrics that chose what the images were made from.
     """
-    return selection in ("oracle", f"by:{metric}") or metric in on_the_way
+    chosen_by = [selection.removeprefix("by:")] if selection.startswith("by:") else []
+    return selection == "oracle" or any(_same_answers(metric, each) for each in [*chosen_by, *on_the_way])
 
 
 def honest_selection(method: Mapping, metric: str, metrics: Iterable[str], settings: Mapping) -> str | None:
@@ -60,14 +63,19 @@ def honest_selection(method: Mapping, metric: str, metrics: Iterable[str], setti
     """
     on_the_way = settings.get("on_the_way", {}).get(method["name"], ())
     headline = method["headline"] if len(method["candidates"]) > 1 else "single"
-    if metric in on_the_way:
+    if any(_same_answers(metric, each) for each in on_the_way):
         return None
     if not is_oracle(headline, metric):
         return headline
     selector = settings["selector"]
-    return f"by:{selector}" if selector != metric and selector in metrics else "mean"
+    return f"by:{selector}" if selector in metrics and not is_oracle(f"by:{selector}", metric) else "mean"
 
 
 def honest_label(selections: Iterable[str]) -> str:
     """Name of a line of honest rows below a method: their selections, each once."""
     return "↳ " + " or ".join(dict.fromkeys(selections))
+
+
+def _same_answers(one: str, other: str) -> bool:
+    """Whether two metrics are one, or the arithmetic and the geometric mean of one judge's answers about parts."""
+    return scorer_of(one, (one, other)) == scorer_of(other, (one, other))

@@ -32,16 +32,12 @@ RANGE = (-1.0, 1.0)  # of a value
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    judges = {}
+    judges = []
     for name in study.judges_asked(PAIRS):
         by, candidates = selector_of_pairs(study, name), candidates_of_pairs(study, name)
-        # The selection of main.csv that reports the images which the judge sees.
-        judges[name] = {
-            method.name: method.headline
-            if method.name in study.graph.selections and len(method.candidates) > 1
-            else (f"by:{by}" if len(candidates[method.name]) > 1 else "single")
-            for method in compared_methods(study, name)
-        }
+        seen = {method.name: method.headline for method in compared_methods(study, name)}
+        seen |= {method: f"by:{by}" for method, names in candidates.items() if len(names) > 1}
+        judges.append({"name": name, "methods": [list(each) for each in seen.items()]})
     settings = {
         "judges": judges,
         "baseline": study.config["statistics"]["baseline"],

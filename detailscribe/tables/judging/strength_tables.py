@@ -15,6 +15,7 @@ STRENGTH_COLUMNS = [
     *("win_probability", "win_probability_low95", "win_probability_high95", "rank", "note"),
 ]
 RANKING_COLUMNS = ["judge", "by", "images", "method", "selection", "oracle", "value", "rank", "rank_by_pairs", "tau"]
+STRENGTH = "strength"  # `by` of the order by pairs
 HEADLINE, SEEN = "headline", "as in pairs"  # values of `images` in the table of rankings
 SHARE = {"first": 1.0, "tie": 0.5, "second": 0.0}  # of the image shown first, by `choice`
 
@@ -62,14 +63,15 @@ def rankings_table(strengths: pd.DataFrame, main: pd.DataFrame, seen: Mapping[st
 
     Returns:
         RANKING_COLUMNS. First the order by pairs; then for each metric the headline rows, and, where they report other
-        images than the judge saw, the rows of these. `oracle` marks a mean of the best of several images under the
-        metric itself. `tau` is Kendall's tau-b of the values with the strengths, over the methods that have both.
+        images than the judge saw, the rows of these. `oracle` is that of the main table: the metric itself chose
+        the image. `tau` is Kendall's tau-b of the values with the strengths, over the methods that have both.
     """
     import pandas as pd
 
     judge = strengths["judge"].iloc[0]
     by_pairs, place = strengths.set_index("method")["strength"], strengths.set_index("method")["rank"]
-    blocks = [(f"pairs of {judge}", SEEN, by_pairs, seen)]
+    blocks = [(STRENGTH, SEEN, by_pairs, seen)]
+    oracle = {key: bool(value) for key, value in main.set_index(["metric", "method", "selection"])["oracle"].items()}
     for metric in dict.fromkeys(main["metric"]):
         of_metric = main[main["metric"] == metric]
         means = of_metric.set_index(["method", "selection"])["mean"]
@@ -85,9 +87,8 @@ def rankings_table(strengths: pd.DataFrame, main: pd.DataFrame, seen: Mapping[st
         ranks, tau = values.rank(ascending=False, method="min"), _tau(values, by_pairs)
         for method in by_pairs.index:
             selection = chosen.get(method, "")
-            oracle = selection in ("oracle", f"by:{name}")
-            rows.append((judge, name, images, method, selection, oracle, values[method], ranks[method], place[method]))
-            rows[-1] += (tau if values is not by_pairs else float("nan"),)
+            key = (judge, name, images, method, selection, oracle.get((name, method, selection), False))
+            rows.append((*key, values[method], ranks[method], place[method], tau if name != STRENGTH else None))
     return pd.DataFrame(rows, columns=RANKING_COLUMNS).astype({"rank": "Int64", "rank_by_pairs": "Int64"})
 
 

@@ -74,3 +74,30 @@ def test_a_stranger_s_exchange_of_impossible_costs_counts_as_unknown_and_an_old_
     rows = tmp_path / "results" / "demo" / "decompositions" / "000-of-001.jsonl"
     write_rows(rows, [{"id": digest[:4], "exchange": digest} for digest in digests])
     assert [(row["calls"], row["input_tokens"], row["unpriced"]) for row in cost_rows([rows], store)] == [(1, 0, 1)] * 2
+
+
+def test_cached_tokens_are_a_column_where_requests_begin_with_their_images(tmp_path):
+    """Other studies keep their columns, whatever their servers report."""
+
+    def told(folder, text, cached, images_first):
+        request = Request("judge", "server", "m", [{"role": "user", "content": text}], images_first=images_first)
+        details = {} if cached is None else {"prompt_tokens_details": cached}
+        answer = Answer(
+            "ok", text="4", usage=USAGE, served_model="m-1", body={"usage": {"prompt_tokens": 100, **details}}
+        )
+        exchange_store.record_answer(folder, request, answer, PRICES)
+        return request.digest
+
+    def table(name, *calls):
+        digests = [told(tmp_path / name, str(n), *call) for n, call in enumerate(calls)]
+        rows = tmp_path / name / "results" / "demo" / "scores" / "judge-main" / "000-of-001.jsonl"
+        write_rows(rows, [{"id": digest[:4], "image_set": "a", "exchange": [digest]} for digest in digests])
+        return cost_csv(cost_rows([rows], tmp_path / name)).splitlines()
+
+    plain = "stage,name,model,served_model,batch,calls,input_tokens,output_tokens,cost_usd,unpriced"
+    before = table("before", ({"cached_tokens": 64}, False))
+    assert before[0] == plain and not before[1].endswith(",64")
+    assert table("unknown", (None, True), ({"cached_tokens": "x"}, True), ([], True))[0] == plain
+    counted = table("counted", ({"cached_tokens": 64}, True), (None, True), ({"cached_tokens": 32}, False))
+    assert counted[0] == plain + ",cached_tokens" and counted[1].endswith(",3,300,60,0.00108,0,96")
+    assert table("none", ({"cached_tokens": 0}, True))[1].endswith(",0,0")

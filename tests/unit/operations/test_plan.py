@@ -137,6 +137,26 @@ def test_the_report_states_the_bound_of_the_calls_and_what_may_be_spent(planned)
     )
 
 
+def test_a_mark_alone_counts_with_few_output_tokens_and_is_limited(tmp_path, monkeypatch):
+    """A judge that reads probabilities asks for a mark alone, whatever other judges of its model write."""
+    monkeypatch.chdir(tmp_path)
+    judge = {"endpoint": "server", "model": "m", "reading": "expected"}
+    for reading, tokens, said in (("expected", 16, "a ceiling"), ("sampled", 300, "an estimate for judge main")):
+        study = configured_study(
+            endpoints={"server": SERVER},
+            judges={"main": judge | {"reading": reading}},
+            plan={"output_tokens": 300},
+            budget_usd=1,
+        )
+        parameters = stage_parameters(study)["judge-main"]
+        estimate = Estimate(study, {})
+        request = Request("judge", "server", "m", [], options=parameters["options"])
+        estimate.add_call(estimate.line("demo", "judge", "main"), request, "new")
+        estimate.add_unknown_call(estimate.line("demo", "judge", "main"), "judge", "server", "m", parameters["options"])
+        assert (estimate.lines[0].calls, estimate.lines[0].output_tokens) == (2, 2 * tokens)
+        assert said in budget_sentence(study, [("judge", "main")])
+
+
 def test_free_calls_need_no_word_of_the_budget(planned):
     planned.study.config["endpoints"]["server"] = {**SERVER, "input_usd_per_million": 0, "output_usd_per_million": 0}
     assert budget_sentence(planned.study, planned.study.llm_stages()) == ""

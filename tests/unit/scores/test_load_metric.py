@@ -27,7 +27,8 @@ def test_metrics_are_found_by_name(tmp_path, monkeypatch):
 
 
 def test_importing_a_metric_is_cheap():
-    names = ("clip_score", "pick_score", "image_reward", "image_reward_package", "blip_vqa")
+    names = ("clip_score", "pick_score", "image_reward", "image_reward_package", "blip_vqa", "vqa_score")
+    names += ("preference.hps_v2", "preference.hps_v3")
     imports = ", ".join(f"detailscribe.scores.{name}" for name in names)
     code = f"import sys, {imports}; sys.exit(bool({{'torch', 'numpy', 'PIL'}} & {{*sys.modules}}))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)

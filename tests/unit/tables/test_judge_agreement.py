@@ -20,15 +20,20 @@ def test_two_judges_are_compared_and_one_alone_is_not():
     scores = ScoreTable(pd.DataFrame(rows, columns=SCORE_COLUMNS), ["judge-x", "judge-y"])
     table = pd.DataFrame(
         [
-            (m, j, v, True)
-            for m, j, v in [("a", "judge-x", 3), ("b", "judge-x", 2), ("a", "judge-y", 1), ("b", "judge-y", 4)]
+            (m, j, v, headline, honest)
+            for m, j, v, headline, honest in [
+                *(("a", "judge-x", 3, True, False), ("a", "judge-y", 1, True, False), ("a", "judge-x", 1, False, True)),
+                *(("b", "judge-x", 2, True, True), ("b", "judge-y", 4, True, True), ("a", "judge-y", 1, False, True)),
+            ]
         ],
-        columns=["method", "metric", "mean", "headline"],
+        columns=["method", "metric", "mean", "headline", "honest"],
     )
     found = judge_agreement(scores, ["judge-x", "judge-y"], table, RANGES)
     value = {(row.statistic, row.level): row.value for row in found.itertuples()}
     assert value["method_kendall", ""] == -1 and value["same_winner", ""] == 0
     assert (value["method_rank", "a"], value["method_rank", "b"]) == (1, -1)
+    assert value["honest_kendall", ""] == 1 and value["honest_winner", ""] == 1, "without the oracle of a"
+    assert (value["honest_rank", "a"], value["honest_rank", "b"]) == (0, 0)
     assert value["calibration", "2"] == 3 and value["calibration", "5"] == 5
     assert 0.5 < value["mean_difference", ""] < 1 and value["spearman", ""] > 0.95
     kappa = found[found["statistic"] == "weighted_kappa"].iloc[0]

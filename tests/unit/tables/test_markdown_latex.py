@@ -54,7 +54,9 @@ def random_marks(prompts: int = 400, better: float = 0.0) -> ScoreTable:
     for values in drawn.values():
         values[:, 2:] += better * values.std()
     rows = {
-        metric: score_rows({(id, name): float(values[i, j]) for i, id in enumerate(ids) for j, name in enumerate(names)})
+        metric: score_rows(
+            {(id, name): float(values[i, j]) for i, id in enumerate(ids) for j, name in enumerate(names)}
+        )
         for metric, values in drawn.items()
     }
     return ScoreTable(score_frame([{"id": id} for id in ids], set(ids), [], rows), list(rows))
@@ -80,6 +82,15 @@ def test_random_marks_show_the_flattering_and_the_honest_number_together_and_not
     assert text.count(f"{dagger} Oracle cell: the metric shown chose this image") == 1
     of_seeds = next(line for line in lines if line[:2] == ["multi_seed", "by:clip"])
     assert dagger in of_seeds[3] and dagger not in of_seeds[2], "clip chose it, so it is an oracle under clip alone"
+
+
+def test_the_latex_table_has_balanced_braces_and_a_cell_for_every_column():
+    latex = markdown_latex.to_latex(tabulate(random_marks(20), PAPER_METHODS, SETTINGS), "a_b {100 %}", "", SETTINGS)
+    assert latex.replace("\\{", "").replace("\\}", "").count("{") == latex.count("}")
+    assert latex.count("$") % 2 == 0 and latex.isascii() == ("–" not in latex)
+    rows = [line for line in latex.splitlines() if line.endswith("\\\\")]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {3} and "{llll}" in latex
+    assert latex.index("\\end{tabular}") < latex.index("Oracle cell") < latex.index("\\caption")
 
 
 def test_a_sure_lead_is_bold_in_the_honest_row_alone():

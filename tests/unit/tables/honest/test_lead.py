@@ -19,6 +19,8 @@ def studies(kind: str, count: int, prompts: int, methods: int) -> tuple[pd.DataF
         values = 1.0 + (values[..., None] > [-1.5, -0.5, 0.5, 1.2]).sum(axis=-1)
     if kind == "yes":
         values = (values > 0.5).astype(float)
+    if kind == "uneven":  # the mean of four images beside one image
+        values[..., 0] = difficulty[..., 0] + generator.normal(0, 0.5, (prompts, count))
     if kind == "skewed":
         values = difficulty + generator.gamma(2, 1, values.shape)
     keys = [(f"m{method}", f"study{study}") for study in range(count) for method in range(methods)]
@@ -28,7 +30,7 @@ def studies(kind: str, count: int, prompts: int, methods: int) -> tuple[pd.DataF
     return table.assign(mean=values.mean(axis=0)), values, limits
 
 
-@pytest.mark.parametrize("kind", ["normal", "grades", "yes", "skewed"])
+@pytest.mark.parametrize("kind", ["normal", "grades", "yes", "skewed", "uneven"])
 @pytest.mark.parametrize("methods", [2, 3, 8])
 @pytest.mark.parametrize("prompts", [8, 25, 200])
 def test_equal_methods_are_called_different_in_at_most_five_percent(kind, methods, prompts):
@@ -42,8 +44,12 @@ def test_equal_methods_are_called_different_in_at_most_five_percent(kind, method
 
 
 def test_the_lead_is_the_paired_difference_of_the_two_best_and_stands_in_the_row_of_the_best():
-    values = np.array([[3.0, 5.0, 1.0, 9.0], [4.0, 5.0, 1.0, 9.0], [3.0, 4.0, 2.0, 9.0], [2.0, 5.0, 1.0, 9.0], [3.0, 5.0, 1.0, 9.0]])
-    table = pd.DataFrame({"method": ["sd", "best", "worst", "oracle"], "metric": "judge", "honest": [True] * 3 + [False]})
+    values = np.array(
+        [[3.0, 5.0, 1.0, 9.0], [4.0, 5.0, 1.0, 9.0], [3.0, 4.0, 2.0, 9.0], [2.0, 5.0, 1.0, 9.0], [3.0, 5.0, 1.0, 9.0]]
+    )
+    table = pd.DataFrame(
+        {"method": ["sd", "best", "worst", "oracle"], "metric": "judge", "honest": [True] * 3 + [False]}
+    )
     table["mean"] = values.mean(axis=0)
     add_lead(table, values, np.tile([[1.0], [10.0]], 4), np.full(4, True))
     row = table.loc[1]

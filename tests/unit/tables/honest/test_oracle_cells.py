@@ -23,10 +23,15 @@ FOUR = ["k0", "k1", "k2", "k4"]
         ("single", FOUR[:1], "judge-a", ["judge-a"], True, None),  # made from what the judge chose
         ("single", FOUR[:1], "clip", ["judge-a"], False, "single"),
         ("mean", FOUR, "judge-a", ["judge-a"], True, None),
+        ("by:judge-a", FOUR, "judge-a-geometric", [], True, "by:clip"),  # of the same answers
+        ("by:judge-a-geometric", FOUR, "judge-a", [], True, "by:clip"),
+        ("single", FOUR[:1], "judge-a-geometric", ["judge-a"], True, None),
         ("by:clip", FOUR[:1], "clip", [], False, "single"),  # one candidate: nothing was chosen
     ],
 )
-def test_a_cell_whose_metric_chose_the_image_is_an_oracle_cell(headline, candidates, metric, on_the_way, oracle, honest):
+def test_a_cell_whose_metric_chose_the_image_is_an_oracle_cell(
+    headline, candidates, metric, on_the_way, oracle, honest
+):
     method = {"name": "mine", "candidates": candidates, "headline": headline}
     selection = headline if len(candidates) > 1 else "single"
     assert is_oracle(selection, metric, on_the_way) == oracle
@@ -39,6 +44,12 @@ def test_a_cell_whose_metric_chose_the_image_is_an_oracle_cell(headline, candida
 def test_a_selector_that_is_no_metric_of_the_study_leaves_the_mean():
     method = {"name": "mine", "candidates": FOUR, "headline": "oracle"}
     assert honest_selection(method, "judge-a", ["judge-a"], {"selector": "clip"}) == "mean"
+
+
+def test_a_selector_whose_answers_are_those_of_the_metric_leaves_the_mean():
+    method = {"name": "mine", "candidates": FOUR, "headline": "oracle"}
+    metrics = ["judge-a", "judge-a-geometric"]
+    assert {honest_selection(method, each, metrics, {"selector": "judge-a"}) for each in metrics} == {"mean"}
 
 
 def test_what_a_metric_chose_on_the_way_is_known_from_the_graph_of_images():

@@ -106,3 +106,27 @@ def test_it_finds_a_fault_where_snakemake_does_and_nowhere_else():
         entry = {key: value for key, value in {**ENDPOINT, **changes}.items() if value != "absent"}
         with pytest.raises(WorkflowError):
             validate({**CONFIG, "endpoints": {"local": entry}}, str(SCHEMA), set_default=False)
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"module": "vqa_score"}, "metrics: seen: it needs the key model"),
+        (
+            {"module": "vqa_score", "model": "a/b", "precison": "bf16"},
+            "'precison' is no key here; did you mean precision?",
+        ),
+        (
+            {"module": "vqa_score", "model": "a/b", "normalised": "no"},
+            "normalised: 'no' is a text; write true or false",
+        ),
+        ({"module": "vqa_score", "model": "a/b", "question": "?"}, "question: '?' does not have the form"),
+        ({"module": "preference.hps_v3", "model": "a/b", "precision": "nf4"}, "'nf4' is not one of bf16, fp32"),
+        ({"module": "preference.hps_v2", "model": "a/b", "files": "x"}, "'files' is no key here; did you mean file?"),
+        ({"module": "pick_score", "anything": 1}, ""),
+        ({"module": "my_metrics/sharpness.py", "side": 256}, ""),
+    ],
+)
+def test_keys_of_a_shipped_metric_are_checked_and_those_of_others_are_its_own(entry, sentence):
+    found = faults(metrics={"seen": entry})
+    assert len(found) == bool(sentence) and all(sentence in each for each in found)

@@ -1,0 +1,201 @@
+"""Validation of prediction-powered means on planted people and judges: coverage, width, and false positives.
+
+People rate images from 1 to 5, two raters each; a judge grades the same images with an error of its own, and prefers
+one of two methods for no reason. Prompts differ in difficulty. The truth comes from a population of a million prompts.
+Every kind of judge helps with the mean of a method and with the difference of two, for few rated prompts of many.
+
+    python benchmarks/planted_assisted.py        alone; the last line is JSON
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import json
+import time
+from multiprocessing import Pool as make_pool
+from multiprocessing.pool import Pool
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from detailscribe.tables.judging.prediction_powered import assisted_mean
+
+STUDIES = 500
+NULL_STUDIES = 2000
+POPULATION = 1_000_000
+CUTS = np.array([-1.2, -0.3, 0.5, 1.3])  # between the grades
+BETTER = 0.4  # planted quality of the second method above the first
+BIAS = 0.5  # by which the judge prefers the images of the second method, without a reason
+SHORTER = 0.7  # of the width of people alone: what a good judge must reach
+RATED = (25, 50, 100)
+SIZES = (200, 1000)  # prompts of the scenario
+
+
+class Planted(NamedTuple):
+    """A kind of people and judge.
+
+    Attributes:
+        error: Standard deviation of the judge's error; None for a judge that does not see the images.
+        sees: Its share of the images' quality; below 0, it is wrong.
+        graded: Whether it gives whole grades instead of their mean under its probabilities.
+        ease: Added to the quality of all images: high for ratings near 5.
+    """
+
+    error: float | None
+    sees: float = 1.0
+    graded: bool = True
+    ease: float = 0.0
+
+
+JUDGES = {
+    "good": Planted(0.15, graded=False),
+    "good, whole grades": Planted(0.15),
+    "fair": Planted(0.8),
+    "useless": Planted(None),
+    "wrong": Planted(0.5, sees=-1.0),
+    "good, ratings near 5": Planted(0.15, graded=False, ease=1.6),
+}
+ERRORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # of judges by whose correlation the widths are reported
+
+
+def grades(quality: np.ndarray) -> np.ndarray:
+    """Whole grades from 1 to 5."""
+    return 1.0 + (quality[..., None] > CUTS).sum(axis=-1)
+
+
+def planted(
+    generator: np.random.Generator, prompts: int, kind: Planted, better: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean ratings of people and scores of the judge, (prompts, 2 methods)."""
+    difficulty = generator.normal(kind.ease, 0.8, (prompts, 1))
+    quality = difficulty + np.array([0, better]) + generator.normal(0, 0.6, (prompts, 2))
+    people = np.mean([grades(quality + generator.normal(0, 0.4, quality.shape)) for _ in range(2)], axis=0)
+    seen = generator.normal(0, 1, quality.shape) if kind.error is None else kind.sees * quality
+    noise = generator.normal(0, kind.error or 0.0, quality.shape)
+    judged = seen + noise + np.array([0, BIAS])
+    return people, grades(judged) if kind.graded else np.clip(3 + judged / 0.9, 1, 5)
+
+
+def of_methods(people: np.ndarray, judged: np.ndarray) -> dict:
+    """What is estimated: people's and the judge's values, (prompts,), with the bounds of the first."""
+    both = people[:, 1], judged[:, 1], (1.0, 5.0)
+    return {"mean": both, "difference": (people[:, 1] - people[:, 0], judged[:, 1] - judged[:, 0], (-4.0, 4.0))}
+
+
+def truth(kind: Planted, better: float) -> dict:
+    """Of the population: each estimand, and the correlation of people and judge over prompts."""
+    values = of_methods(*planted(np.random.default_rng(1), POPULATION, kind, better))
+    return {
+        name: (float(people.mean()), float(np.corrcoef(people, judged)[0, 1]))
+        for name, (people, judged, _) in values.items()
+    }
+
+
+def measured(task: tuple[Planted, float, int, int, int, dict]) -> dict:
+    """Shares of studies, medians and extremes, by estimand.
+
+    Args:
+        task: Kind, planted difference, rated prompts, prompts, studies, and the truth.
+    """
+    kind, better, rated, prompts, studies, true = task
+    found: dict[str, list] = {name: [] for name in true}
+    for number in range(studies):
+        generator = np.random.default_rng([4, rated, prompts, number])
+        for name, (people, judged, bounds) in of_methods(*planted(generator, prompts, kind, better)).items():
+            mean = assisted_mean(people[:rated], judged[:rated], judged[rated:], bounds, name == "difference")
+            value = true[name][0]
+            found[name].append(
+                (
+                    mean.people_low95 <= value <= mean.people_high95,
+                    mean.assisted_low95 <= value <= mean.assisted_high95,
+                    mean.width_ratio,
+                    mean.weight,
+                    mean.assisted - value,
+                    mean.people_low95 > 0 or mean.people_high95 < 0,
+                    mean.assisted_low95 > 0 or mean.assisted_high95 < 0,
+                )
+            )
+    rows = {}
+    for name, each in found.items():
+        values = np.array(each, float)
+        people, assisted, _, weight, bias, people_found, found_assisted = values.mean(axis=0)
+        rows[name] = {
+            **{"correlation": true[name][1], "people": people, "assisted": assisted},
+            **{"ratio": np.median(values[:, 2]), "widest": values[:, 2].max(), "weight": weight, "bias": bias},
+            **{"not_0_people": people_found, "not_0_assisted": found_assisted},
+        }
+    return rows
+
+
+def run(pool: Pool) -> dict:
+    """All tables, by name; each prints itself."""
+    truths = {name: truth(kind, BETTER) for name, kind in JUDGES.items()}
+    covers = [(name, rated, size) for name in JUDGES for size in SIZES for rated in RATED]
+    by_correlation = [(error, size) for size in SIZES for error in ERRORS]
+    nulls = [(name, rated) for name in ("good", "fair", "useless") for rated in (8, 12, 25, 50, 200)]
+    tasks = [(JUDGES[name], BETTER, rated, size, STUDIES, truths[name]) for name, rated, size in covers]
+    for error, size in by_correlation:
+        kind = Planted(error, graded=False)
+        tasks.append((kind, BETTER, 50, size, 200, truth(kind, BETTER)))
+    for name, rated in nulls:
+        tasks.append((JUDGES[name], 0.0, rated, 1000, NULL_STUDIES, truth(JUDGES[name], 0.0)))
+    results = iter(pool.map(measured, tasks, chunksize=1))
+    coverage = _table(
+        f"coverage of {STUDIES} studies, width of the interval / people alone (median, widest), by judge",
+        [
+            dict(judge=name, rated=rated, prompts=size) | row
+            for name, rated, size in covers
+            for row in _rows(next(results))
+        ],
+    )
+    widths = _table(
+        "width / people alone of 50 rated prompts, by correlation of people and judge",
+        [dict(prompts=size) | row for _, size in by_correlation for row in _rows(next(results))],
+    )
+    errors = _table(
+        f"two equal methods, a biased judge: intervals of the difference without 0 ({NULL_STUDIES} studies of 1000 prompts)",
+        [
+            dict(judge=name, rated=rated) | row
+            for name, rated in nulls
+            for row in _rows(next(results))
+            if row["estimand"] == "difference"
+        ],
+    )
+    good, useless = coverage["judge"].str.startswith("good"), coverage["judge"].isin(["useless", "wrong"])
+    reached = widths[widths["ratio"] <= SHORTER]
+    return {
+        "coverage_lowest": round(float(coverage["assisted"].min()), 3),
+        "coverage_highest": round(float(coverage["assisted"].max()), 3),
+        "shorter_by_good": round(1 - float(coverage.loc[good & (coverage["rated"] == 50), "ratio"].max()), 3),
+        "correlation_for_30_percent": {
+            size: round(float(reached.loc[reached["prompts"] == size, "correlation"].min()), 3) for size in SIZES
+        },
+        "useless_widest": round(float(coverage.loc[useless, "widest"].max()), 3),
+        "false_positive_rate_highest": round(float(errors["not_0_assisted"].max()), 3),
+        "studies": STUDIES,
+    }
+
+
+def _rows(of_task: dict) -> list[dict]:
+    return [{"estimand": name} | row for name, row in of_task.items()]
+
+
+def _table(title: str, rows: list[dict]) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    print(f"\n{title}\n{table.round(3).to_string(index=False)}", flush=True)
+    return table
+
+
+def main() -> None:
+    """Run all and print the tables, then JSON."""
+    start = time.monotonic()
+    with make_pool() as pool:
+        found = run(pool)
+    print(json.dumps(found | {"seconds": round(time.monotonic() - start)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Answers of the offline stand-in to yes/no questions about an image: whether a part is shown, and a fault is there.
+
+They come from what the detector finds in the image, never from the critic's model or the prompt. Of words outside the
+scene world it says that it does not know them, which is neither yes nor no.
+"""
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from detailscribe.images.image_reader import read_image
+from detailscribe.miniature.judge import check_scene
+from detailscribe.miniature.models.detection import Detections, detect
+from detailscribe.miniature.world.arrangements import SIDE_PX
+from detailscribe.miniature.world.captions import parse_prompt
+from detailscribe.miniature.world.phrases import positions
+from detailscribe.miniature.world.vocabulary import ENTITIES, PLURALS, singular
+
+SEVERAL, MANY = 3, 6  # pieces of a row, and of a ring, that must be found: three quarters
+MIDDLE_PX = 16  # from the centre of the image, at most, of what stands in the middle
+ABSENT = re.compile(r"(?P<part>[^:]+): not in the image\b")  # what the stand-in's critic remarks
+CENTRE = SIDE_PX / 2
+
+
+def answer_part(part: str, image: Path, threshold: float, structured: bool = False) -> str:
+    """Whether an image shows a part: an entity, an entity in a place, or a scene in words.
+
+    Args:
+        part: As `captions.scene_components` names it, with or without its place.
+        image: Image file.
+        threshold: Logit above which the detector finds an entity.
+        structured: Whether the answer is a JSON object with `reason` and `score`.
+    """
+    return _worded(is_shown(part, _found_in(image, threshold)), part, image, threshold, structured)
+
+
+def answer_remark(remark: str, image: Path, threshold: float, structured: bool = False) -> str:
+    """Whether the fault that a remark names is in an image; arguments as of `answer_part`."""
+    absent = ABSENT.match(remark)
+    shown = is_shown(absent["part"], _found_in(image, threshold)) if absent else None
+    return _worded(None if shown is None else not shown, remark, image, threshold, structured)
+
+
+def is_shown(part: str, detections: Detections) -> bool | None:
+    """Whether detections hold a part; None for words that the scene world does not have."""
+    if scene := parse_prompt(part):
+        return check_scene(scene, detections)[2]
+    text = " ".join(part.lower().strip(" .").split())
+    place = next((each for each in positions() if text.endswith(f" {each}")), "")
+    thing = re.sub(r"^(?:an?|the) ", "", text.removesuffix(place).strip())
+    entity = singular(thing)
+    if entity not in ENTITIES:
+        return None
+    placed = [(x, y) for name, x, y in detections if name == entity and _is_in(place, x, y)]
+    needed = MANY if place == "all around" else SEVERAL if thing in PLURALS.values() else 1
+    return len(placed) >= needed
+
+
+def _is_in(place: str, x: float, y: float) -> bool:
+    """Whether a centre in pixels lies in a place; everywhere does in an empty one and "all around"."""
+    near = max(abs(x - CENTRE), abs(y - CENTRE)) <= MIDDLE_PX
+    inside = {
+        "on the left": x < CENTRE,
+        "on the right": x > CENTRE,
+        "at the top": y < CENTRE,
+        "at the bottom": y > CENTRE,
+        "in the middle": near,
+    }
+    return inside.get(place, True)
+
+
+def _found_in(image: Path, threshold: float) -> Detections:
+    return list(_detections(image, image.stat().st_mtime_ns, threshold))
+
+
+@lru_cache(maxsize=256)  # a judge asks several questions about an image, one after the other
+def _detections(image: Path, modified_ns: int, threshold: float) -> tuple[tuple[str, float, float], ...]:
+    """What the detector finds in an image file as it was written at this time."""
+    return tuple(detect([read_image(image).image], threshold)[0])
+
+
+def _worded(is_true: bool | None, asked: str, image: Path, threshold: float, structured: bool) -> str:
+    """The reply in the form that the templates ask for."""
+    visible = sorted({entity for entity, _, _ in _found_in(image, threshold)})
+    reason = f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
+    if is_true is None:
+        reason = f"This judge does not know what is meant by: {asked.rstrip('.')}."
+    score = "unknown" if is_true is None else "yes" if is_true else "no"
+    return json.dumps({"reason": reason, "score": score}) if structured else f"{reason} <{score}>"

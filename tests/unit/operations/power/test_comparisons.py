@@ -1,0 +1,172 @@
+"""Comparisons from scores, ratings and pairs: the differences of the tables, repeats, and families."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from detailscribe.operations.power.comparisons import (
+    ASSISTED,
+    HUMAN,
+    MEANS,
+    PAIRS,
+    compare_means,
+    compare_pairs,
+    compare_ratings,
+)
+from detailscribe.tables.main_table import tabulate
+from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
+
+METHODS = [
+    {"name": "sd", "candidates": ["sd"], "headline": "single"},
+    {"name": "rewrite", "candidates": ["rewrite"], "headline": "single"},
+    {"name": "seeds", "candidates": ["sd", "seed2"], "headline": "by:clip"},
+    {"name": "ours", "candidates": ["k0", "k1"], "headline": "oracle"},
+    {"name": "absent", "candidates": ["none"], "headline": "single"},
+]
+RANGES = {"clip": None, "judge": [1, 5]}
+SETTINGS = {
+    "bootstrap": {"resamples": 100, "seed": 0},
+    "statistics": {"baseline": "sd", "test": "permutation", "permutations": 1000},
+    "ranges": RANGES,
+    "best_of": [],
+    "ties_win": False,
+    "selector": "clip",
+}
+ORACLES = {"selector": "clip"}
+
+
+def scores(draws: int = 2, prompts: int = 60) -> ScoreTable:
+    generator = np.random.default_rng(0)
+    rows = []
+    for prompt in range(prompts):
+        base = generator.normal(0, 0.7)
+        for image_set in ("sd", "rewrite", "seed2", "k0", "k1"):
+            quality = base + generator.normal(0, 0.5) + 0.4 * image_set.startswith("k")
+            given = np.clip(np.round(3 + quality + generator.normal(0, 0.7, draws)), 1, 5)
+            left_out = "sd failed" if prompt == 7 else ""
+            common = (f"p{prompt}", "", left_out, image_set)
+            rows.append((*common, "clip", quality, "ok", ""))
+            missing = prompt == 9 and image_set == "rewrite"
+            text = " ".join(f"{mark:g}" for mark in given) if draws > 1 else ""
+            judged = (np.nan, "failed", "") if missing else (given.mean(), "ok", text)
+            rows.append((*common, "judge", *judged))
+    return ScoreTable(pd.DataFrame(rows, columns=SCORE_COLUMNS), ["clip", "judge"])
+
+
+def test_the_differences_are_those_of_the_main_table():
+    table = scores()
+    found, differences = compare_means("demo", table, METHODS, "sd", RANGES, ORACLES)
+    rows = tabulate(table, METHODS, SETTINGS)
+    rows = rows.set_index(["metric", "method", "selection"])
+    assert [(each.metric, each.method, each.selection, bool(each.note)) for each in found] == [
+        *(("clip", "rewrite", "single", False), ("clip", "seeds", "by:clip", True), ("clip", "seeds", "mean", False)),
+        *(("clip", "ours", "oracle", True), ("clip", "ours", "mean", False)),
+        *(("judge", "rewrite", "single", False), ("judge", "seeds", "by:clip", False)),
+        *(("judge", "ours", "oracle", True), ("judge", "ours", "by:clip", False)),
+    ]
+    for each in found:
+        row = rows.loc[each.metric, each.method, each.selection]
+        assert row["headline"] or row["honest"]
+        assert row["oracle"] == bool(each.note)
+        assert (each.spread.prompts, each.observed) == (row["n_pairs"], pytest.approx(row["difference"]))
+        assert each.spread.total() ** 0.5 == pytest.approx(row["difference"] / row["dz"])
+        assert each.family == rows[rows["headline"]]["family"].max() == 6
+        of_judge = differences[each.metric, each.method]
+        assert len(of_judge) == row["n_pairs"]
+        if row["honest"]:
+            assert np.mean(list(of_judge.values())) == pytest.approx(row["difference"])
+        assert each.width == (4 if each.metric == "judge" else None)
+
+
+@pytest.mark.parametrize(("draws", "known"), [(1, False), (2, True), (3, True)])
+def test_the_noise_of_a_judge_is_known_from_two_draws_on(draws, known):
+    found, _ = compare_means("demo", scores(draws, 400), METHODS, "sd", RANGES, ORACLES)
+    spreads = {(each.metric, each.method): each.spread for each in found if not each.note}
+    assert all(spread.within is None for (metric, _), spread in spreads.items() if metric == "clip")
+    judged = spreads["judge", "rewrite"]
+    assert (judged.within is not None) == known
+    if known:
+        assert judged.repeats == draws
+        assert judged.within == pytest.approx(2 * (0.7**2 + 1 / 12), rel=0.25)  # of two images, rounded
+
+
+def test_without_the_baseline_there_is_nothing_to_compare():
+    assert compare_means("demo", scores(), METHODS[1:], "sd", RANGES, ORACLES) == ([], {})
+    assert compare_ratings("demo", [], METHODS, "sd", {}) == []
+    assert compare_pairs("demo", [], "sd", "versus") == []
+
+
+RATED = [{"name": name, "candidates": [name]} for name in ("sd", "a", "b")] + [{"name": "no_image", "candidates": []}]
+
+
+def ratings(prompts: int = 300, raters: int = 3) -> list[dict]:
+    generator = np.random.default_rng(1)
+    rows = []
+    for prompt in range(prompts):
+        for name, gain in (("sd", 0.0), ("a", 0.5), ("b", 0.0)):
+            quality = 3 + gain + generator.normal(0, 0.6)
+            for rater in range(raters):
+                mark = float(np.clip(quality + generator.normal(0, 0.5), 1, 5))
+                rows.append({"rater": f"r{rater}", "id": f"p{prompt}", "image_set": name, "rating": mark})
+    return rows
+
+
+def test_people_have_a_spread_between_prompts_and_raters_and_a_judge_explains_some_of_the_first():
+    rows = ratings()
+    marks = {(row["id"], row["rater"], row["image_set"]): row["rating"] for row in rows}
+    good = {
+        id: np.mean([marks[id, rater, "a"] - marks[id, rater, "sd"] for rater in ("r0", "r1", "r2")])
+        for id in dict.fromkeys(row["id"] for row in rows)
+    }
+    useless = dict(zip(good, np.random.default_rng(2).normal(size=len(good)), strict=True))
+    judges = {("judge-good", "a"): good, ("judge-bad", "a"): useless}
+    found = compare_ratings("demo", rows, RATED, "sd", judges)
+    by_key = {(each.design, each.method, each.judge): each for each in found}
+    assert set(by_key) == {
+        (MEANS, "a", ""),
+        (MEANS, "b", ""),
+        (ASSISTED, "a", "judge-good"),
+        (ASSISTED, "a", "judge-bad"),
+    }
+    people = by_key[MEANS, "a", ""]
+    assert (people.metric, people.family, people.spread.repeats) == (HUMAN, 2, 3)
+    assert people.spread.between == pytest.approx(2 * 0.6**2, rel=0.25)
+    assert people.spread.within == pytest.approx(2 * 0.5**2, rel=0.25)
+    assert by_key[ASSISTED, "a", "judge-good"].spread.explained == people.spread.between  # never more than that
+    assert by_key[ASSISTED, "a", "judge-bad"].spread.explained < 0.05
+
+
+def pairs(prompts: int = 400) -> list[dict]:
+    generator = np.random.default_rng(3)
+    rows = []
+    for prompt in range(prompts):
+        for method, other in (("a", "sd"), ("b", "sd"), ("b", "a")):
+            gain = generator.normal(0.3 if method == "a" else 0.0, 0.5)
+            for first, second, sign in ((method, other, 1), (other, method, -1)):
+                value = float(np.clip(sign * gain + 0.2, -1, 1))  # the first place is preferred
+                rows.append({"id": f"p{prompt}", "first": first, "second": second, "value": value})
+    return rows
+
+
+def test_pairs_are_compared_over_both_orders_so_that_a_bias_cancels():
+    rows = pairs()
+    rows[0] = rows[0] | {"value": None}  # a pair with one order only does not count
+    found = {each.method: each for each in compare_pairs("demo", rows, "sd", "versus")}
+    assert set(found) == {"a", "b"}
+    for method, each in found.items():
+        assert (each.design, each.metric, each.family, each.width) == (PAIRS, "versus", 3, 2.0)
+        assert each.spread.prompts == (399 if method == "a" else 400)
+        assert each.observed == pytest.approx(0.3 if method == "a" else 0.0, abs=0.08)
+        by_id = {}
+        for row in rows:
+            if {row["first"], row["second"]} == {method, "sd"} and row["value"] is not None:
+                by_id.setdefault(row["id"], []).append(row["value"] * (1 if row["first"] == method else -1))
+        both = [np.mean(values) for values in by_id.values() if len(values) == 2]
+        assert each.spread.total() == pytest.approx(np.var(both, ddof=1))
+
+
+def test_one_order_of_a_person_counts():
+    rows = [{"id": f"p{n}", "first": "a", "second": "sd", "value": float(n % 3 - 1)} for n in range(12)]
+    (found,) = compare_pairs("demo", rows, "sd", HUMAN)
+    assert (found.spread.prompts, found.spread.within) == (12, None)
+    assert compare_pairs("demo", rows, "sd", "versus") == []
