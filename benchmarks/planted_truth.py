@@ -22,6 +22,8 @@ from multiprocessing import Pool
 import interval_coverage
 import numpy as np
 import pandas as pd
+import planted_assisted
+import planted_power
 from scipy import stats
 
 from detailscribe.tables.main_table import tabulate
@@ -175,6 +177,8 @@ def main() -> None:
     start = time.monotonic()
     with Pool() as pool:
         intervals = interval_coverage.measure(pool)
+        assisted = planted_assisted.run(pool)
+        power = planted_power.run(pool)
     planted = truth()
     planted["fixed"] = {
         prompts: fixed_choice(planted, max(1, round(0.95 * 0.98**4 * prompts) // 2)) for prompts in STUDIES
@@ -209,6 +213,8 @@ def main() -> None:
                 "studies": STUDIES[REPORTED],
                 "prompts": REPORTED,
                 "intervals": intervals,
+                "assisted": assisted,
+                "power": power,
                 "seconds": round(time.monotonic() - start),
             }
         )

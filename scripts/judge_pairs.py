@@ -1,4 +1,4 @@
-"""results/{scenario}/pairs/{judge}/{shard}.jsonl: id, first, second (methods), value, choice, status, reason, identical."""
+"""results/{scenario}/pairs/{judge}/{shard}.jsonl: id, first, second (methods), value, choice, status, identical."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""results/{scenario}/tables/: pairs.csv (`pair_tables.PAIR_COLUMNS`), strengths.csv and rankings.csv (`strength_tables`)."""
+"""results/{scenario}/tables/: pairs.csv, strengths.csv, rankings.csv: columns in `pair_tables`, `strength_tables`."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """An OpenAI-compatible server for tests that answers with a tiny vision-language model's own logits, on the CPU.
 
-As vLLM with `guided_choice`: the answer is the most probable of some tokens, `logprobs` are those before that
+As llama.cpp with a grammar: the answer is the most probable of some tokens, `logprobs` are those before that
 restriction. The model is that of `tests/open/tiny_vlm.py`.
 """
 

@@ -138,29 +138,23 @@ def _readings(words: list[str], auxiliary: bool) -> Iterator[Reading]:
         verbs = [index for index in verbs if _BASE_FORM.match(words[index].lower())]
     for verb in verbs if auxiliary else [None, *verbs]:
         entities: list[str] = []
-        thing: list[str] = []
         spoken: list[str] = []
-
-        def finish(entities=entities, thing=thing, spoken=spoken) -> None:
-            if any(word.lower() not in DETERMINERS for word in thing):
-                own = thing[0].lower() in DETERMINERS
-                spoken += thing if own else ["the", *thing]
-                entities.append(" ".join(thing))
-            else:
-                spoken += thing
-            thing.clear()
-
-        for index, word in enumerate(words):
-            if index == verb or word.lower() in BOUNDARIES | PRONOUNS:
-                finish()
-                spoken += ["will", word] if index == verb and auxiliary else [word]
-            else:
+        thing: list[str] = []
+        for index, word in enumerate([*words, ""]):
+            is_between = index == verb or not word or word.lower() in BOUNDARIES | PRONOUNS
+            if not is_between:
                 if word.lower() in DETERMINERS and any(each.lower() not in DETERMINERS for each in thing):
-                    finish()
+                    break  # "the paw grips the flint" with nothing between two things
                 thing.append(word)
-        finish()
-        sentence = " ".join(spoken)
-        yield Reading(f"{sentence[:1].upper()}{sentence[1:]}.", tuple(entities))
+                continue
+            if any(each.lower() not in DETERMINERS for each in thing):
+                spoken += [] if thing[0].lower() in DETERMINERS else ["the"]
+                entities.append(" ".join(thing))
+            spoken += [*thing, *(["will"] if index == verb and auxiliary else []), word]
+            thing = []
+        else:
+            sentence = " ".join(spoken).strip()
+            yield Reading(f"{sentence[:1].upper()}{sentence[1:]}.", tuple(entities))
 
 
 def _marked_verbs(words: list[str]) -> list[str]:

@@ -83,7 +83,7 @@ def plot_means(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
 
 
 def plot_bars(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
-    """The same rows as bars from zero (from 1, the lowest grade, for a judge that grades); arguments as of `plot_means`."""
+    """The same rows as bars from zero, for a judge that grades from 1, its lowest; arguments as of `plot_means`."""
 
     def add_bars(panel: Axes, metric: str, rows: pd.DataFrame) -> None:
         floor = 1 if metric.startswith("judge-") and (rows["mean"] > 1).any() else 0  # yes or no ends at 1
@@ -105,7 +105,7 @@ def _plot_lines(
     rows, labels = lines_of(table)
     metrics = list(dict.fromkeys(rows["metric"]))
     figure, panels = make_panels(f"{scenario}: mean and 95 % interval", metrics, labels, notice)
-    for panel, metric, of_metric in _by_panel(panels, rows, metrics, range(len(labels))):
+    for panel, metric, of_metric in _by_panel(panels, rows, metrics, list(range(len(labels)))):
         add_rows(panel, metric, of_metric)
         add_daggers(panel, of_metric["high95"].fillna(of_metric["mean"]), of_metric["oracle"])
         label_missing(panel, of_metric["mean"].where(of_metric["method"].notna(), 0.0))
@@ -198,7 +198,7 @@ def plot_agreement(table: pd.DataFrame, scenario: str, notice: str) -> Figure:
 
 
 def _by_panel(
-    panels: Sequence[Axes], rows: pd.DataFrame, metrics: list[str], lines: Sequence[int]
+    panels: Sequence[Axes], rows: pd.DataFrame, metrics: list[str], lines: list[int]
 ) -> list[tuple[Axes, str, pd.DataFrame]]:
     """Each panel with its metric and the metric's rows, one per line in this order; empty where a line has none."""
     by_metric = {metric: rows[rows["metric"] == metric].set_index("line").reindex(lines) for metric in metrics}

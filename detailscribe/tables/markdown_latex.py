@@ -34,14 +34,16 @@ def to_latex(table: pd.DataFrame, title: str, notice: str, settings: dict) -> st
     names = ["method", "choice"]
     metrics = [name for name in cells.columns if name not in names]
     cells[metrics] = cells[metrics].map(_latex_dagger)
-    styler = cells.style.hide(axis="index").format(escape="latex", subset=names)
+    styler = cells.style.hide(axis="index").format(escape="latex", subset=pd.Index(names))
     styler = styler.format_index(escape="latex", axis="columns")
     body = styler.to_latex(hrules=True, column_format="ll" + "l" * len(metrics))
-    below = [f"\\par\\smallskip{{\\footnotesize {_latex_dagger(_escape(note))}\\par}}\n" for note in oracle_notes(table)]
+    below = "".join(
+        f"\\par\\smallskip{{\\footnotesize {_latex_dagger(_escape(note))}\\par}}\n" for note in oracle_notes(table)
+    )
     notes = " ".join(filter(None, [notice, *footnotes(table, settings)]))
     caption = "\\caption{" + _escape(f"{title}. {notes}") + "}\n"
     start = "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n"
-    return start + body + "".join(below) + caption + "\\end{table}\n"
+    return start + body + below + caption + "\\end{table}\n"
 
 
 def format_cells(table: pd.DataFrame, bold: str) -> pd.DataFrame:

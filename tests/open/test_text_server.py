@@ -93,14 +93,16 @@ def test_log_probabilities_are_those_before_a_grammar(ask):
 
 
 @pytest.mark.parametrize(
-    ("asked", "scale", "reading"),
+    ("asked", "scale", "reading", "bound"),
     [
-        ("Is the sky blue? Answer with one word alone, yes or no.", YES_OR_NO, "p_yes"),
-        ("How good is bread with butter? Answer with one digit from 1 to 5 alone.", GRADES, "expected"),
+        ("Is the sky blue? Answer with one word alone, yes or no.", YES_OR_NO, "p_yes", {}),
+        ("How many legs has a dog? Answer with one digit.", GRADES, "expected", {"grammar": "root ::= [1-5]"}),
     ],
 )
-def test_readings_by_probability_are_sums_over_the_spellings_of_a_mark(servers, gguf, tmp_path, asked, scale, reading):
-    options = PROBABILITIES | {"temperature": 0, "seed": 0, "max_tokens": 16}
+def test_readings_by_probability_are_sums_over_the_spellings_of_a_mark(
+    servers, gguf, tmp_path, asked, scale, reading, bound
+):
+    options = PROBABILITIES | bound | {"temperature": 0, "seed": 0, "max_tokens": 16}
     request = Request("judge", "llama", MODEL, [{"role": "user", "content": asked}], options=options)
     chat = Chat({"llama": llama_endpoint(gguf)}, tmp_path / "store", "live", servers=servers)
     [(reply, found)] = ask_and_read(chat, [request], scale, reading)

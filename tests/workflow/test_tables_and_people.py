@@ -6,6 +6,7 @@ import pandas as pd
 from openpyxl import load_workbook
 
 from detailscribe.study.stages import FIGURES
+from tests.unit.human.pairs.sample_pairs import exported
 from tests.workflow.small_study import PROMPTS, Study, planned
 
 
@@ -81,7 +82,10 @@ def test_filled_rating_sheets_become_means_and_agreement(study):
     ]
     assert agreement.loc["clip_score", "pairs"] == len(hits) > 0
     assert float(agreement.loc["clip_score", "agreement"]) == round(sum(hits) / len(hits), 6)
-    assisted, worth = table(study, "small/human/assisted.csv"), table(study, "small/human/worth.csv").set_index("metric")
+    assisted, worth = (
+        table(study, "small/human/assisted.csv"),
+        table(study, "small/human/worth.csv").set_index("metric"),
+    )
     assert set(assisted["status"]) == {"ok"} and set(assisted["reason"]) == {"fewer than 8 rated prompts"}
     hosted = assisted[(assisted["method"] == "hosted") & (assisted["statistic"] == "difference")]
     assert list(hosted["judge"]) == list(agreement.index) and set(hosted["assisted"].astype(float)) == {3.0}
@@ -95,6 +99,53 @@ def test_filled_rating_sheets_become_means_and_agreement(study):
     broken.worksheets[1]["E2"] = 9
     broken.save(filled / "rater_2.xlsx")
     assert "cell E2: a rating is a whole number from 1 to 5, got 9" in study.snakemake("small_human_scores", expect=1)
+
+
+def test_pairs_that_people_compared_become_win_rates_and_strengths(study):
+    assert "has no table of choices" in study.snakemake("small_human_pair_scores", expect=1)
+    study.snakemake("small_human_pair_sheets")
+    sheets, filled = study.results / "small" / "human" / "pair_sheets", study.folder / "human" / "small" / "pairs"
+    filled.mkdir(parents=True)
+    rows = study.rows("human/pair_sheets/key.jsonl")
+    keys = {
+        rater: [
+            {name: value for name, value in row.items() if name != "sheet"} for row in rows if row["rater"] == rater
+        ]
+        for rater in ("rater_1", "rater_2")
+    }
+    images = {row["id"]: row["images"] for row in study.rows("dictionary.jsonl")}
+    assert len(images) == len({row["id"] for row in rows}) and all(
+        row[f"{side}_file"] == images[row["id"]][row[f"{side}_image_set"]]
+        for row in rows
+        for side in ("first", "second")
+    )
+
+    def answer(row):
+        sides = {row["first"]: "first", row["second"]: "second"}
+        return {"choice": sides["hosted"], "strength": "clearly"} if "hosted" in sides else {"choice": "tie"}
+
+    for rater, key in keys.items():
+        page = (sheets / f"{rater}.html").read_text(encoding="utf-8")
+        assert page.count('type="text/plain"') > 1 and not any(row["id"] in page for row in key)
+        (filled / f"{rater}.pairs.csv").write_text(exported(key, answer), encoding="utf-8")
+        study.snakemake("small_human_pair_scores")
+        table_of = table(study, "small/human/pair_raters.csv").set_index("rater")
+        assert table_of.loc[rater, "n"] == len({row["pair"] for row in key if row["pair"]})
+    assert study.nothing_to_do("small_human_pair_scores")
+    main = table(study, "small/human/pair_main.csv").set_index(["method", "other"])
+    assert set(main.loc[("hosted", "sd"), ["n", "answers", "wins", "losses"]]) == {len(images), 2 * len(images), 0}
+    assert main.loc[("hosted", "sd"), "win_rate"] == 1 and main.loc[("gpt_rewrite", "sd"), "win_rate"] == 0.5
+    strengths = table(study, "small/human/strengths.csv").set_index("method")
+    assert strengths["rank"].idxmin() == "hosted" and strengths.loc["sd", "strength"] == 0
+    reliability = table(study, "small/human/pair_reliability.csv").set_index("statistic")
+    assert float(reliability.loc["alpha_ordinal", "value"]) == 1
+    pairs = table(study, "small/human/pairs.csv")
+    assert set(pairs["rater"]) == set(keys) and len(pairs) == len(rows)
+    # A second table of one rater would hide the first one.
+    (filled / "rater_2 (1).csv").write_text(exported(keys["rater_2"], answer), encoding="utf-8")
+    assert "rater_2 has 2 tables here (rater_2 (1).csv, rater_2.pairs.csv)" in study.snakemake(
+        "small_human_pair_scores", expect=1
+    )
 
 
 def test_a_released_folder_without_workbooks_is_named(study):

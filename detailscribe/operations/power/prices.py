@@ -50,16 +50,18 @@ class Prices:
         rows = _methods(self.study, comparison)
         usd = sum(self.stages[stage] for stage in self._stages_of(rows) if stage in self.stages)
         judge = comparison.judge or comparison.metric
-        if judge == HUMAN or judge in self.study.config["metrics"]:
+        is_pair = comparison.design == PAIRS
+        if judge == HUMAN or (judge in self.study.config["metrics"] and not is_pair):
             return usd
         name = next(
             (name for name in self.study.judging if judge in (name, f"judge-{name}", f"judge-{name}-geometric")), ""
         )
         if name not in self.judges:
             return None
-        images = 1 if comparison.design == PAIRS else _images(rows)
-        draws = repeats if comparison.metric == judge else self.study.config["judges"][name]["draws"]
-        return usd + self.judges[name] * images * draws
+        draws = self.study.config["judges"][name]["draws"]
+        if is_pair:
+            return usd + self.judges[name] * repeats * draws
+        return usd + self.judges[name] * _images(rows) * (repeats if comparison.metric == judge else draws)
 
     def _stages_of(self, rows: list[Method]) -> list[tuple[str, str]]:
         if not rows:

@@ -102,8 +102,8 @@ def _draw(panel: Axes, rows: pd.DataFrame, kind: str) -> None:
     label = f"best of 1 to {len(reference)} of the study's seeds"
     panel.plot(reference[kind].astype(float), reference["mean"], label=label, **style)
     last = reference[reference["oracle"].eq(True) & reference["mean"].notna() & reference[kind].notna()].tail(1)
-    for place in last[[kind, "mean"]].to_numpy(float).tolist():
-        panel.annotate(DAGGER, place, (3, -4), textcoords="offset points", color=VERMILLION, fontsize=7)
+    for x, y in last[[kind, "mean"]].to_numpy(float).tolist():
+        panel.annotate(DAGGER, (x, y), (3, -4), textcoords="offset points", color=VERMILLION, fontsize=7)
     shown = _points(rows)
     near, far = shown[~shown["far"]], shown[shown["far"]]
     at = near[kind].astype(float)

@@ -75,8 +75,10 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
 
     reference, of_reference = _reference(costs, settings)
     ranges = settings["ranges"]
-    of_methods = costs[costs["role"] == METHOD].set_index(["method", "metric", "selection"])
-    headlines = costs[(costs["role"] == METHOD) & costs["headline"]].set_index(["method", "metric"])["selection"]
+    of_methods, headlines = dict[tuple, pd.Series](), dict[tuple, str]()
+    for _, cost in costs[costs["role"] == METHOD].iterrows():
+        of_methods[cost["method"], cost["metric"], cost["selection"]] = cost
+        headlines |= {(cost["method"], cost["metric"]): cost["selection"]} if cost["headline"] else {}
     on_the_way = settings.get("on_the_way", {})
     rows = []
     for metric in settings["metrics"]:
@@ -85,11 +87,11 @@ def tabulate_budget(scores: ScoreTable, costs: pd.DataFrame, settings: dict) -> 
         for method in decided_methods(settings["methods"], [costs]):
             names = list(method["candidates"])
             arrays = {each: scores.array(each, names) for each in settings["metrics"]}
-            shown = {METHOD: headlines.loc[(method["name"], metric)]}
-            if (honest := honest_selection(method, metric, settings["metrics"], settings)) not in (None, *shown.values()):
-                shown[HONEST] = honest
+            headline = headlines[method["name"], metric]
+            honest = honest_selection(method, metric, settings["metrics"], settings)
+            shown = {METHOD: headline} | ({HONEST: honest} if honest and honest != headline else {})
             for role, selection in shown.items():
-                cost = of_methods.loc[(method["name"], metric, selection)]
+                cost = of_methods[method["name"], metric, selection]
                 values = select_scores(arrays[metric], selection, names, arrays)[scores.complete]
                 row = {"method": method["name"], "role": role, "selection": selection, "metric": metric}
                 row["oracle"] = is_oracle(selection, metric, on_the_way.get(method["name"], ()))

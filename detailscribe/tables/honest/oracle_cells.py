@@ -1,9 +1,10 @@
 """Oracle cells: scores of images that the metric shown chose itself, and the honest selection that stands for them.
 
 A score is an oracle cell if the metric under which it is shown chose the image among several: for the selection
-`oracle`, for `by:{metric}` under that metric (and under the other mean of the same answers about parts), and for images that were made from one that the metric chose on the way
-(a refiner or critic whose `of` is a selection, a search by a verifier). Such a score is higher than that of one image
-even if all images are equally good, so it carries a dagger wherever it is shown.
+`oracle`, for `by:{metric}` under that metric (and under the other mean of the same answers about parts), and for images
+that were made from one that the metric chose on the way (a refiner or critic whose `of` is a selection, a search by a
+verifier). Such a score is higher than that of one image even if all images are equally good, so it carries a dagger
+wherever it is shown.
 """
 
 from __future__ import annotations

@@ -4,14 +4,15 @@ The first image shown wins with probability 1 / (1 + exp(-(strength of its metho
 A tie counts as half a win for both, so that the fitted probability is the expected share of a comparison. The position
 term is the judge's preference for what it sees first: it cancels also where not both orders of a pair were answered.
 
-Estimates are penalised by Jeffreys' prior, which removes most of the bias of few comparisons and gives a finite value to
-a method that always wins. Intervals come from jackknife pseudo-values of the win probability, one per prompt, so all
+Estimates are penalised by Jeffreys' prior, which removes most of the bias of few comparisons and gives a finite value
+to a method that always wins. Intervals come from jackknife pseudo-values of the win probability, one per prompt, so all
 answers about a prompt count together, however they depend on each other.
 
-Sources: Bradley and Terry 1952, Rank analysis of incomplete block designs, Biometrika 39, 324-345; position: Davidson and
-Beaver 1977, On extending the Bradley-Terry model to incorporate within-pair order effects, Biometrics 33, 693-702; ties
-as halves, a quasi-likelihood: Papke and Wooldridge 1996, Econometric methods for fractional response variables, Journal of
-Applied Econometrics 11, 619-632; penalty: Firth 1993, Bias reduction of maximum likelihood estimates, Biometrika 80, 27-38.
+Sources: Bradley and Terry 1952, Rank analysis of incomplete block designs, Biometrika 39, 324-345; position: Davidson
+and Beaver 1977, On extending the Bradley-Terry model to incorporate within-pair order effects, Biometrics 33, 693-702;
+ties as halves, a quasi-likelihood: Papke and Wooldridge 1996, Econometric methods for fractional response variables,
+Journal of Applied Econometrics 11, 619-632; penalty: Firth 1993, Bias reduction of maximum likelihood estimates,
+Biometrika 80, 27-38.
 """
 
 from __future__ import annotations
@@ -67,19 +68,19 @@ class Strength:
     """A method beside the reference.
 
     Attributes:
+        note: Why a value is missing or has no limit.
         strength: Log odds to win against the reference, wherever it is shown; NaN for none.
         low, high: Ends of the 95 % interval, NaN for unbounded or none.
         probability, probability_low, probability_high: The same as probabilities, in [0, 1].
-        note: Why a value is missing or has no limit.
     """
 
-    strength: float
-    low: float
-    high: float
-    probability: float
-    probability_low: float
-    probability_high: float
     note: str = ""
+    strength: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    probability: float = np.nan
+    probability_low: float = np.nan
+    probability_high: float = np.nan
 
 
 def gather(methods: Sequence[str], answers: Sequence[tuple[str, str, str, float | None]]) -> Comparisons:
@@ -149,7 +150,7 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
     total, won = counts.sum(axis=0), wins.sum(axis=0)
     shown = design[:, -1] > 0
     if total[shown].any() and won[shown].sum() in (0, total[shown].sum()):
-        return dict.fromkeys(methods, Strength(*[np.nan] * 6, note="every answer prefers the same place"))
+        return dict.fromkeys(methods, Strength("every answer prefers the same place"))
     compared, scored = np.zeros((2, len(methods), len(methods)), dtype=bool)
     for (first, second), number, share in zip(cells, total, won, strict=True):
         compared[[first, second], [second, first]] |= number > 0
@@ -157,7 +158,7 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
     start = methods.index(reference)
     reached = _reachable(compared, start)
     others = [index for index in np.flatnonzero(reached) if index != start]
-    found = {reference: Strength(0.0, np.nan, np.nan, 0.5, np.nan, np.nan, "reference")}
+    found = {reference: Strength("reference", strength=0.0, probability=0.5)}
     if others:
         used = reached[cells].all(axis=1)
         # Without an answer about two images that were shown there is no position to estimate.
@@ -168,7 +169,7 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
         for place, index in enumerate(others):
             limits = bool(above[index]), bool(below[index])
             found[methods[index]] = _strength(estimates[place], left_out[:, place], *limits)
-    missing = Strength(*[np.nan] * 6, note=f"no comparison leads to {reference}")
+    missing = Strength(f"no comparison leads to {reference}")
     return {name: found.get(name, missing) for name in methods}
 
 
@@ -187,8 +188,7 @@ def _strength(estimate: float, left_out: np.ndarray, has_upper: bool, has_lower:
         has_upper, has_lower: Whether the comparisons limit it from above and below.
     """
     if np.isnan(estimate):
-        note = "the answers do not tell the methods from the position of their images"
-        return Strength(*[np.nan] * 6, note=note)
+        return Strength("the answers do not tell the methods from the position of their images")
     probability = float(_chance(estimate))
     low, high = jackknife_interval(probability, _chance(left_out), (0, 1))
     notes = [] if has_upper else ["never beaten: no upper limit"]
@@ -197,7 +197,7 @@ def _strength(estimate: float, left_out: np.ndarray, has_upper: bool, has_lower:
     with np.errstate(divide="ignore"):
         ends = np.log(low / (1 - low)) if low < 1 else np.inf, np.log(high / (1 - high)) if high < 1 else np.inf
     finite = [float(end) if np.isfinite(end) else np.nan for end in ends]
-    return Strength(float(estimate), *finite, probability, low, high, "; ".join(notes))
+    return Strength("; ".join(notes), float(estimate), finite[0], finite[1], probability, low, high)
 
 
 def _chance(log_odds):
@@ -211,4 +211,3 @@ def _reachable(edges: np.ndarray, start: int) -> np.ndarray:
     while (more := reached | edges[reached].any(axis=0)).sum() > reached.sum():
         reached = more
     return reached
-

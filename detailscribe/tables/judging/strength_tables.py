@@ -70,18 +70,18 @@ def rankings_table(strengths: pd.DataFrame, main: pd.DataFrame, seen: Mapping[st
 
     judge = strengths["judge"].iloc[0]
     by_pairs, place = strengths.set_index("method")["strength"], strengths.set_index("method")["rank"]
-    blocks = [(STRENGTH, SEEN, by_pairs, seen)]
+    blocks: list[tuple[str, str, pd.Series, Mapping[str, str]]] = [(STRENGTH, SEEN, by_pairs, seen)]
     oracle = {key: bool(value) for key, value in main.set_index(["metric", "method", "selection"])["oracle"].items()}
     for metric in dict.fromkeys(main["metric"]):
         of_metric = main[main["metric"] == metric]
         means = of_metric.set_index(["method", "selection"])["mean"]
         headline = of_metric[of_metric["headline"]].set_index("method")["selection"].to_dict()
-        shown = {method: headline[method] for method in by_pairs.index if method in headline}
+        shown: dict[str, str] = {method: headline[method] for method in by_pairs.index if method in headline}
         same = {method: _present(means, method, seen[method], metric) for method in shown}
-        for images, chosen in ((HEADLINE, shown), (SEEN, same)):
-            if images == HEADLINE or chosen != shown:
-                values = pd.Series({method: means.get((method, each)) for method, each in chosen.items()}, dtype=float)
-                blocks.append((metric, images, values.reindex(by_pairs.index), chosen))
+        for images, selected in ((HEADLINE, shown), (SEEN, same)):
+            if images == HEADLINE or selected != shown:
+                found = pd.Series({method: means.get((method, each)) for method, each in selected.items()}, dtype=float)
+                blocks.append((metric, images, found.reindex(by_pairs.index), selected))
     rows = []
     for name, images, values, chosen in blocks:
         ranks, tau = values.rank(ascending=False, method="min"), _tau(values, by_pairs)

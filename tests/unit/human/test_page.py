@@ -127,6 +127,8 @@ def test_a_page_and_a_workbook_of_the_same_key_give_the_same_ratings(key, tmp_pa
     filled = read_workbook(path, "rater_1", keys.__getitem__)
     assert read(tmp_path / "rater_1.csv", key) == filled
     assert len(filled[0]) == 9
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs" / "rater_1.csv").touch()  # choices between pairs are read apart
     parsed = read_filled_sheets({"rater_1": tmp_path / "rater_1.csv"}, keys.__getitem__)
     assert parsed[""][2] == [f"{path}: rater_1 has two files here; keep one of them"]
 

@@ -7,7 +7,10 @@ import pytest
 from detailscribe.files.rows import write_rows
 from detailscribe.operations.garbage import remove_files, sizes_by_folder, unreferenced_files
 
-KEPT = ["s/images/a/000-of-001/named.jpg", "s/images/a/000-of-001/rated.jpg", "s/images/b/000-of-001/unfinished.jpg"]
+KEPT = [
+    *(f"s/images/a/000-of-001/{name}.jpg" for name in ("named", "rated", "compared-1", "compared-2")),
+    "s/images/b/000-of-001/unfinished.jpg",
+]
 UNREFERENCED = ["s/images/a/000-of-001/old.jpg", "s/images/a/000-of-001/.new.jpg.x1.tmp", "s/changed/a/old.jpg"]
 
 
@@ -21,6 +24,8 @@ def results(tmp_path):
     rows = [{"id": "p", "file": KEPT[0]}, {"id": "q", "file": None}]
     write_rows(results / "s" / "images" / "a" / "000-of-001.jsonl", rows)
     write_rows(results / "s" / "human" / "sheets" / "key.jsonl", [{"id": "p", "file": KEPT[1]}])
+    compared = [{"id": "p", "first_file": KEPT[2], "second_file": KEPT[3]}]
+    write_rows(results / "s" / "human" / "pair_sheets" / "key.jsonl", compared)
     write_rows(results / "s" / "dictionary.jsonl", [{"id": "p", "images": {"a": KEPT[0]}}])
     return results
 

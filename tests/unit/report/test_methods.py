@@ -175,7 +175,9 @@ def main_table(**changes) -> pd.DataFrame:
 LEADS = [False] * 4 + [True, False]  # by the row `mean` of best
 
 
-@pytest.mark.parametrize(("leads", "bold"), [(False, []), (LEADS, ["0.600"]), (True, ["0.500", "0.400", "0.300", "0.600"])])
+@pytest.mark.parametrize(
+    ("leads", "bold"), [(False, []), (LEADS, ["0.600"]), (True, ["0.500", "0.400", "0.300", "0.600"])]
+)
 def test_an_oracle_cell_has_a_dagger_is_never_bold_and_has_its_honest_row_right_below(results, scenario, leads, bold):
     folder, main = results / "mine" / "report", main_table(leads=leads)
     tables = [("main", "", main), ("optimism", "", pd.DataFrame({"oracle": [0.7], "mean": [0.2]}))]

@@ -113,6 +113,26 @@ def test_an_exported_table_of_ratings_goes_before_the_workbook(files, study, tmp
     assert files.ratings_folder(wildcards(scenario="other")) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "inputs"),
+    [
+        ([], ["ratings.csv"]),
+        (["rater_1.xlsx"], ["ratings.csv"]),
+        (["pairs/mine.csv"], ["pairs.csv"]),  # nobody rated
+        (["pairs/mine.csv", "rater_2.csv"], ["pairs.csv", "ratings.csv"]),
+    ],
+)
+def test_worth_waits_for_what_people_gave(files, study, tmp_path, monkeypatch, given, inputs):
+    monkeypatch.chdir(tmp_path)
+    for name in given:
+        path = tmp_path / study.config["human"]["ratings_folder"] / "demo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    of = wildcards(scenario="demo")
+    found = [*files.human_pairs(of), *files.ratings_beside_pairs(of)]
+    assert found == [f"results/demo/human/{name}" for name in inputs]
+
+
 def test_weights_are_a_record_a_digest_or_a_listing(tmp_path):
     built = RuleFiles(configured_study(), REPOSITORY)
     assert built.weights("model") == ["resources/miniature/digests.json"]

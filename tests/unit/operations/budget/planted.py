@@ -24,7 +24,7 @@ from detailscribe.operations.budget.method_costs import ScenarioCosts, method_co
 from detailscribe.study.study import Study
 from detailscribe.tables.score_table import ScoreTable, score_frame
 from detailscribe.workflow.parameters import stage_parameters
-from tests.unit.study.configured import configured_study
+from tests.unit.study.configured import CONFIG, configured_study
 
 SHARD = "000-of-001"
 SEEDS = [1, 2, 3, 4]
@@ -71,7 +71,7 @@ def planted_study(folder: Path, **changes) -> Study:
     critics = {name: CRITIC | {"after_step": "scratch"} for name in ("quick", "slow")}
     values = {
         "critics": critics | dict.fromkeys(("detailscribe", "ablation", "gpt_refine")),
-        **{"rewriters": {"gpt_rewrite": None}, "external": {"hosted": None}, "judges": {"main": None}},
+        **{"rewriters": {"gpt_rewrite": None}, "external": {"hosted": None}, "judges": dict.fromkeys(CONFIG["judges"])},
         **{"metrics": {"image_reward": None, "blip_vqa": None}, "human": {"methods": ["sd"]}},
         **{"seeds": SEEDS[:2], "extra_seeds": SEEDS[2:], "generation": {"format": "png"}},
         "image_models": {"miniature": {"path": str(folder / "model")}},

@@ -15,6 +15,7 @@ from detailscribe.operations.power.comparisons import (
 )
 from detailscribe.tables.main_table import tabulate
 from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
+from detailscribe.tables.significance import detectable_effect
 
 METHODS = [
     {"name": "sd", "candidates": ["sd"], "headline": "single"},
@@ -69,7 +70,7 @@ def test_the_differences_are_those_of_the_main_table():
         assert row["headline"] or row["honest"]
         assert row["oracle"] == bool(each.note)
         assert (each.spread.prompts, each.observed) == (row["n_pairs"], pytest.approx(row["difference"]))
-        assert each.spread.total() ** 0.5 == pytest.approx(row["difference"] / row["dz"])
+        assert each.spread.total() ** 0.5 == pytest.approx(row["detectable"] / detectable_effect(row["n_pairs"]))
         assert each.family == rows[rows["headline"]]["family"].max() == 6
         of_judge = differences[each.metric, each.method]
         assert len(of_judge) == row["n_pairs"]

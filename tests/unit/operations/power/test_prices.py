@@ -17,7 +17,7 @@ SERVER = {
 TOKENS = 10  # of every answer
 PAID = {"endpoint": "server", "model": "m"}
 JUDGE = CONFIG["judges"]["main"] | PAID
-VERSUS = {
+VERSUS = {"template": "judge_pair"} | {
     **{"endpoint": "server", "model": "m", "scale": "pair", "reply": "brackets", "options": {}, "draws": 2},
     **{"scenario_templates": {}, "methods": ["sd", "gpt_rewrite", "detailscribe"], "schedule": "baseline"},
 }
@@ -59,6 +59,12 @@ def test_a_comparison_pays_for_what_its_images_need_and_for_its_judge(
 ):
     found = prices(tmp_path, monkeypatch).usd_per_prompt(comparison(metric, method), draws)
     assert found == pytest.approx(answers * TOKENS)
+
+
+def test_a_judge_of_pairs_is_paid_for_both_orders_and_its_draws(tmp_path, monkeypatch):
+    changes = {"judges": {name: None for name in CONFIG["judges"] if name != "main"} | {"versus": VERSUS}}
+    found = prices(tmp_path, monkeypatch, **changes)
+    assert found.usd_per_prompt(comparison("versus", "gpt_rewrite", PAIRS), 2) == pytest.approx((1 + 2 * 2) * TOKENS)
 
 
 def test_people_pay_for_the_images_and_their_helper(tmp_path, monkeypatch):
