@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from detailscribe.tables.judging.prediction_powered import assisted_mean
+from detailscribe.tables.judging.prediction_powered import assisted_means
 
 STUDIES = 500
 NULL_STUDIES, NULL_PROMPTS = 2000, 400
@@ -101,33 +101,25 @@ def measured(task: tuple[Planted, float, int, int, int, dict]) -> dict:
         task: Kind, planted difference, rated prompts, prompts, studies, and the truth of the estimands that are wanted.
     """
     kind, better, rated, prompts, studies, true = task
-    found: dict[str, list] = {name: [] for name in true}
-    for number in range(studies):
-        generator = np.random.default_rng([4, rated, prompts, number])
-        for name, (people, judged, bounds) in of_methods(*planted(generator, prompts, kind, better)).items():
-            if name not in true:
-                continue
-            mean = assisted_mean(people[:rated], judged[:rated], judged[rated:], bounds, name == "difference")
-            value = true[name][0]
-            found[name].append(
-                (
-                    mean.people_low95 <= value <= mean.people_high95,
-                    mean.assisted_low95 <= value <= mean.assisted_high95,
-                    mean.width_ratio,
-                    mean.weight,
-                    mean.assisted - value,
-                    mean.people_low95 > 0 or mean.people_high95 < 0,
-                    mean.assisted_low95 > 0 or mean.assisted_high95 < 0,
-                )
-            )
+    generator = np.random.default_rng([4, rated, prompts])
+    drawn = [of_methods(*planted(generator, prompts, kind, better)) for _ in range(studies)]
     rows = {}
-    for name, each in found.items():
-        values = np.array(each, float)
-        people, assisted, _, weight, bias, people_found, found_assisted = values.mean(axis=0)
+    for name, (value, correlation) in true.items():
+        people, judged = (np.array([study[name][side] for study in drawn]).T for side in (0, 1))
+        means = assisted_means(
+            people[:rated], judged[:rated], judged[rated:], drawn[0][name][2], paired=name == "difference"
+        )
+        each = pd.DataFrame(means)
         rows[name] = {
-            **{"correlation": true[name][1], "people": people, "assisted": assisted},
-            **{"ratio": np.median(values[:, 2]), "widest": values[:, 2].max(), "weight": weight, "bias": bias},
-            **{"not_0_people": people_found, "not_0_assisted": found_assisted},
+            "correlation": correlation,
+            "people": each["people_low95"].le(value).mul(each["people_high95"].ge(value)).mean(),
+            "assisted": each["assisted_low95"].le(value).mul(each["assisted_high95"].ge(value)).mean(),
+            "ratio": each["width_ratio"].median(),
+            "widest": each["width_ratio"].max(),
+            "weight": each["weight"].mean(),
+            "bias": each["assisted"].mean() - value,
+            "not_0_people": 1 - each["people_low95"].le(0).mul(each["people_high95"].ge(0)).mean(),
+            "not_0_assisted": 1 - each["assisted_low95"].le(0).mul(each["assisted_high95"].ge(0)).mean(),
         }
     return rows
 

@@ -1,6 +1,7 @@
 """Requests and replies of `chat_server`: role templates, reading a request's body, rule-based replies, faults."""
 
 import base64
+import hashlib
 import io
 import math
 import re
@@ -22,6 +23,9 @@ ROLE_OF = {  # template file -> role
     "judge_rubric": "judge",
     "judge_spatial": "judge",
     "judge_yes_no": "judge",
+    "judge_part": "judge_part",
+    "judge_remark": "judge_remark",
+    "judge_pair": "judge_pair",
     "write_functional": "write_prompts",
     "write_compositional": "write_prompts",
     "write_multi_subject": "write_prompts",
@@ -61,7 +65,10 @@ def template_name(system: str) -> str:
 
 def read_values(user: str) -> dict:
     """Field values in a rendered template."""
-    values = {key.lower(): value for key, value in re.findall(r"^(Prompt|Topic|Concept): (.*)$", user, re.MULTILINE)}
+    values = {
+        key.lower(): value
+        for key, value in re.findall(r"^(Prompt|Topic|Concept|Thing|Interaction|Fault): (.*)$", user, re.MULTILINE)
+    }
     return values | {"components": re.findall(r"^- (.+)$", user, re.MULTILINE)}
 
 
@@ -77,6 +84,11 @@ def reply_by_rule(name: str, role: str, values: dict, image, draw: int) -> str:
         return stand_in.answer_rewrite(values["prompt"])
     if role == "judge":
         return stand_in.answer_judge(values["prompt"], image, draw)
+    if role in ("judge_part", "judge_remark"):
+        asked = next(values[key] for key in ("thing", "interaction", "fault") if key in values)
+        return "<yes>" if hashlib.sha256(image.tobytes() + asked.encode()).digest()[0] % 2 else "<no>"
+    if role == "judge_pair":  # `image` is the second one
+        return f"<{1 + hashlib.sha256(image.tobytes()).digest()[0] % 5}>"
     if role == "write_prompts":
         return invent_prompt(values["topic"], name.removeprefix("write_"), draw)
     raise ValueError("the system message matches no template in config/templates")

@@ -49,9 +49,10 @@ def stages() -> dict[str, tuple[int, list[str]]]:
 
 
 def _plugins(package: str, required: Sequence[str]) -> dict[str, Any]:
-    """The modules of a package that have what a plug-in must have, by their names."""
-    files = sorted((REPOSITORY / package.replace(".", "/")).glob("[a-z]*.py"))
-    modules = {file.stem: importlib.import_module(f"{package}.{file.stem}") for file in files}
+    """The modules of a package and those inside it that have what a plug-in must have, by their names in a config."""
+    folder = REPOSITORY / package.replace(".", "/")
+    names = [".".join(file.relative_to(folder).with_suffix("").parts) for file in sorted(folder.rglob("[a-z]*.py"))]
+    modules = {name: importlib.import_module(f"{package}.{name}") for name in names}
     return {name: each for name, each in modules.items() if all(hasattr(each, part) for part in required)}
 
 

@@ -20,6 +20,7 @@ QWEN_IMAGE, LLAVA_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>", "<|imag
 VISION = {"depth": 2, "embed_dim": 32, "num_heads": 2, "mlp_ratio": 2, "hidden_size": 48, "patch_size": 14}
 TEXT = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 3}
 TEXT |= {"num_key_value_heads": 1, "max_position_embeddings": 4096, "rms_norm_eps": 1e-6}
+TEXT |= {"bos_token_id": None, "eos_token_id": None}
 ROPE = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
 
 

@@ -75,7 +75,7 @@ def add_daggers(panel: Axes, places: pd.Series, oracle: pd.Series) -> None:
     """
     for line, (place, is_oracle) in enumerate(zip(places, oracle, strict=True)):
         if is_oracle and place == place:
-            panel.annotate(DAGGER, (place, line), (3, 0), textcoords="offset points", va="center", color=VERMILLION)
+            panel.annotate(DAGGER, (place, line), (6, 0), textcoords="offset points", va="center", color=VERMILLION)
 
 
 def label_missing(panel: Axes, means: pd.Series) -> None:

@@ -143,7 +143,7 @@ def published_comparisons(
                 found.append(comparison(ASSISTED, HUMAN, assisted, MARKS_WIDTH, note, metric))
     for judge in pair_judges:
         note = f"{TIES:.0%} ties and the rest decided, both orders alike: assumed"
-        found.append(comparison(PAIRS, judge, Spread(1 - TIES), PAIRS_WIDTH, note))
+        found.append(comparison(PAIRS, judge, Spread(1 - TIES, repeats=2.0), PAIRS_WIDTH, note))
     return found, unknown
 
 

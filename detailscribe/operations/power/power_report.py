@@ -9,7 +9,7 @@ from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import write_csv
 from detailscribe.operations.power.paired_power import family_level
 from detailscribe.operations.power.power_figure import plot_power
-from detailscribe.operations.power.power_table import COLUMNS, DEFAULTS, Goal, power_rows
+from detailscribe.operations.power.power_table import COLUMNS, DEFAULTS, OWN, Goal, power_rows
 from detailscribe.operations.power.prices import rating_hours, read_prices
 from detailscribe.operations.power.study_data import Basis, read_basis
 from detailscribe.study.notices import study_notice
@@ -65,13 +65,14 @@ def power_report(rows: Sequence[dict], basis: Basis, goal: Goal, study: Study) -
     """Lines of text: what the plan stands on, its table, and what it cannot say."""
     settings = goal.settings
     others = "no other comparison differs" if settings["others"] == "none" else "all comparisons differ as much"
+    shown = [row for row in rows if row[OWN]]
     text = [
         f"Planned from {basis.source}, for {settings['power']:.0%} power after Holm's correction, if {others}.",
         "",
-        *_table(rows[:MOST_LINES]),
+        *_table(shown[:MOST_LINES]),
     ]
-    if len(rows) > MOST_LINES:
-        text.append(f"... and {len(rows) - MOST_LINES} more rows")
+    if len(rows) > len(shown[:MOST_LINES]):
+        text.append(f"... and {len(rows) - len(shown[:MOST_LINES])} more rows")
     text.append("")
     if basis.unknown:
         text.append(

@@ -22,6 +22,7 @@ COLUMNS = [
     *("scenario_prompts", "power_scenario", "prompts", "prompts_low95", "prompts_high95", "human_prompts"),
     *("family", "level", "usd", "hours", "note"),
 ]
+OWN = "own"  # whether a row has the repeats of the data; in no file
 FEW = 20  # prompts of a pilot, below which its spread is only a rough one
 DEFAULTS = {
     **{"difference": 0.2, "power": 0.8, "family": 0, "others": "none", "source": "auto"},
@@ -154,6 +155,7 @@ def _row(comparison: Comparison, repeats: float, goal: Goal, usd_of: UsdOf, hour
         "level": level,
     }
     row |= {f"detectable_{count}": None for count in settings["prompts"]}
+    row[OWN] = repeats == spread.repeats or comparison.source != PILOT
     if level <= 0:
         return row | {"note": _joined([*notes, "too few permutations for so many comparisons"])}
     if spread.total(repeats) <= 0:

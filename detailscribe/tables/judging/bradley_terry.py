@@ -5,14 +5,16 @@ A tie counts as half a win for both, so that the fitted probability is the expec
 term is the judge's preference for what it sees first: it cancels also where not both orders of a pair were answered.
 
 Estimates are penalised by Jeffreys' prior, which removes most of the bias of few comparisons and gives a finite value
-to a method that always wins. Intervals come from jackknife pseudo-values of the win probability, one per prompt, so all
-answers about a prompt count together, however they depend on each other.
+to a method that always wins. An interval reaches from the estimate as far as Student's quantile times the jackknife's
+standard error, with one prompt left out at a time: all answers about a prompt count together, however they depend on
+each other.
 
 Sources: Bradley and Terry 1952, Rank analysis of incomplete block designs, Biometrika 39, 324-345; position: Davidson
 and Beaver 1977, On extending the Bradley-Terry model to incorporate within-pair order effects, Biometrics 33, 693-702;
 ties as halves, a quasi-likelihood: Papke and Wooldridge 1996, Econometric methods for fractional response variables,
 Journal of Applied Econometrics 11, 619-632; penalty: Firth 1993, Bias reduction of maximum likelihood estimates,
-Biometrika 80, 27-38.
+Biometrika 80, 27-38; jackknife: Tukey 1958, Bias and confidence in not quite large samples, Annals of Mathematical
+Statistics 29, 614.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
+from scipy import stats
 
-from detailscribe.tables.intervals import jackknife_interval
+from detailscribe.tables.intervals import LEVEL, jackknife_interval
 
 STEPS = 200  # of Newton's method, at most; a dozen are usual
 LONGEST_STEP = 2.0  # log odds
 PRECISION = 1e-12  # log odds
 SINGULAR = 1e-9  # smallest eigenvalue of a design that decides every parameter, relative to its largest
+EQUAL = 1e-9  # log odds: estimates this close are the same
 CHUNK = 2048  # fits held in memory at once
 
 
@@ -189,15 +193,20 @@ def _strength(estimate: float, left_out: np.ndarray, has_upper: bool, has_lower:
     """
     if np.isnan(estimate):
         return Strength("the answers do not tell the methods from the position of their images")
-    probability = float(_chance(estimate))
-    low, high = jackknife_interval(probability, _chance(left_out), (0, 1))
+    probability, prompts = float(_chance(estimate)), len(left_out)
     notes = [] if has_upper else ["never beaten: no upper limit"]
     notes += [] if has_lower else ["never better: no lower limit"]
-    low, high = (low if has_lower else 0.0), (high if has_upper else 1.0)
-    with np.errstate(divide="ignore"):
-        ends = np.log(low / (1 - low)) if low < 1 else np.inf, np.log(high / (1 - high)) if high < 1 else np.inf
-    finite = [float(end) if np.isfinite(end) else np.nan for end in ends]
-    return Strength("; ".join(notes), float(estimate), finite[0], finite[1], probability, low, high)
+    if prompts < 2 or notes or np.ptp(left_out) <= EQUAL:
+        # Without a limit, or with every prompt alike, the standard error says nothing of what another prompt might: the
+        # interval of the win probability, which is bounded, does.
+        low, high = jackknife_interval(probability, _chance(left_out), (0, 1))
+        low, high = (low if has_lower else 0.0), (high if has_upper else 1.0)
+        ends = [float(np.log(end / (1 - end))) if 0 < end < 1 else np.nan for end in (low, high)]
+        return Strength("; ".join(notes), float(estimate), ends[0], ends[1], probability, low, high)
+    error = np.sqrt((prompts - 1) / prompts * ((left_out - left_out.mean()) ** 2).sum())
+    reach = stats.t.ppf((1 + LEVEL) / 2, prompts - 1) * error
+    low, high = float(estimate - reach), float(estimate + reach)
+    return Strength("", float(estimate), low, high, probability, float(_chance(low)), float(_chance(high)))
 
 
 def _chance(log_odds):

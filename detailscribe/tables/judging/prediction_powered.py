@@ -12,7 +12,8 @@ first put on the scale of the ratings (their standard deviation), so a weight li
 
 The rated and the other prompts are two independent samples. Each has its empirical likelihood interval (`intervals`),
 the first of the terms above, the second of the weighted scores. Their sum's arms are the roots of the summed squares
-of the two arms. If the result is not shorter than the interval of people alone, it is people alone.
+of the two arms. If the result is not shorter than the interval of people alone, or the estimate lies off the scale (as
+where the few low ratings are all among the rated prompts), the result is people alone.
 
 Sources: Angelopoulos, Duchi and Zrnic 2023, PPI++, arXiv 2311.01453 (estimate and weight: sections 2 and 6);
 Angelopoulos et al. 2023, Prediction-powered inference, arXiv 2301.09633; Zou and Donner 2008, Statistics in Medicine
@@ -25,12 +26,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detailscribe.tables.intervals import Bounds, mean_intervals
+from detailscribe.tables.intervals import mean_intervals
 
 FEWEST = 8  # rated prompts; with fewer, a weight is chance
 ALL_RATED = "every prompt is rated"
 TOO_FEW = f"fewer than {FEWEST} rated prompts"
 NOT_SHORTER = "the judge does not shorten the interval"
+OFF_SCALE = "the judge would move the mean off the scale"
 
 
 class AssistedMean(NamedTuple):
@@ -76,28 +78,42 @@ def assisted_mean(
     Returns:
         NaN where a number is undefined, as the interval of a single prompt.
     """
-    prompts = len(people)
-    low, high = _interval(people, bounds, paired)
-    mean = float(people.mean()) if prompts else np.nan
-    alone = (mean, low, high)
+    return assisted_means(people[:, None], judged[:, None], others[:, None], bounds, paired)[0]
+
+
+def assisted_means(
+    people: np.ndarray,
+    judged: np.ndarray,
+    others: np.ndarray,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    paired: bool = False,
+) -> list[AssistedMean]:
+    """`assisted_mean` of every column, of arrays (prompts, columns)."""
+    prompts, columns = people.shape
+    ends = np.repeat(np.reshape(bounds, (2, 1)), columns, axis=1).astype(float)
+    mean = people.mean(axis=0) if prompts else np.full(columns, np.nan)
+    low, high = _intervals(people, ends, paired)
+    alone = np.array([mean, low, high])
     if prompts < FEWEST or len(others) < 2:
         why = ALL_RATED if prompts >= FEWEST else TOO_FEW
-        return AssistedMean(*alone, *alone, 0.0, 1.0, float(prompts), why)
+        return [AssistedMean._make([*each, *each, 0.0, 1.0, float(prompts), why]) for each in alone.T.tolist()]
     judged, others = _on_scale_of(people, judged, others)
     weights = cross_fitted_weights(people, judged, others)
-    weight, centre = float(weights.mean()), float(others.mean())
+    weight, centre = weights.mean(axis=0), others.mean(axis=0)
     terms = people - weights * (judged - centre)
-    farthest = np.array([others.max(initial=judged.max()), others.min(initial=judged.min())])
-    first = _interval(terms, tuple(bounds - weight * (farthest - centre)), paired)
-    second = _interval(weight * (others - centre), (-np.inf, np.inf), False)
-    estimate = float(terms.mean())
-    assisted_low = max(estimate - float(np.hypot(estimate - first[0], min(second[0], 0.0))), bounds[0])
-    assisted_high = min(estimate + float(np.hypot(first[1] - estimate, max(second[1], 0.0))), bounds[1])
-    if not assisted_high - assisted_low < high - low:
-        return AssistedMean(*alone, *alone, 0.0, 1.0, float(prompts), NOT_SHORTER)
-    ratio = (assisted_high - assisted_low) / (high - low)
-    with_judge = (estimate, assisted_low, assisted_high)
-    return AssistedMean(*alone, *with_judge, weight, ratio, prompts / ratio**2, "")
+    every = np.concatenate([judged, others])
+    first = _intervals(terms, ends - weight * (np.array([every.max(axis=0), every.min(axis=0)]) - centre), paired)
+    second = _intervals(weight * (others - centre), np.array([[-np.inf], [np.inf]]) * np.ones(columns), False)
+    estimate = terms.mean(axis=0)
+    assisted_low = np.maximum(estimate - np.hypot(estimate - first[0], np.minimum(second[0], 0)), ends[0])
+    assisted_high = np.minimum(estimate + np.hypot(first[1] - estimate, np.maximum(second[1], 0)), ends[1])
+    inside = (estimate >= ends[0]) & (estimate <= ends[1])
+    helps = inside & (assisted_high - assisted_low < high - low)
+    ratio = np.divide(assisted_high - assisted_low, high - low, out=np.ones(columns), where=helps)
+    assisted = np.where(helps, [estimate, assisted_low, assisted_high], alone)
+    numbers = np.array([*alone, *assisted, np.where(helps, weight, 0.0), ratio, prompts / ratio**2])
+    why_alone = np.where(helps, "", np.where(inside, NOT_SHORTER, OFF_SCALE))
+    return [AssistedMean._make([*each, why]) for each, why in zip(numbers.T.tolist(), why_alone.tolist(), strict=True)]
 
 
 def weighted_mean(people: np.ndarray, judged: np.ndarray, others: np.ndarray, weight: float) -> float:
@@ -136,37 +152,43 @@ def tuned_weights(people: np.ndarray, judged: np.ndarray, others: np.ndarray) ->
 def _without_each(people: np.ndarray, judged: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, ...]:
     """Weight, and sums of squares of scores, of ratings and of their products, without each rated prompt."""
     count, total = len(people), len(judged) + len(others)
-    rating, score = people - people.mean(), judged - judged.mean()
+    rating, score = people - people.mean(axis=0), judged - judged.mean(axis=0)
     factor = count / (count - 1)
     scores, ratings, products = (
-        (one * other).sum() - factor * one * other for one, other in ((score, score), (rating, rating), (rating, score))
+        (one * other).sum(axis=0) - factor * one * other
+        for one, other in ((score, score), (rating, rating), (rating, score))
     )
     every = np.concatenate([judged, others])
-    square = (judged - every.mean()) ** 2
-    variance = (((every - every.mean()) ** 2).sum() - total / (total - 1) * square) / (total - 2)
+    square = (judged - every.mean(axis=0)) ** 2
+    variance = (((every - every.mean(axis=0)) ** 2).sum(axis=0) - total / (total - 1) * square) / (total - 2)
     scores, ratings, variance = (
         np.where(each > 1e-12 * scale, each, 0.0)  # up to rounding
-        for each, scale in ((scores, (judged**2).sum()), (ratings, (people**2).sum()), (variance, (every**2).mean()))
+        for each, scale in (
+            (scores, (judged**2).sum(axis=0)),
+            (ratings, (people**2).sum(axis=0)),
+            (variance, (every**2).mean(axis=0)),
+        )
     )
     covariance = products / (count - 1)
     needed = (1 + (count - 1) / len(others)) * variance
-    return np.divide(covariance, needed, out=np.zeros(count), where=needed > 0), scores, ratings, products
+    return np.divide(covariance, needed, out=np.zeros_like(needed), where=needed > 0), scores, ratings, products
 
 
 def _on_scale_of(people: np.ndarray, judged: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The judge's scores with the ratings' standard deviation; a missing one is the mean, which is no news."""
     every = np.concatenate([judged, others])
-    known = every[~np.isnan(every)]
-    spread = float(known.std()) if len(known) else 0.0
-    if spread <= 1e-12 * float(np.abs(known).max(initial=0)):
-        return np.zeros_like(judged), np.zeros_like(others)
-    every = np.where(np.isnan(every), 0.0, (every - known.mean()) * (people.std() / spread))
+    known = ~np.isnan(every)
+    count = np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, every - np.nansum(every, axis=0) / count, 0.0)
+    spread = np.sqrt((centred**2).sum(axis=0) / count)
+    varied = spread > 1e-12 * np.abs(np.nan_to_num(every)).max(axis=0)
+    every = centred * np.divide(people.std(axis=0), spread, out=np.zeros_like(spread), where=varied)
     return every[: len(judged)], every[len(judged) :]
 
 
-def _interval(values: np.ndarray, bounds: Bounds, paired: bool) -> tuple[float, float]:
-    """The 95 % interval of a mean; that of equal values without bounds is the value itself."""
-    if len(values) > 1 and np.ptp(values) == 0 and np.isinf(bounds).all():
-        return float(values[0]), float(values[0])
-    low, high = mean_intervals(values[:, None], bounds, paired=paired)
-    return float(low[0]), float(high[0])
+def _intervals(values: np.ndarray, bounds: np.ndarray, paired: bool) -> np.ndarray:
+    """(2, columns), 95 % intervals of means; that of equal values without bounds is the value itself."""
+    ends = np.array(mean_intervals(values, bounds, paired=paired))
+    if len(values) > 1:
+        ends = np.where(np.isnan(ends) & np.isinf(bounds), values[0], ends)
+    return ends

@@ -152,3 +152,42 @@ def test_whole(text, expected):
 )
 def test_yes_and_no_are_read_from_brackets_and_json(text, score):
     assert reply_parsing.yes_or_no(text) == score
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("The first is sharper. <1>", 1.0),
+        ("<2>", 0.5),
+        ("< 3 >", 0.0),
+        ("<4.>", -0.5),
+        ("<5> or rather <4>", -0.5),  # the last one
+        ("<answer: 5>", -1.0),
+        ("<2 - the first, slightly>", 0.5),
+        ("<3: neither is better>", 0.0),
+        ('{"reason": "<1> for the hand", "score": 4}', -0.5),
+        ('{"score": 5.0}', -1.0),
+        ('{"score": "2"}', 0.5),
+        ("<think><1>?</think><5>", -1.0),
+        ('{"score": true}', None),
+        ('{"score": 2.5}', None),
+        ("<2.5>", None),
+        ("<0>", None),
+        ("<6>", None),
+        ("<1 or 2>", None),
+        ("<1-2>", None),
+        ("<3/5>", None),  # a grade of one image, not a choice
+        ("<first>", None),
+        ("<number>", None),
+        ("1", None),
+        ("", None),
+    ],
+)
+def test_pair_value(text, value):
+    assert reply_parsing.pair_value(text) == value
+
+
+def test_the_marks_of_a_pair_are_symmetric_and_each_is_read():
+    values = list(reply_parsing.PAIR_MARKS.values())
+    assert values == [-value for value in reversed(values)]
+    assert [reply_parsing.pair_value(f"<{mark}>") for mark in reply_parsing.PAIR_MARKS] == values

@@ -7,6 +7,7 @@ from detailscribe.errors import InputError
 from detailscribe.methods import critique, decompose, rewrite
 from detailscribe.prompts import writing
 from detailscribe.scores.judges import marks as judge
+from detailscribe.scores.judges import pairs
 from tests.unit.study.configured import CONFIG, configured_study
 
 FILE = "my/own.yaml"
@@ -30,6 +31,11 @@ ROLES = {
         judge,
         {"judges": {"j": JUDGE | {"scenario_templates": {"demo": FILE}}}},
         [*BASE, "scale", "structured", "reading"],
+    ),
+    "judge of pairs": (
+        pairs,
+        {"judges": {"pairs": CONFIG["judges"]["pairs"] | {"template": FILE}}},
+        [*BASE, "scale", "structured"],
     ),
     "write": (writing, {**TOPICS, "templates": {"write": {"functional": FILE}}}, ["topic", "kind"]),
 }

@@ -8,6 +8,8 @@ import yaml
 
 from detailscribe.files.rows import write_rows
 from detailscribe.operations.plan.study_plan import plan_study
+from detailscribe.study.judging.judges import PAIRS, PROMPT
+from detailscribe.study.judging.pair_schedule import compared_methods, schedule_of, scheduled_pairs
 from detailscribe.workflow.parameters import stage_parameters
 from tests.paths import REPOSITORY
 from tests.unit.study.configured import configured_study
@@ -26,7 +28,8 @@ def planned(tmp_path, monkeypatch):
     write_rows(tmp_path / "results" / "demo" / "shards" / "000-of-001.jsonl", RECORDS)
 
     def plan(**changes):
-        study = configured_study(**ONE_SHARD, **changes)
+        questions = {"judges": {"parts": None, "audit": None}}  # how many there are, replies decide
+        study = configured_study(**ONE_SHARD, **questions, **changes)
         work: Counter = Counter()
         for line in plan_study(study, stage_parameters(study)).lines:
             if not re.search(r"(loads, texts|server)$", line.name):
@@ -40,8 +43,12 @@ def planned(tmp_path, monkeypatch):
 def test_every_unit_of_work_is_planned_once(planned, changes):
     study, work = planned(**changes)
     each, sets = len(RECORDS), len(study.image_sets())
-    judges = {name: entry["draws"] for name, entry in study.config["judges"].items()}
-    expected = {("judge", name): each * sets * draws for name, draws in judges.items()}
+    draws = {name: entry["draws"] for name, entry in study.config["judges"].items()}
+    expected = {("judge", name): each * sets * draws[name] for name in study.judges_asked(PROMPT)}
+    for name in study.judges_asked(PAIRS):
+        methods = [method.name for method in compared_methods(study, name)]
+        pairs = scheduled_pairs("any", methods, schedule_of(study, name))
+        expected["judge", name] = each * 2 * len(pairs) * draws[name]
     expected |= {stage: each for stage in study.llm_stages() if stage[0] in ("decompose", "critique", "rewrite")}
     expected |= {("generate", name): each for name in [*study.originals(), *study.rewritten]}
     expected |= {("refine", made.name): each * len(made.image_sets) for made in study.graph.refinements}

@@ -89,7 +89,8 @@ def test_a_baseline_that_is_no_method_is_refused():
 
 def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
     ranges = stage_parameters(configured_study())["tabulate"]["ranges"]
-    assert ranges == {"clip_score": [0, 2.5], "image_reward": None, "blip_vqa": [0, 1], "judge-main": [1, 5]}
+    known = {"clip_score": [0, 2.5], "image_reward": None, "blip_vqa": [0, 1], "judge-main": [1, 5]}
+    assert ranges == known | {"judge-parts": [0, 1], "judge-parts-geometric": [0, 1]}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,8 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"generation": {"guidance": 2}}, r"(generate|refine)-.*"),
         (
             {"seeds": [2628670647, 2628670643]},
-            r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*|method_costs|budget",
+            r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*|method_costs|budget"
+            r"|parts_table|judge-(audit|pairs)",
         ),
         ({"study": ["demo", "toy_data_001"]}, {"pool", "reports"}),
         (
@@ -109,7 +111,8 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
-            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report"} | COSTS,
+            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report", "parts_table", "judge-audit"}
+            | COSTS,
         ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
         ({"quirks": {"judge_parsing": "released"}}, {"judge-main"}),
@@ -120,7 +123,10 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"statistics": {"test": "wilcoxon"}}, {"tabulate", "pool"}),
         ({"statistics": {"best_of": ["sd", "detailscribe"]}}, {"tabulate", "pool", "human_scores"}),
         ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
-        ({"extra_seeds": []}, r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report|method_costs|budget"),
+        (
+            {"extra_seeds": []},
+            r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report|method_costs|budget|parts_table",
+        ),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),

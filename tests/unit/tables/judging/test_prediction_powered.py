@@ -14,8 +14,10 @@ from detailscribe.tables.intervals import mean_intervals
 from detailscribe.tables.judging.prediction_powered import (
     ALL_RATED,
     NOT_SHORTER,
+    OFF_SCALE,
     TOO_FEW,
     assisted_mean,
+    assisted_means,
     cross_fitted_weights,
     tuned_weights,
     weighted_mean,
@@ -102,6 +104,8 @@ def changed(**values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (changed(judged=np.full(30, np.nan), others=np.full(90, np.nan)), NOT_SHORTER),
         (changed(judged=np.full(30, np.nan)), NOT_SHORTER),
         (changed(people=np.full(30, 5.0)), NOT_SHORTER),
+        # Whoever is rated 1 is among the rated prompts, and the judge sees it: the others are all better than that.
+        ((np.r_[1.0, np.full(16, 5)], np.r_[1.0, np.full(16, 5)], np.full(40, 5.4)), OFF_SCALE),
         (changed(others=np.array([])), ALL_RATED),
         (changed(others=np.array([3.0])), ALL_RATED),
         (tuple(each[:7] for each in changed()), TOO_FEW),
@@ -125,6 +129,17 @@ def test_a_prompt_without_a_score_counts_with_its_rating():
     judged[:12], others[:40] = np.nan, np.nan
     found = assisted_mean(people, judged, others, BOUNDS)
     assert found[:3] == whole[:3] and whole.width_ratio < found.width_ratio < 1
+
+
+def test_columns_are_computed_apart():
+    generator = np.random.default_rng(0)
+    people, others = generator.integers(1, 6, (20, 4)).astype(float), generator.normal(0, 1, (50, 4))
+    judged = np.array([1.0, 0.0, -1.0, np.nan]) * people + generator.normal(0, 0.5, (20, 4))
+    found = assisted_means(people, judged, others, BOUNDS)
+    assert [bool(each.weight) for each in found] == [True, False, False, False]
+    for column, each in enumerate(found):
+        alone = assisted_mean(people[:, column], judged[:, column], others[:, column], BOUNDS)
+        assert list(each[:-1]) == pytest.approx(list(alone[:-1]), rel=1e-7) and each.why_alone == alone.why_alone
 
 
 @pytest.mark.parametrize(("rated", "paired"), [(10, False), (25, False), (25, True), (50, True)])
