@@ -23,6 +23,7 @@ import interval_coverage
 import numpy as np
 import pandas as pd
 import planted_assisted
+import planted_readings
 import planted_power
 from scipy import stats
 
@@ -178,6 +179,7 @@ def main() -> None:
     with Pool() as pool:
         intervals = interval_coverage.measure(pool)
         assisted = planted_assisted.run(pool)
+        readings = planted_readings.run(pool)
         power = planted_power.run(pool)
     planted = truth()
     planted["fixed"] = {
@@ -213,6 +215,7 @@ def main() -> None:
                 "studies": STUDIES[REPORTED],
                 "prompts": REPORTED,
                 "intervals": intervals,
+                "readings": readings,
                 "assisted": assisted,
                 "power": power,
                 "seconds": round(time.monotonic() - start),

@@ -1,6 +1,6 @@
 """Retry: outputs with failed rows, on request with unparsed or refused ones, are removed, to be made again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from detailscribe.errors import InputError
@@ -64,8 +64,20 @@ def _answers(results: Path, scenarios: list[str], statuses: Collection[str]) -> 
     kept, wanted = set[str](), set[str]()
     for path in (path for scenario in scenarios for path in outputs_of(results / scenario)) if statuses else ():
         for row in read_rows(path):
-            if row["status"] in USABLE:
-                kept.update(exchanges_of([row], path))
-            elif row["status"] in statuses:
-                wanted.update(exchanges_of([row], path))
+            for status, digests in _exchanges_by_status(row, path):
+                if status in USABLE:
+                    kept.update(digests)
+                elif status in statuses:
+                    wanted.update(digests)
     return kept, wanted
+
+
+def _exchanges_by_status(row: dict, path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Digests of the exchanges behind a row, with its status; of a judge of parts, those of each part with its own."""
+    digests, parts = exchanges_of([row], path), row.get("parts") or []
+    if not digests or not parts:
+        yield row["status"], digests
+        return
+    draws = len(digests) // len(parts)
+    for number, part in enumerate(parts):
+        yield part["status"], digests[number * draws : (number + 1) * draws]

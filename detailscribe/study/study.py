@@ -11,7 +11,8 @@ from detailscribe.files.brought_files import resolve_path
 from detailscribe.study import validation
 from detailscribe.study.image_graph import ImageGraph
 from detailscribe.study.interacting import SHA256
-from detailscribe.study.judging.judges import PARTS, PROMPT, configured_judges, metrics_of, names_of
+from detailscribe.study.judging.judges import PAIRS, PARTS, PROMPT, configured_judges, metrics_of, names_of
+from detailscribe.study.judging.pair_schedule import compared_methods
 from detailscribe.study.methods import Method, configured_methods, steps_by_set
 from detailscribe.study.refinements import Needs, candidates_of_critic
 from detailscribe.study.shards import shard_names
@@ -168,8 +169,12 @@ class Study:
         return [candidate for method in self.methods() if method.name == name for candidate in method.candidates]
 
     def judges_asked(self, asks: str) -> list[str]:
-        """Names of the judges that are asked about the prompt, its parts, a critique's remarks, or pairs."""
-        return names_of(self.judging, asks)
+        """Names of the judges that are asked about the prompt, its parts, a critique's remarks, or pairs.
+
+        One of pairs without two methods to compare, which only the demo's may be, is asked nothing.
+        """
+        names = names_of(self.judging, asks)
+        return [name for name in names if len(compared_methods(self, name)) > 1] if asks == PAIRS else names
 
     # ---- language models ---------------------------------------------------------------------------------------
 

@@ -28,7 +28,8 @@ def clean_dictionary(
 
     Args:
         records: Prompt records.
-        stages: (stage, name, rows) of every output; the name is the `image_set` of rows that have none.
+        stages: (stage, name, rows) of every output; the name is the `image_set` of rows that have none; of a pair it is
+            both methods.
         image_sets: Manifest rows by id, by image set; a complete prompt has an ok image in each set.
         selected: Rows by id of each selection, of the seeds (`multi_seed`) or of the graph; the image is listed under
             the selection's name.
@@ -42,8 +43,8 @@ def clean_dictionary(
     for stage, name, rows in sorted(stages, key=lambda entry: ROW_STAGES.index(entry[0])):
         for row in rows:
             if row["status"] not in USABLE and row["id"] in problems:
-                image_set = row.get("image_set") or name
-                reason = f"{name}: {row['reason']}" if stage == "score" else row["reason"]
+                image_set = row.get("image_set") or (f"{row['first']}, {row['second']}" if stage == "pair" else name)
+                reason = f"{name}: {row['reason']}" if stage in ("score", "pair") else row["reason"]
                 problems[row["id"]].append(
                     {"stage": stage, "image_set": image_set, "status": row["status"], "reason": reason}
                 )

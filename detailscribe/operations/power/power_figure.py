@@ -23,6 +23,7 @@ PANEL_IN = (3.3, 2.7)  # width, height
 COLOURS = (BLUE, VERMILLION, GREEN, "#E69F00", "#CC79A7", "#56B4E9", "0.25", "#B8A800")
 DASHES = ("-", "--", "-.", ":")
 POINTS = 40  # of a curve
+EDGE, TICKS_APART = 1.2, 0.12  # room left of the prompts here; least distance of two labels, as a share of the axis
 
 
 def plot_power(comparisons: Sequence[Comparison], goal: Goal, notice: str) -> Figure:
@@ -88,8 +89,10 @@ def _draw(panel: Axes, comparisons: list[Comparison], goal: Goal, methods: list[
     if wanted := {goal.difference(each)[0] for each in comparisons} - {None}:
         panel.axhline(max(filter(None, wanted)), color="0.5", linestyle="--", linewidth=0.8)
     panel.set_xscale("log")
-    panel.set_xlim(low, high)
-    panel.set_xticks(counts, [f"{count}" for count in counts])
+    panel.set_xlim(low / EDGE if low < min(counts) else low, high)
+    apart = (high / low) ** TICKS_APART
+    named = [n for n in counts if n == high or n * apart <= min((m for m in counts if m > n), default=high)]
+    panel.set_xticks(counts, [f"{count}" if count in named else "" for count in counts])
     panel.minorticks_off()
     panel.set_ylim(bottom=0)
     by = f", with {first.judge}" if first.judge else ""

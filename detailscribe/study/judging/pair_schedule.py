@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError, known_names
-from detailscribe.study.judging.judges import PAIRS, PROMPT
+from detailscribe.study.judging.judges import PAIRS, PROMPT, names_of
 from detailscribe.study.methods import EQUAL_COMPUTE, GPU_SECONDS, PAPER_ROWS, Method
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def check_pairs(study: Study) -> None:
     """
     rows = [method.name for method in study.methods()]
     baseline = study.config["statistics"]["baseline"]
-    for name in study.judges_asked(PAIRS):
+    for name in names_of(study.judging, PAIRS):
         place, entry = f"judges: {name}", study.judging[name].entry
         _known(f"{place}: methods", entry.get("methods", []), rows, "the methods")
         choosing = [*study.config["metrics"], *(f"judge-{each}" for each in study.judges_asked(PROMPT))]
@@ -115,6 +115,8 @@ def check_pairs(study: Study) -> None:
                 f"{place}: methods: the seeds of {EQUAL_COMPUTE!r} are known only in the tables with `budget: "
                 f"equal_compute: {GPU_SECONDS}`; leave it out, or count them by steps"
             )
+        if len(compared) < 2:
+            continue
         kind, most = entry.get("schedule", BASELINE), len(compared) * (len(compared) - 1) // 2
         if kind == BASELINE and baseline not in compared:
             raise InputError(

@@ -114,3 +114,17 @@ def test_failed_rows_can_be_retried_in_replay(study):
         f"{path}: has failed rows; removed",
         "1 files removed",
     ]
+
+
+def test_of_the_parts_of_an_image_only_those_without_an_answer_are_asked_again(study):
+    results, store, outputs, digests = study
+    path = results / "s" / "scores" / "judge-parts" / "000-of-001.jsonl"
+    parts = [{"text": name, "kind": "entity", "status": status} for name, status in (("a", "ok"), ("b", "unparsed"))]
+    exchange = [digests[name] for name in "45"]
+    write_rows(path, [{"id": "a", "image_set": "o", "status": "unparsed", "parts": parts, "exchange": exchange}])
+    for name in ("unparsed", "shared", "twin", "fine"):
+        outputs[name].unlink()
+    remove_for_retry(results, ["s", "t"], ["unparsed"], store)
+    assert not path.exists()
+    there = {name for name in "45" if exchange_store.exchange_path(store, digests[name]).is_file()}
+    assert there == {"4"}
