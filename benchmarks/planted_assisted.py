@@ -23,8 +23,8 @@ import pandas as pd
 
 from detailscribe.tables.judging.prediction_powered import assisted_means
 
-STUDIES = 500
-NULL_STUDIES, NULL_PROMPTS = 2000, 400
+STUDIES = 2000
+NULL_STUDIES, NULL_PROMPTS = 4000, 400
 POPULATION = 1_000_000
 CUTS = np.array([-1.2, -0.3, 0.5, 1.3])  # between the grades
 BETTER = 0.4  # planted quality of the second method above the first
@@ -133,7 +133,7 @@ def run(pool: Pool) -> dict:
     tasks = [(JUDGES[name], BETTER, rated, size, STUDIES, truths[name]) for name, rated, size in covers]
     for error, size in by_correlation:
         kind = Planted(error, graded=False)
-        tasks.append((kind, BETTER, 50, size, 200, truth(kind, BETTER)))
+        tasks.append((kind, BETTER, 50, size, 500, truth(kind, BETTER)))
     for name, rated in nulls:
         of_difference = {"difference": truth(JUDGES[name], 0.0)["difference"]}
         tasks.append((JUDGES[name], 0.0, rated, NULL_PROMPTS, NULL_STUDIES, of_difference))
@@ -154,12 +154,13 @@ def run(pool: Pool) -> dict:
         f"two equal methods, a biased judge: share of {NULL_STUDIES} studies that find a difference",
         [dict(judge=name, rated=rated) | row for name, rated in nulls for row in _rows(next(results))],
     )
-    good, useless = coverage["judge"].str.startswith("good"), coverage["judge"].isin(["useless", "wrong"])
+    useless, of_50 = coverage["judge"].isin(["useless", "wrong"]), coverage[coverage["rated"] == 50]
+    good = of_50[of_50["judge"].eq("good") & of_50["estimand"].eq("mean")]
     reached = widths[widths["ratio"] <= SHORTER]
     return {
         "coverage_lowest": round(float(coverage["assisted"].min()), 3),
         "coverage_highest": round(float(coverage["assisted"].max()), 3),
-        "shorter_by_good": round(1 - float(coverage.loc[good & (coverage["rated"] == 50), "ratio"].max()), 3),
+        "shorter_by_good": {row.prompts: round(1 - row.ratio, 3) for row in good.itertuples()},
         "correlation_for_30_percent": {
             size: round(float(reached.loc[reached["prompts"] == size, "correlation"].min()), 3) for size in SIZES
         },

@@ -1,7 +1,7 @@
 """Readings of a judge against a planted difference: prompts that sampled and expected marks need for 80 % power.
 
-Images differ in quality as in `planted_truth`. A judge sees each with an error of its own, which no reading removes, and
-has a distribution over the marks 1 to 5 (an ordered logit). Readings: one mark drawn from it (*sampled*), the most
+Images differ in quality as in `planted_truth`. A judge sees each with an error of its own, which no reading removes,
+and has a distribution over the marks 1 to 5 (an ordered logit). Readings: one mark drawn from it (*sampled*), the most
 probable mark (*greedy*, temperature 0), the mean of three drawn marks (*draws: 3*), the mean of the distribution
 (*expected*). Two methods differ by a planted difference; the test is that of the tables, sign flips at 5 %. What varies
 is the sharpness of the distribution: a judge that is sure of each mark loses nothing by a draw. The last line is JSON.

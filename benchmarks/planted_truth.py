@@ -23,8 +23,8 @@ import interval_coverage
 import numpy as np
 import pandas as pd
 import planted_assisted
-import planted_readings
 import planted_power
+import planted_readings
 from scipy import stats
 
 from detailscribe.tables.main_table import tabulate

@@ -18,7 +18,7 @@ from detailscribe.images.image_reader import read_image
 from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
 from detailscribe.miniature.stand_in_pairs import answer_pair
-from detailscribe.miniature.stand_in_questions import answer_part, answer_remark
+from detailscribe.miniature.stand_in_questions import NO_FAULT, answer_part, answer_remark
 from detailscribe.miniature.world.captions import parse_prompt, scene_components
 from detailscribe.miniature.world.phrases import known_phrases
 from detailscribe.miniature.world.vocabulary import ENTITIES, MOODS, PLURALS, with_article
@@ -88,7 +88,7 @@ def answer_critique(prompt: str, components: list[str] | None, image: Image.Imag
     missing = [part for part, is_visible in zip(parts, visible, strict=True) if is_visible is False]
     lines = [f"{n}. {part}: not in the image; to be shown clearly." for n, part in enumerate(missing, 1)]
     if all(is_visible is None for is_visible in visible):
-        lines = ["1. This critic knows nothing of what the prompt names; the prompt stays as it is."]
+        lines = [f"1. {NO_FAULT}; the prompt stays as it is."]
     lines = lines or ["1. Everything that the prompt names can be seen; keep it."]
     if components:
         lines.append("Completeness: every thing is looked for in its place. The first issue weighs most.")

@@ -1,7 +1,8 @@
 """Answers of the offline stand-in to yes/no questions about an image: whether a part is shown, and a fault is there.
 
-They come from what the detector finds in the image, never from the critic's model or the prompt. Of words outside the
-scene world it says that it does not know them, which is neither yes nor no.
+They come from what the detector finds in the image, never from the critic's model or the prompt. A part in words
+outside the scene world cannot be made out, and so does not count as shown; of a fault in such words the judge says that
+it does not know, which is neither yes nor no.
 """
 
 import json
@@ -20,6 +21,8 @@ from detailscribe.miniature.world.vocabulary import ENTITIES, PLURALS, singular
 SEVERAL, MANY = 3, 6  # pieces of a row, and of a ring, that must be found: three quarters
 MIDDLE_PX = 16  # from the centre of the image, at most, of what stands in the middle
 ABSENT = re.compile(r"(?P<part>[^:]+): not in the image\b")  # what the stand-in's critic remarks
+NO_FAULT = "This critic knows nothing of what the prompt names"  # what it says of a prompt in other words
+UNKNOWN = "This judge does not know what is meant by: "
 CENTRE = SIDE_PX / 2
 
 
@@ -32,14 +35,21 @@ def answer_part(part: str, image: Path, threshold: float, structured: bool = Fal
         threshold: Logit above which the detector finds an entity.
         structured: Whether the answer is a JSON object with `reason` and `score`.
     """
-    return _worded(is_shown(part, _found_in(image, threshold)), part, image, threshold, structured)
+    shown = is_shown(part, _found_in(image, threshold))
+    if shown is None:
+        return _as_reply(f"{UNKNOWN}{part.rstrip('.')}, and cannot make it out.", "no", structured)
+    return _as_reply(_seen(image, threshold), "yes" if shown else "no", structured)
 
 
 def answer_remark(remark: str, image: Path, threshold: float, structured: bool = False) -> str:
     """Whether the fault that a remark names is in an image; arguments as of `answer_part`."""
+    if remark.startswith(NO_FAULT):
+        return _as_reply("This names no fault.", "no", structured)
     absent = ABSENT.match(remark)
     shown = is_shown(absent["part"], _found_in(image, threshold)) if absent else None
-    return _worded(None if shown is None else not shown, remark, image, threshold, structured)
+    if shown is None:
+        return _as_reply(f"{UNKNOWN}{remark.rstrip('.')}.", "unknown", structured)
+    return _as_reply(_seen(image, threshold), "no" if shown else "yes", structured)
 
 
 def is_shown(part: str, detections: Detections) -> bool | None:
@@ -80,11 +90,11 @@ def _detections(image: Path, modified_ns: int, threshold: float) -> tuple[tuple[
     return tuple(detect([read_image(image).image], threshold)[0])
 
 
-def _worded(is_true: bool | None, asked: str, image: Path, threshold: float, structured: bool) -> str:
-    """The reply in the form that the templates ask for."""
+def _seen(image: Path, threshold: float) -> str:
     visible = sorted({entity for entity, _, _ in _found_in(image, threshold)})
-    reason = f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
-    if is_true is None:
-        reason = f"This judge does not know what is meant by: {asked.rstrip('.')}."
-    score = "unknown" if is_true is None else "yes" if is_true else "no"
+    return f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
+
+
+def _as_reply(reason: str, score: str, structured: bool) -> str:
+    """The reply in the form that the templates ask for."""
     return json.dumps({"reason": reason, "score": score}) if structured else f"{reason} <{score}>"

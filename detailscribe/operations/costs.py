@@ -14,7 +14,7 @@ from detailscribe.errors import SetupError
 from detailscribe.files.rows import REMEDY, read_rows
 from detailscribe.llm.exchange_store import MOST, exchange_path, load_exchange
 from detailscribe.llm.response_body import read_body
-from detailscribe.study.stages import LLM_STAGE_OF_FOLDER, UNEQUAL, folder_of
+from detailscribe.study.stages import LLM_STAGE_OF_FOLDER, UNEQUAL, folder_and_name
 from detailscribe.study.study import Study
 
 STAGE = "cost"
@@ -49,8 +49,7 @@ def cost_rows(outputs: list[Path], store: Path, written: Sequence[Path] = ()) ->
     for path in written:
         digests["write", path.name.partition(".")[0]] |= dict.fromkeys(path.read_text(encoding="utf-8").split())
     for path in outputs:
-        folder = folder_of(path)
-        name = path.parent.name if path.parent.name != folder else ""
+        folder, name = folder_and_name(path)
         name = f"judge-{name}" if folder in UNEQUAL else name
         for digest in exchanges_of(read_rows(path), path):
             digests[LLM_STAGE_OF_FOLDER[folder], name][digest] = None

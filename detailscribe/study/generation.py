@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 def generation_parameters(study: Study, image_model: dict | None = None) -> dict:
     """What decides a generated image besides its prompt and seed: `model` and `generation`.
 
-    `offload` and `notice` change no image; `batch` and `reuse_first_steps` change no image that is generated alone:
-    they are left out, and so is a lossy option at its default.
+    `offload`, `notice` and `label` change no image; `batch` and `reuse_first_steps` change no image that is generated
+    alone: they are left out, and so is a lossy option at its default.
 
     Args:
         image_model: Entry of the model, if it is not the study's own.
     """
     image_model = image_model or study.image_model
-    omitted = ("offload", "notice", "batch", *options.KEYS)
+    omitted = ("offload", "notice", "label", "batch", *options.KEYS)
     model = {key: value for key, value in image_model.items() if key not in omitted}
     return {"model": model | options.lossy_options(image_model), "generation": generation_settings(study)}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detailscribe.engines.acceleration.first_steps import refinement_steps
+from detailscribe.llm.endpoints import is_offline
 from detailscribe.study.refinements import (
     FROM_SCRATCH,
     PROMPT_SWITCH,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 EQUAL_COMPUTE = "equal_compute_seeds"  # row of the seeds at the compute of the costliest critic
 CANDIDATES, STEPS, GPU_SECONDS = "candidates", "steps", "gpu_seconds"  # how its seeds are counted
 PAPER_ROWS = ("sd", "gpt_rewrite", "gpt_refine", "multi_seed", "hosted", "detailscribe")  # of its main table
+MOCK = "mock"  # label of a model that answers by rule
 
 
 @dataclass(frozen=True)
@@ -175,3 +178,79 @@ def steps_of(sets: Mapping[str, dict], made: Iterable[str], full: int) -> int | 
         else:
             count += values["steps"]
     return count + sum(refinement_steps(ks, full, first) for (_, first), ks in switches.items())
+
+
+def method_labels(study: Study) -> dict[str, str]:
+    """What people read for each method in place of its name: from `labels` of the config, or the paper's name.
+
+    `sd` is the image model's `label`; a method that is none of the paper's has its name. No two have the same label.
+    """
+    own = study.config.get("labels", {}).get("methods", {})
+    return distinct_labels({row.name: own.get(row.name) or _paper_label(study, row) for row in study.methods()})
+
+
+def method_label(study: Study, name: str) -> str:
+    """What people read for a method (`method_labels`); the name itself if the tables have no such row."""
+    return method_labels(study).get(name, name)
+
+
+def image_set_labels(study: Study) -> dict[str, str]:
+    """What people read for each image set: `seed 1` for an initial image, `DetailScribe, k = 2` for a candidate."""
+    own, methods = study.config.get("labels", {}).get("methods", {}), method_labels(study)
+    seeds = {f"original-{seed}": f"seed {number}" for number, seed in enumerate(study.seeds, start=1)}
+    labels = {}
+    for name in study.image_sets():
+        made = study.graph.refinement_of(name)
+        label = seeds.get(name) or methods.get(name, name)
+        if made and made.name in methods and made.image_sets[name]:
+            settings = (f"{key} = {value}" for key, value in made.image_sets[name].items())
+            label = ", ".join([methods[made.name], *settings])
+        labels[name] = own.get(name) or label
+    return distinct_labels(labels)
+
+
+def image_set_label(study: Study, name: str) -> str:
+    """What people read for an image set (`image_set_labels`) or for a method that selects one."""
+    return image_set_labels(study).get(name) or method_label(study, name)
+
+
+def image_model_label(study: Study, name: str) -> str:
+    """What people read for an entry of `image_models`: its `label`, or its name."""
+    return study.config["image_models"][name].get("label") or name
+
+
+def model_label(study: Study, endpoint: str, model: str) -> str:
+    """What people read for a model at an endpoint: its name without the organisation, or that it is a mock."""
+    return MOCK if is_offline(study.config["endpoints"][endpoint]) else model.rstrip("/").rpartition("/")[2]
+
+
+def distinct_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels by name; those that several names share are followed by the name."""
+    shared = Counter(labels.values())
+    unclear = {name for name, label in labels.items() if shared[label] > 1 and label != name}
+    return {name: f"{label} ({name})" if name in unclear else label for name, label in labels.items()}
+
+
+def _paper_label(study: Study, method: Method) -> str:
+    """The paper's name of a method, as far as the study's models are those that it is named after."""
+    config, name, count = study.config, method.name, len(method.candidates)
+    group = "critics" if name in config["critics"] else "rewriters"
+    role = config["roles"].get(config[group].get(name, {}).get("role"), {})
+    gpt = "GPT " if "gpt" in role.get("model", "").lower() else ""
+    external = config["external"].get(name, {})
+    if "image_model" in external:
+        return image_model_label(study, external["image_model"])
+    if name == "hosted" and "endpoint" in external:
+        model = model_label(study, external["endpoint"], external["model"])
+        return "hosted (placeholder)" if model == MOCK else model
+    up_to = "up to " if study.budget["equal_compute"] == GPU_SECONDS else ""
+    labels = {
+        "sd": image_model_label(study, config["image_model"]),
+        "gpt_rewrite": f"+ {gpt}Rewrite",
+        "gpt_refine": f"+ {gpt}Refine",
+        "detailscribe": "DetailScribe",
+        "ablation": "DetailScribe without decomposition",
+        "multi_seed": f"best of {count} seeds",
+        EQUAL_COMPUTE: f"best of {up_to}{count} seeds (equal compute)" if count > 1 else "1 seed (equal compute)",
+    }
+    return labels.get(name, name)

@@ -73,9 +73,17 @@ JUDGING_TABLES = {PARTS: ("parts",), REMARKS: ("critique_audit",), PAIRS: ("pair
 
 def folder_of(path: Path) -> str:
     """The folder of ROW_FOLDERS that a shard's file is in, directly or in a folder per name."""
+    return folder_and_name(path)[0]
+
+
+def folder_and_name(path: Path) -> tuple[str, str]:
+    """The folder of ROW_FOLDERS that a shard's file is in, and what it is of; empty in a folder without names.
+
+    A judge may have the name of a folder: `pairs/pairs/`.
+    """
     folder, above = path.parent, path.parent.parent
     is_direct = folder.name in WITHOUT_NAMES and (above.name not in STAGE_OF_FOLDER or (above / "shards").is_dir())
-    return folder.name if is_direct else above.name
+    return (folder.name, "") if is_direct else (above.name, folder.name)
 
 
 def judging_tables(study: Study) -> list[str]:

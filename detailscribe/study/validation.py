@@ -93,6 +93,7 @@ def check_study(study: Study) -> None:
         _known(_place_of_by(study.config, selection), [selection.by], choosing, "metrics and judges (judge-NAME)")
     _known("statistics: baseline", [study.config["statistics"]["baseline"]], rows, "the methods")
     _known("statistics: best_of", study.config["statistics"]["best_of"], rows, "the methods")
+    _check_labels(study, rows)
     check_pairs(study)
     check_human_pairs(study)
     if study.budget["equal_compute"] == "gpu_seconds" and not study.budget["in_tables"]:
@@ -228,6 +229,14 @@ def _check_image_model(config: dict, name: str) -> None:
         check_options(config["image_models"][name], config["generation"])
     except InputError as error:
         raise InputError(f"image_models: {name}: {error}") from None
+
+
+def _check_labels(study: Study, rows: list[str]) -> None:
+    labels = study.config.get("labels", {})
+    methods = [*rows, *study.image_sets(), *study.graph.selections]
+    judges = [f"judge-{name}" for name in study.judging]
+    _known("labels: methods", labels.get("methods", {}), methods, "the methods and image sets")
+    _known("labels: metrics", labels.get("metrics", {}), [*study.metrics, *judges], "metrics and judges (judge-NAME)")
 
 
 def _known(key: str, values: Iterable[str], known: Iterable[str], where: str) -> None:

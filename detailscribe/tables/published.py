@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from detailscribe.engines.acceleration.options import lossy_options
 from detailscribe.errors import InputError
 from detailscribe.study.interacting import PAPER_SCENARIOS
+from detailscribe.study.judging.judges import GRADE, SAMPLED
 from detailscribe.study.study import MINIATURE, Study
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ def parameters(study: Study) -> dict[str, dict]:
     return {
         "compare": {
             "published": read_published(study.resolve(PUBLISHED)),
-            # The paper's judges grade from 1 to 5; a yes or no is not comparable.
-            "judges": {f"judge-{name}": entry["model"] for name, entry in judges if entry["scale"] == "grade"},
+            # The paper's judges give a grade from 1 to 5 with its reason; no other scale or reading is comparable.
+            "judges": {
+                f"judge-{name}": entry["model"]
+                for name, entry in judges
+                if entry["scale"] == GRADE and study.judging[name].reading == SAMPLED
+            },
             # An imported folder may hold the paper's own images; another hosted model certainly makes others.
             "replaced": {} if hosted == PAPER_HOSTED else {"hosted": hosted},
             "miniature": _is_miniature(study.image_model),

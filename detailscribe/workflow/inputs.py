@@ -6,7 +6,7 @@ from pathlib import Path
 from detailscribe.errors import SetupError
 from detailscribe.files.rows import MISSING_ROW, read_rows
 from detailscribe.images.manifest import refuse_foreign_rows
-from detailscribe.study.stages import KEY_OF_FOLDER, STAGE_OF_FOLDER, folder_of
+from detailscribe.study.stages import KEY_OF_FOLDER, STAGE_OF_FOLDER, folder_and_name, folder_of
 
 
 def parameters_of(snakemake) -> dict:
@@ -40,8 +40,7 @@ def collect_stage_outputs(
     manifests: dict[str, dict[str, dict]] = {}
     selected: dict[str, dict[str, dict]] = {}
     for file in files:
-        folder = folder_of(file)
-        name = file.parent.name if file.parent.name != folder else ""
+        folder, name = folder_and_name(file)
         rows = _read_complete(file, list(stage_by_image_set) if folder == "scores" else None)
         if folder == "images":
             refuse_foreign_rows(file, rows)

@@ -65,12 +65,14 @@ def add_audit_stage(
             known[of] = selected_rows(shard, of, [source(each) for each in selections[of].among])
         return known[of]
 
-    sets = {critic: [each["before"], *each["after"], *each["control"]] for critic, each in audited.items()}
+    sets = {
+        each["critic"]: [each["before"], *(name for name, _ in each["after"]), *each["control"]] for each in audited
+    }
     shown = {image_set: source(image_set) for names in sets.values() for image_set in names}
 
     def run(role: dict, chat: Chat) -> list[dict]:
         rows = audit.audit_critiques(shard.records, critiques, shown, role, chat, scenario=shard.scenario)
-        remarks: dict[str, dict[str, int]] = {critic: {} for critic in audited}
+        remarks: dict[str, dict[str, int]] = {critic: {} for critic in sets}
         for row in rows:
             if PENDING not in row["reason"] or row["number"]:
                 of_critic = remarks[row["critic"]]

@@ -39,7 +39,10 @@ def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
     files = {}
     for name in study.judges_asked(REMARKS):
-        audited = {critic: images._asdict() for critic, images in audited_images(study, name).items()}
+        audited = [
+            {"critic": critic, **images._asdict(), "after": list(map(list, images.after.items()))}
+            for critic, images in audited_images(study, name).items()
+        ]
         files[f"judge-{name}"] = asking_parameters(study, study.judging[name], VARIABLES) | {"audited": audited}
     return files
 
@@ -60,8 +63,8 @@ def audit_critiques(
         records: Prompt records.
         critiques: Rows of `critique` by critic, by id.
         images: By image set or selection, by id: `status`, `reason`, `path`, `sha256`.
-        judge: Parameters of the judge, with `endpoint`; `audited` by critic: `before`, `after` with the k of each image
-            set, `control`.
+        judge: Parameters of the judge, with `endpoint`; `audited`, for each `critic` the image set `before`, those
+            `after`, each with its k, and those of `control`.
         chat: Client of its endpoint.
         on_done: Called once per question and draw (`count_questions`).
         scenario: Its name; selects the template if the judge has one for it.
@@ -111,17 +114,17 @@ def count_questions(records: list[dict], critiques: dict[str, dict[str, dict]], 
     return remarks * judge["draws"]
 
 
-def _images(records: list[dict], audited: dict[str, dict]) -> Iterator[tuple[str, dict, str, str, int | None]]:
+def _images(records: list[dict], audited: list[dict]) -> Iterator[tuple[str, dict, str, str, int | None]]:
     """Critic, record, image set, `when` and k of everything that is looked at; one image after the other."""
-    for critic, sets in audited.items():
+    for sets in audited:
         looked_at = [
             (sets["before"], BEFORE, None),
-            *((name, AFTER, k) for name, k in sets["after"].items()),
+            *((name, AFTER, k) for name, k in sets["after"]),
             *((name, CONTROL, None) for name in sets["control"]),
         ]
         for record in records:
             for image_set, when, k in looked_at:
-                yield critic, record, image_set, when, k
+                yield sets["critic"], record, image_set, when, k
 
 
 def _remarks(critique: dict | None) -> tuple[list[str], str, str]:

@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from detailscribe.llm.client import Chat
-from detailscribe.llm.request import Reply, Request
+from detailscribe.llm.request import Request
 from detailscribe.methods.reply_parsing import PAIR_MARKS, pair_value
 from detailscribe.methods.roles import image_problem, request_for
 from detailscribe.methods.select import select_image
-from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
+from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER
 from detailscribe.scores.judges.asking import asking_parameters
-from detailscribe.scores.judges.reading import Reading, Scale, ask_and_read
-from detailscribe.study.judging.judges import PAIR, PAIRS, SAMPLED
+from detailscribe.scores.judges.questions import Answered, ask_questions, fingerprints_of_answers
+from detailscribe.scores.judges.reading import Scale
+from detailscribe.study.judging.judges import PAIRS, SAMPLED
 from detailscribe.study.judging.pair_schedule import (
     candidates_of_pairs,
     schedule_of,
@@ -31,21 +32,19 @@ ROLE = "judge_pair"  # of its requests, which are priced apart from those about 
 FIRST, SECOND, TIE = "first", "second", "tie"  # values of `choice`
 DECISIVE = 0.25 - 1e-9  # half the distance between two marks: a value nearer to 0 is nearest to the mark of a tie
 SCALE = Scale(PAIR_MARKS, pair_value, "number from 1 to 5")
-DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut")
-ALSO_DECIDES = ("reading", "served")  # where the judge has them
 
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    files = {}
-    for name in study.judges_asked(PAIRS):
-        files[f"judge-{name}"] = {
+    return {
+        f"judge-{name}": {
             **asking_parameters(study, study.judging[name]),
             "methods": [list(each) for each in candidates_of_pairs(study, name).items()],  # a list keeps its order
             "by": selector_of_pairs(study, name),
             "schedule": schedule_of(study, name),
         }
-    return files
+        for name in study.judges_asked(PAIRS)
+    }
 
 
 def images_of_methods(
@@ -95,9 +94,8 @@ def judge_pairs(
     Args:
         records: Prompt records.
         images: Of `images_of_methods`.
-        judge: A role (`methods.roles`) with `schedule` (`pair_schedule.schedule_of`), `structured`,
-            `scenario_templates`, `draws` (repeats per order), `topic_cut` and, for a reading by probability, `reading`.
-        chat: Client of the judge's endpoint.
+        judge: Parameters of the judge, with `endpoint`.
+        chat: Client of its endpoint.
         on_done: Called once per repeat, or once for an order that is not asked.
         scenario: Its name; selects the template if the judge has one for it.
         fingerprints: Folder of the fingerprints' recipes.
@@ -106,40 +104,37 @@ def judge_pairs(
         A row per order: `id, first, second` (methods), `first_image_set, second_image_set, value` (mean of the
         readable repeats in [-1, 1], positive if the image shown first is better), `choice` (first, second or tie: the
         mark that is nearest), `status, reason, identical` (both images have the same bytes: a tie that is not asked),
-        `draws` (null for an unreadable one), `exchange, fingerprint`; by probability also `entropy` and `outside`, as
-        lists.
+        `draws` (null for an unreadable one), `exchange, fingerprint`; with a reading by probability also `entropy` and
+        `outside`, means over the repeats.
+
+    Raises:
+        SetupError: as `reading.ask_and_read`.
     """
-    template = judge["scenario_templates"].get(scenario, judge["template"])
-    role, rows, requests = judge | {"template": template}, [], []
+    role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
+    common = {"scale": judge["scale"], "structured": judge["structured"], "reading": judge.get("reading", SAMPLED)}
+    rows: list[dict] = []
+    asked: dict[int, list[Request]] = {}  # by the place of the row
     for record in records:
         topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
-        values = {"prompt": record["prompt"], "topic": topic, "scale": PAIR, "structured": judge["structured"]}
-        values |= {"reading": judge.get("reading", SAMPLED)}
+        values = {"prompt": record["prompt"], "topic": topic, **common}
         pairs = scheduled_pairs(record["id"], list(images), judge["schedule"])
         for first, second in [order for one, other in pairs for order in ((one, other), (other, one))]:
             row = _row(record["id"], {name: images[name].get(record["id"]) for name in (first, second)})
-            rows.append(row)
+            rows.append(row | Answered((), ()).spread(judge))
             if row["status"] == "ok" and not row["identical"]:
                 paths = [Path(images[name][record["id"]]["path"]) for name in (first, second)]
-                for repeat in range(judge["draws"]):
-                    request = request_for(ROLE, role, record, values, paths, repeat, images_first=True)
-                    requests.append((len(rows) - 1, request))
+                repeats = range(judge["draws"])
+                asked[len(rows) - 1] = [
+                    request_for(ROLE, role, record, values, paths, repeat, images_first=True) for repeat in repeats
+                ]
             elif on_done:
                 on_done()
-    answers: dict[int, list[tuple[Reply, Reading]]] = {}
-    asked: list[Request] = [request for _, request in requests]
-    found = ask_and_read(chat, asked, SCALE, judge.get("reading", SAMPLED), on_done)
-    for (index, _), answer in zip(requests, found, strict=True):
-        answers.setdefault(index, []).append(answer)
-    made_by: dict[tuple, str] = {}
-    for index, of_row in answers.items():
-        rows[index] |= _combined([reading for _, reading in of_row], "reading" in judge)
-        rows[index]["exchange"] = [reply.digest for reply, _ in of_row]
-        models = tuple(sorted({reply.served_model for reply, _ in of_row if reply.served_model}))
-        if models not in made_by:
-            recipe = {key: judge[key] for key in (*DECIDES, *ALSO_DECIDES) if key in judge}
-            made_by[models] = record_fingerprint(recipe | {"served_model": ", ".join(models)}, fingerprints)
-        rows[index]["fingerprint"] = made_by[models]
+    fingerprint = fingerprints_of_answers(judge, fingerprints, PAIRS)
+    for index, each in zip(asked, ask_questions([*asked.values()], judge, chat, on_done, SCALE), strict=True):
+        choice = None if each.value is None else choice_of(each.value)
+        rows[index] |= {"value": each.value, "choice": choice, "status": each.status, "reason": each.reason}
+        rows[index] |= {"draws": each.draws, "exchange": each.exchange, "fingerprint": fingerprint([each])}
+        rows[index] |= each.spread(judge)
     return rows
 
 
@@ -164,17 +159,3 @@ def _row(id: str, images: dict[str, dict | None]) -> dict:
         **{"status": "skipped" if problems else "ok", "reason": "; ".join(problems), "identical": identical},
         **{"draws": [], "exchange": [], "fingerprint": None},
     }
-
-
-def _combined(readings: list[Reading], by_probability: bool) -> dict:
-    """Value, choice, status, reason and draws of an order from those of its repeats."""
-    draws = [reading.value for reading in readings]
-    values = [value for value in draws if value is not None]
-    row: dict = {"value": None, "choice": None, "draws": draws}
-    row |= {"status": readings[0].status, "reason": readings[0].reason}
-    if values:
-        value = sum(values) / len(values)
-        row |= {"value": value, "choice": choice_of(value), "status": "ok", "reason": ""}
-    if by_probability:
-        row |= {"entropy": [each.entropy for each in readings], "outside": [each.outside for each in readings]}
-    return row

@@ -1,4 +1,4 @@
-"""Yes/no questions of a judge about an image: their requests, what the answers say together, and the fingerprint.
+"""Questions of a judge about images: their requests, what the answers say together, and the fingerprint.
 
 Questions about one image follow each other and begin alike (`images_first`), so that a server that caches prefixes
 encodes the image once.
@@ -15,7 +15,7 @@ from detailscribe.llm.request import Reply, Request
 from detailscribe.methods.roles import request_for
 from detailscribe.scores.fingerprints import record_fingerprint
 from detailscribe.scores.judges.asking import VARIABLES
-from detailscribe.scores.judges.reading import YES_OR_NO, Reading, ask_and_read
+from detailscribe.scores.judges.reading import YES_OR_NO, Reading, Scale, ask_and_read
 from detailscribe.study.judging.judges import SAMPLED
 
 DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut")
@@ -36,12 +36,12 @@ class Answered:
 
     @property
     def draws(self) -> list[float | None]:
-        """The value of each draw in [0, 1], 1 for yes; None for one without a readable answer."""
+        """The value of each draw on its scale, 1 for yes; None for one without a readable answer."""
         return [reading.value for reading in self.readings]
 
     @property
     def value(self) -> float | None:
-        """Mean of the readable draws in [0, 1]; None if there is none."""
+        """Mean of the readable draws; None if there is none."""
         return _mean(self.draws)
 
     @property
@@ -65,7 +65,7 @@ class Answered:
         return {reply.served_model for reply in self.replies if reply.served_model}
 
     def spread(self, judge: dict) -> dict:
-        """Entropy (bits) and probability outside yes and no, means over the draws, if the judge reads probabilities."""
+        """Entropy (bits) and probability outside the marks, means over the draws, if the judge reads probabilities."""
         if judge.get("reading", SAMPLED) == SAMPLED:
             return {}
         return {name: _mean([getattr(each, name) for each in self.readings]) for name in ("entropy", "outside")}
@@ -97,18 +97,23 @@ def question_requests(
 
 
 def ask_questions(
-    questions: Sequence[list[Request]], judge: dict, chat: Chat, on_done: Callable[[], None] | None = None
+    questions: Sequence[list[Request]],
+    judge: dict,
+    chat: Chat,
+    on_done: Callable[[], None] | None = None,
+    scale: Scale = YES_OR_NO,
 ) -> list[Answered]:
     """Ask questions about images, each with its requests.
 
     Args:
-        questions: Of `question_requests`.
+        questions: The requests of each, one per draw.
         on_done: Called once per request.
+        scale: Of the answers.
 
     Raises:
         SetupError: as `reading.ask_and_read`.
     """
-    scale = YES_OR_NO if judge["structured"] else replace(YES_OR_NO, expected=f"{YES_OR_NO.expected} in <...>")
+    scale = scale if judge["structured"] else replace(scale, expected=f"{scale.expected} in <...>")
     requests = [request for question in questions for request in question]
     answers = iter(ask_and_read(chat, requests, scale, judge.get("reading", SAMPLED), on_done))
     answered = []

@@ -47,7 +47,8 @@ def parameters(study: Study) -> dict[str, dict]:
     sets |= {name: {"made_by": "original", "k": None} for name in study.originals()}
     for each in study.graph.refinements:
         sets |= {name: {"made_by": each.name, "k": values.get("k")} for name, values in each.image_sets.items()}
-    return {"parts_table": {"judges": judges, "initial": study.originals()[0], "sets": sets}} if judges else {}
+    ordered = [{"image_set": name, **values} for name, values in sets.items()]
+    return {"parts_table": {"judges": judges, "initial": study.originals()[0], "sets": ordered}} if judges else {}
 
 
 def parts_table(judge: str, rows: Iterable[dict], ids: list[str], settings: Mapping) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def parts_table(judge: str, rows: Iterable[dict], ids: list[str], settings: Mapp
         judge: Its name.
         rows: Of `scores.judges.parts.judge_parts`.
         ids: Complete prompts.
-        settings: `initial`, the image set before, and `sets` by name: `made_by` and `k`.
+        settings: `initial`, the image set before, and `sets`, each with `image_set`, `made_by` and `k`.
 
     Returns:
         Rows with PARTS_COLUMNS. `n` prompts have a part with an answer, `parts` parts have one and `unread` have none;
@@ -68,7 +69,8 @@ def parts_table(judge: str, rows: Iterable[dict], ids: list[str], settings: Mapp
     import numpy as np
     import pandas as pd
 
-    values: dict[str, dict[tuple[str, str, str], float | None]] = {name: {} for name in settings["sets"]}
+    sets = {each["image_set"]: each for each in settings["sets"]}
+    values: dict[str, dict[tuple[str, str, str], float | None]] = {name: {} for name in sets}
     for row in rows:
         for part in row["parts"]:
             values[row["image_set"]][row["id"], part["kind"], part["text"]] = part["value"]
@@ -82,7 +84,7 @@ def parts_table(judge: str, rows: Iterable[dict], ids: list[str], settings: Mapp
             both = [(index[key[0]], before.get(key), of_set[key]) for key in chosen if of_set[key] is not None]
             missing = [(id, new) for id, old, new in both if old is not None and old <= HALF]
             there = [(id, new) for id, old, new in both if old is not None and old > HALF]
-            row = {"judge": judge, "image_set": image_set, **settings["sets"][image_set], "kind": kind}
+            row = {"judge": judge, **sets[image_set], "kind": kind}
             row |= {"n": len({id for id, _ in asked}), "parts": len(asked), "unread": len(chosen) - len(asked)}
             row["mean"] = float(np.mean([value for _, value in asked])) if asked else np.nan
             row |= share("shown", [(id, value > HALF) for id, value in asked], len(ids))

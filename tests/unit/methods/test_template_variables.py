@@ -35,7 +35,7 @@ ROLES = {
     "judge of pairs": (
         pairs,
         {"judges": {"pairs": CONFIG["judges"]["pairs"] | {"template": FILE}}},
-        [*BASE, "scale", "structured"],
+        [*BASE, "scale", "structured", "reading"],
     ),
     "write": (writing, {**TOPICS, "templates": {"write": {"functional": FILE}}}, ["topic", "kind"]),
 }

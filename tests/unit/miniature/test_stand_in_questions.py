@@ -1,4 +1,4 @@
-"""The stand-in's answers about parts and faults: from what is drawn, and "unknown" for words that it does not have."""
+"""The stand-in's answers about parts and faults: from what is drawn; words that it does not have are never shown."""
 
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from detailscribe.miniature.world.captions import scene_components
 from detailscribe.miniature.world.drawing import draw_scene
 from detailscribe.miniature.world.scenes import Scene, held_out_scenes
 from detailscribe.miniature.world.sprites import load_sprites
+from detailscribe.scores.judges.remarks import remarks_of
 
 SCENES = held_out_scenes(2 * len(ARRANGEMENTS), 3)
 
@@ -74,17 +75,24 @@ def test_a_fault_is_there_where_the_part_is_missing(drawn):
 
 @pytest.mark.parametrize("structured", [False, True])
 @pytest.mark.parametrize(
-    ("role", "field", "text"),
+    ("role", "field", "text", "value"),
     [
-        ("judge_part", "part", "paw holds rolling pin"),
-        ("judge_part", "part", "a brush"),
-        ("judge_remark", "remark", "a brush: not in the image; to be shown clearly."),
-        ("judge_remark", "remark", "The fur looks odd."),
+        ("judge_part", "part", "paw holds rolling pin", 0.0),
+        ("judge_part", "part", "a brush", 0.0),
+        ("judge_remark", "remark", "a brush: not in the image; to be shown clearly.", None),
+        ("judge_remark", "remark", "The fur looks odd.", None),
     ],
 )
-def test_unknown_words_are_neither_yes_nor_no(drawn, role, field, text, structured):
+def test_unknown_words_never_count_as_shown(drawn, role, field, text, value, structured):
     reply = ask(role, drawn(SCENES[0]), structured, **{field: text})
-    assert yes_or_no(reply) is None and "does not know" in reply and text.split(":")[0].rstrip(".") in reply
+    assert yes_or_no(reply) == value and "does not know" in reply and text.split(":")[0].rstrip(".") in reply
+
+
+def test_a_critic_that_knows_nothing_names_no_fault(drawn):
+    image = drawn(SCENES[0])
+    critique = stand_in.answer_critique("A hen paints a fence.", ["hen paints fence"], Image.open(image).convert("RGB"))
+    (remark,) = remarks_of(critique)
+    assert yes_or_no(ask("judge_remark", image, remark=remark)) == 0.0
 
 
 def test_a_changed_file_is_looked_at_again(drawn):

@@ -87,8 +87,8 @@ def critiques(*rows: dict) -> dict:
 
 
 def shown(shard, tmp_path) -> dict:
-    audited = shard.estimate.parameters["judge-audit"]["audited"]["detailscribe"]
-    return images(tmp_path, audited["before"], *audited["after"])
+    (audited,) = shard.estimate.parameters["judge-audit"]["audited"]
+    return images(tmp_path, audited["before"], *(name for name, _ in audited["after"]))
 
 
 OK = {"status": "ok", "reason": "", "critique": TWO, "refined_prompt": "A fox."}

@@ -4,8 +4,15 @@ import pandas as pd
 import pytest
 
 from detailscribe.errors import InputError
-from detailscribe.tables.published import PUBLISHED_COLUMNS, bare_model, compare_with_published, read_published
+from detailscribe.tables.published import (
+    PUBLISHED_COLUMNS,
+    bare_model,
+    compare_with_published,
+    parameters,
+    read_published,
+)
 from tests.paths import REPOSITORY
+from tests.unit.study.configured import configured_study
 
 FILE = REPOSITORY / "config" / "published.tsv"
 
@@ -136,6 +143,19 @@ def test_a_judge_is_matched_by_its_model_not_by_its_name_in_the_config():
     assert verdict(theirs(metric="judge-gpt-4o"), ours().iloc[:1], {}) == ("not testable", "metric not run")
     assert bare_model("gpt-4o-2024-08-06") == "gpt-4o"
     assert bare_model("Qwen/Qwen2.5-VL-32B-Instruct") == "qwen2.5-vl-32b"
+
+
+def test_a_judge_of_another_scale_or_reading_is_not_compared():
+    endpoint = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "key_env": "", "in_flight": 1, "timeout_s": 1}
+    endpoint |= {"max_retries": 0, "input_usd_per_million": 0, "output_usd_per_million": 0}
+    entry = configured_study().config["judges"]["main"] | {"endpoint": "server", "model": "m"}
+    judges = {
+        "sampled": entry,
+        "expected": entry | {"reading": "expected"},
+        "yes_no": entry | {"scale": "yes_no", "template": "judge_yes_no"},
+    }
+    study = configured_study(endpoints={"server": endpoint}, judges=judges)
+    assert set(parameters(study)["compare"]["judges"]) & {f"judge-{name}" for name in judges} == {"judge-sampled"}
 
 
 def test_only_the_headline_row_is_compared():

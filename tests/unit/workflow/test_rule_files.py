@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from detailscribe.errors import SetupError
 from detailscribe.study.stages import BY_NAME, ROW_FOLDERS, ROW_STAGES, STAGES, stage_outputs
 from detailscribe.workflow.rule_files import GPU_THREADS, RuleFiles
 from tests.paths import REPOSITORY
@@ -107,6 +108,13 @@ def test_an_exported_table_of_ratings_goes_before_the_workbook(files, study, tmp
     folder = tmp_path / study.config["human"]["ratings_folder"] / "demo"
     folder.mkdir(parents=True)
     (folder / f"{first}.csv").touch()
+    with pytest.raises(SetupError, match=rf"NAME.csv of {', '.join(others)}; `snakemake demo_human_sheets` writes"):
+        files.filled_sheets(wildcards(scenario="demo"))
+    (folder / f"{others[0]}.ods").touch()
+    with pytest.raises(SetupError, match=rf"{others[0]}.ods cannot be read; save it as .xlsx or .csv"):
+        files.filled_sheets(wildcards(scenario="demo"))
+    for rater in others:
+        (folder / f"{rater}.xlsx").touch()
     names = [path.rpartition("/")[2] for path in files.filled_sheets(wildcards(scenario="demo"))]
     assert names == [f"{first}.csv", *(f"{rater}.xlsx" for rater in others)]
     assert files.ratings_folder(wildcards(scenario="demo")) == [f"{study.config['human']['ratings_folder']}/demo"]

@@ -7,14 +7,12 @@ from tests.unit.prompts.test_parts import JUDGE
 from tests.unit.scores.judges.questioned import RECORDS, REFUSED, AnsweringChat, image, judge
 from tests.unit.study.configured import configured_study
 
-AUDITED = {
-    "detailscribe": {
-        "before": "original-1",
-        "after": {"detailscribe-k0": 0, "detailscribe-k2": 2},
-        "control": ["other"],
-    },
-    "ablation": {"before": "original-1", "after": {}, "control": []},
-}
+AFTER = [["detailscribe-k0", 0], ["detailscribe-k2", 2]]
+AUDITED = [
+    {"critic": "detailscribe", "before": "original-1", "after": AFTER, "control": ["other"]},
+    {"critic": "ablation", "before": "original-1", "after": [], "control": []},
+]
+CRITICS = [each["critic"] for each in AUDITED]
 TWO = "1. The paw hovers.\n2. The pin has two handles.\n<A beaver rolls dough.>"
 THERE, GONE = "I see it. <yes>", "Not any more. <no>"
 
@@ -29,7 +27,7 @@ def run(tmp_path, critiques, answer=lambda request: THERE, images=None, on_done=
         name: {record["id"]: image(tmp_path, f"{name} {record['id']}") for record in RECORDS} for name in sets
     }
     chat, role = AnsweringChat(answer), judge("judge_remark", audited=AUDITED, **changes)
-    every = {critic: critiques.get(critic, {}) for critic in AUDITED}
+    every = {critic: critiques.get(critic, {}) for critic in CRITICS}
     rows = audit_critiques(RECORDS, every, shown, role, chat, on_done, "", tmp_path / "fingerprints")
     return rows, chat
 
@@ -88,7 +86,7 @@ def test_a_critique_without_remarks_has_one_row(tmp_path, given, status, reason)
 def test_every_prompt_and_critic_has_a_row(tmp_path):
     rows, _ = run(tmp_path, {"detailscribe": {"dough-1": critique(TWO)}})
     assert {(row["id"], row["critic"]) for row in rows} == {
-        (record["id"], critic) for record in RECORDS for critic in AUDITED
+        (record["id"], critic) for record in RECORDS for critic in CRITICS
     }
     keys = [(row["id"], row["critic"], row["image_set"], row["number"]) for row in rows]
     assert len(set(keys)) == len(keys)
@@ -125,14 +123,11 @@ def test_the_audited_images_are_parameters_and_other_seeds_are_a_choice():
         seeds=[1, 2, 3], judges={"audit": entry | {"control": False}, "sure": entry | {"control": True}}
     )
     files = parameters(study)
-    plain, sure = files["judge-audit"]["audited"], files["judge-sure"]["audited"]
+    plain, sure = ({each["critic"]: each for each in files[f"judge-{name}"]["audited"]} for name in ("audit", "sure"))
     assert list(plain) == list(study.config["critics"])
-    assert plain["detailscribe"] == {
-        "before": "original-1",
-        "after": {f"detailscribe-k{k}": k for k in (0, 1, 2, 4)},
-        "control": [],
-    }
+    after = [[f"detailscribe-k{k}", k] for k in (0, 1, 2, 4)]
+    assert plain["detailscribe"] == {"critic": "detailscribe", "before": "original-1", "after": after, "control": []}
     assert sure["detailscribe"]["control"] == ["original-2", "original-3"]
-    assert plain["gpt_refine"]["after"] == {"gpt_refine": None}
+    assert plain["gpt_refine"]["after"] == [["gpt_refine", None]]
     only = configured_study(judges={"audit": entry | {"critics": ["ablation"]}})
-    assert list(parameters(only)["judge-audit"]["audited"]) == ["ablation"]
+    assert [each["critic"] for each in parameters(only)["judge-audit"]["audited"]] == ["ablation"]

@@ -1,6 +1,7 @@
 """A judge of pairs: both orders, images that are missing, identical or chosen, failed replies, what decides a row."""
 
 import base64
+import math
 
 import pytest
 
@@ -8,7 +9,7 @@ from detailscribe.llm.client import Chat
 from detailscribe.methods.reply_parsing import judge_response_format
 from detailscribe.miniature.stand_in_content import placeholder_png
 from detailscribe.scores.judges.pairs import images_of_methods, judge_pairs, parameters
-from tests.chat_replies import role, template
+from tests.chat_replies import chat_body, role, template
 from tests.chat_server import ChatServer
 from tests.unit.study.configured import CONFIG, configured_study
 
@@ -145,6 +146,33 @@ def test_structured_replies_are_requested_and_parsed(tmp_path, images, reply, va
     assert sent["response_format"] == options["response_format"]
     assert "angle brackets" not in sent["messages"][-1]["content"][-1]["text"]
     assert {row["value"] for row in rows} == {value}
+
+
+def test_a_reading_by_probability_asks_for_a_digit_alone_and_takes_the_mean_of_the_marks(tmp_path, images):
+    chances = {"1": 0.5, "2": 0.2, "3": 0.1, "other": 0.2}
+
+    def answer(body: dict) -> dict:
+        top = [{"token": token, "logprob": math.log(chance)} for token, chance in chances.items()]
+        content = [{"token": "1", "logprob": math.log(0.5), "top_logprobs": top}]
+        reply = chat_body("1")
+        reply["choices"][0]["logprobs"] = {"content": content}
+        return reply
+
+    server = {"name": {"kind": "openai"} | CONFIG["endpoints"]["openai"]}
+    entry = {key: value for key, value in CONFIG["judges"]["pairs"].items() if key != "demo"}
+    study = configured_study(
+        endpoints={"server": server["name"]},
+        judges={"pairs": None, "j": entry | {"endpoint": "server", "reading": "expected", "methods": ["sd", "hosted"]}},
+    )
+    settings = parameters(study)["judge-j"]
+    assert settings["reading"] == "expected" and settings["options"]["logprobs"] is True
+    assert "one digit" in settings["template"]["user"] and "reason in" not in settings["template"]["user"]
+    with ChatServer(fault=lambda *_: answer({})) as server:
+        rows = run(server, tmp_path, two(images), **{key: settings[key] for key in ("reading", "options", "template")})
+    expected = (0.5 * 1 + 0.2 * 0.5) / 0.8
+    for row in rows:
+        assert (row["status"], row["value"], row["choice"]) == ("ok", pytest.approx(expected), "first")
+        assert row["outside"] == pytest.approx(0.2) and 0 < row["entropy"] < math.log2(5)
 
 
 def test_a_scenario_may_have_its_own_template_and_the_topic_may_be_cut(tmp_path, images):

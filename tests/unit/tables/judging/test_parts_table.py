@@ -14,7 +14,7 @@ SETS = {
     "detailscribe-k0": {"made_by": "detailscribe", "k": 0},
     "hosted": {"made_by": "hosted", "k": None},
 }
-SETTINGS = {"initial": "original-1", "sets": SETS}
+SETTINGS = {"initial": "original-1", "sets": [{"image_set": name, **values} for name, values in SETS.items()]}
 
 
 def random_rows(seed: int, prompts: int = 12) -> list[dict]:
@@ -99,7 +99,7 @@ def test_a_scenario_without_answers_has_its_columns():
 
 def test_image_sets_name_what_made_them():
     settings = parameters(configured_study(judges={"parts": JUDGE}))["parts_table"]
-    assert settings["sets"]["detailscribe-k4"] == {"made_by": "detailscribe", "k": 4}
-    assert settings["sets"]["gpt_refine"] == {"made_by": "gpt_refine", "k": None}
-    assert settings["sets"][settings["initial"]] == {"made_by": "original", "k": None}
+    assert {"image_set": "detailscribe-k4", "made_by": "detailscribe", "k": 4} in settings["sets"]
+    assert {"image_set": "gpt_refine", "made_by": "gpt_refine", "k": None} in settings["sets"]
+    assert settings["sets"][0] == {"image_set": settings["initial"], "made_by": "original", "k": None}
     assert parameters(configured_study(judges={"parts": None})) == {}

@@ -1,0 +1,145 @@
+"""Judges of pairs in a study: rows and tables, what one changed image asks again, failed and damaged rows, the plan."""
+
+import csv
+import json
+import re
+from collections import Counter
+from itertools import permutations
+
+import pytest
+
+from detailscribe.files.rows import read_rows, write_rows
+from detailscribe.miniature.stand_in_content import placeholder_png
+from tests.workflow.small_study import PROMPTS, planned
+
+METHODS = ["sd", "mine", "detailscribe", "hosted"]
+PAIRS = {("mine", "sd"), ("detailscribe", "sd"), ("hosted", "sd"), ("detailscribe", "mine"), ("hosted", "detailscribe")}
+JUDGE = {
+    **{"endpoint": "offline", "model": "offline-stand-in", "template": "judge_pair", "scenario_templates": {}},
+    **{"scale": "pair", "reply": "brackets", "options": {}, "draws": 1, "methods": METHODS, "schedule": "baseline"},
+}
+CHANGES = {"external": {"mine": {"folder": "mine"}}, "judges": {"pairs": JUDGE}}
+OF_PAIRS = {"judge_pairs", "tabulate_pairs"}
+
+
+@pytest.fixture
+def judged(study):
+    """The finished study with imported images and a judge that compares four methods."""
+    (study.folder / "mine").mkdir()
+    for row in study.rows("prompts.jsonl"):
+        (study.folder / "mine" / f"{row['id']}.png").write_bytes(placeholder_png(row["id"]))
+    study.snakemake(**CHANGES)
+    return study
+
+
+def table(study, name: str) -> list[dict]:
+    with open(study.results / "small" / "tables" / f"{name}.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def orders(study) -> dict[tuple, dict]:
+    return {(row["id"], row["first"], row["second"]): row for row in study.rows("pairs/pairs/*.jsonl")}
+
+
+def test_every_pair_of_every_prompt_is_a_row_in_both_orders_and_three_tables_follow(judged):
+    rows = orders(judged)
+    ids = [row["id"] for row in judged.rows("prompts.jsonl")]
+    both = {order for pair in PAIRS for order in permutations(pair)}
+    assert set(rows) == {(id, *order) for id in ids for order in both}
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    shown = {row["first_image_set"] for (_, first, _), row in rows.items() if first == "detailscribe"}
+    assert shown <= {"detailscribe-k0", "detailscribe-k1"}
+    chosen = Counter()
+    for row in judged.rows("scores/clip_score/*.jsonl"):
+        if row["image_set"].startswith("detailscribe-"):
+            chosen[row["id"], row["image_set"]] = row["score"]
+    for (id, first, _), row in rows.items():
+        if first == "detailscribe":  # the best by the selector, never by the judge
+            assert row["first_image_set"] == max(
+                ("detailscribe-k0", "detailscribe-k1"), key=lambda name, id=id: chosen[id, name]
+            )
+    compared = {(row["method"], row["other"]): row for row in table(judged, "pairs")}
+    assert set(compared) == {*PAIRS, ("", "")}
+    assert all(int(row["n"]) == len(PROMPTS) for row in compared.values())
+    assert float(compared["", ""]["position_bias"]) == 0 and float(compared["", ""]["consistent"]) == 1
+    strengths = {row["method"]: row for row in table(judged, "strengths")}
+    assert list(strengths) == METHODS and float(strengths["sd"]["strength"]) == 0
+    rankings = table(judged, "rankings")
+    assert {row["by"] for row in rankings} == {"strength", "clip_score", "judge-main"}
+    assert {row["method"] for row in rankings} == set(METHODS)
+    log = (judged.folder / "logs" / "tabulate_pairs" / "small.log").read_text()
+    assert "small: judge pairs: position bias 0.000" in log
+    cost = {(row["stage"], row["name"]): row for row in table(judged, "cost")}
+    asked = [row for row in rows.values() if not row["identical"]]
+    assert int(cost["judge", "judge-pairs"]["calls"]) == len({digest for row in asked for digest in row["exchange"]})
+    page = (judged.results / "small" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "strengths" in page
+    assert judged.nothing_to_do(**CHANGES)
+
+
+def test_one_changed_image_asks_its_pairs_again_and_no_other(judged):
+    before, calls = orders(judged), judged.exchanges()
+    victim = judged.rows("prompts.jsonl")[0]["id"]
+    (judged.folder / "mine" / f"{victim}.png").write_bytes(placeholder_png("another"))
+    judged.snakemake("small_pair", **CHANGES)
+    of_mine = [pair for pair in PAIRS if "mine" in pair]
+    assert judged.exchanges() == calls + 2 * len(of_mine)
+    after = orders(judged)
+    changed = {key for key in after if after[key]["exchange"] != before[key]["exchange"]}
+    assert changed == {(victim, *order) for pair in of_mine for order in permutations(pair)}
+    assert all(after[key] == before[key] for key in set(after) - changed)
+
+
+def test_another_schedule_asks_only_new_pairs_and_an_image_that_is_identical_nothing(judged):
+    every = {"judges": {"pairs": JUDGE | {"schedule": "all"}}}
+    calls = judged.exchanges()
+    output = judged.snakemake("-n", **CHANGES | every)
+    assert set(planned(output)) >= OF_PAIRS and not {"judge_images", "score_images"} & set(planned(output))
+    judged.snakemake("small_pair", **CHANGES | every)
+    assert judged.exchanges() == calls + 2 * len(PROMPTS)  # the one pair that the baseline schedule leaves out
+    victim = judged.rows("prompts.jsonl")[1]["id"]
+    [original] = [row["file"] for row in judged.rows("images/original-11/*.jsonl") if row["id"] == victim]
+    (judged.folder / "mine" / f"{victim}.png").write_bytes((judged.results / original).read_bytes())
+    judged.snakemake("small_tables", **CHANGES | every)
+    rows = orders(judged)
+    same = {key for key, row in rows.items() if row["identical"]}
+    assert same == {(victim, "mine", "sd"), (victim, "sd", "mine")}
+    assert all((rows[key]["value"], rows[key]["exchange"]) == (0.0, []) for key in same)
+    [row] = [row for row in table(judged, "pairs") if (row["method"], row["other"]) == ("mine", "sd")]
+    assert row["identical"] == "1" and int(row["n"]) == len(PROMPTS)
+
+
+def test_failed_rows_are_retried_and_changed_ones_found(judged):
+    [path] = (judged.results / "small" / "pairs" / "pairs").glob("*.jsonl")
+    content, calls = path.read_bytes(), judged.exchanges()
+    rows = read_rows(path)
+    write_rows(path, [rows[0] | {"status": "failed", "value": None, "reason": "no answer"}, *rows[1:]])
+    assert str(path.relative_to(judged.folder)) in judged.snakemake("verify", **CHANGES)
+    judged.snakemake("small_tables", **CHANGES)
+    assert path.read_bytes() == content and judged.exchanges() == calls
+    write_rows(path, rows[1:-1])  # truncated by hand
+    assert str(path.relative_to(judged.folder)) in judged.snakemake("retry", **CHANGES)
+    judged.snakemake("small_tables", **CHANGES)
+    assert path.read_bytes() == content and judged.exchanges() == calls
+
+
+def test_the_plan_counts_both_orders_and_a_missing_image_is_a_row(judged):
+    output = judged.snakemake("plan", **CHANGES)
+    assert not re.search(r"small +judge +pairs +[1-9]", output), "nothing is left to ask"
+    victim = judged.rows("prompts.jsonl")[2]["id"]
+    (judged.folder / "mine" / f"{victim}.png").unlink()
+    judged.snakemake("small_tables", **CHANGES)
+    rows = {key: row for key, row in orders(judged).items() if row["status"] != "ok"}
+    assert set(rows) == {(victim, *order) for pair in PAIRS if "mine" in pair for order in permutations(pair)}
+    assert {row["status"] for row in rows.values()} == {"skipped"}
+    with open(judged.results / "small" / "dropped.tsv", encoding="utf-8", newline="") as file:
+        dropped = [row for row in csv.DictReader(file, delimiter="\t") if row["stage"] == "pair"]
+    assert {row["image_set"] for row in dropped} == {f"{first}, {second}" for _, first, second in rows}
+    assert all(row["reason"].startswith("pairs: mine: ") for row in dropped)
+    assert json.dumps(table(judged, "pairs"))
+
+
+def test_a_study_without_such_a_judge_has_none_of_its_files(study):
+    assert not OF_PAIRS & set(planned(study.snakemake("-n", "--forceall")))
+    names = {path.stem for path in (study.results / "parameters").glob("*.json")}
+    assert not {"pairs_table", "judge-pairs"} & names
