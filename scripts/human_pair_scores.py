@@ -9,7 +9,7 @@ from detailscribe.human.assignment import find_key
 from detailscribe.human.pairs.assignment import key_folder
 from detailscribe.human.pairs.choices import read_choices
 from detailscribe.human.pairs.tables import choice_tables
-from detailscribe.human.ratings import ParsedRatings, require_no_defects
+from detailscribe.human.ratings import no_ratings, require_no_defects
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
 
@@ -19,7 +19,7 @@ with job(snakemake) as running:
     files = [Path(path) for path in snakemake.input.filled]
     parsed = read_choices(Path(snakemake.params.choices), files, parameters["raters"], key_of)
     defects = [text for each in parsed.values() for text in each.defects]
-    require_no_defects(ParsedRatings([], [], defects), "tables of choices")
+    require_no_defects(no_ratings(defects), "tables of choices")
     missing = [text for each in parsed.values() for text in each.missing]
     print(*missing, sep="\n")
     tables = choice_tables(parsed, parameters)

@@ -1,14 +1,15 @@
 """Assignment of prompts and images to raters: which prompts are rated, and in which order a rater sees their images.
 
-A key lists where each image is in a rater's workbook and page. Both carry the digest of their key, so that filled
-sheets find their key even after newer sheets were written.
+A key lists where each image is in a rater's workbook and page; image sets that show the same image of a prompt share a
+place. Both files carry the digest of their key, so that filled sheets find their key even after newer sheets were written.
 
 Source: section 4 of the paper's project page; results_cleanup_and_preprocess.py of the released code.
 """
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from unicodedata import normalize
 
@@ -19,7 +20,7 @@ from detailscribe.study.methods import rated_methods
 from detailscribe.study.study import Study
 
 STAGE = "human_sheets"
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -36,7 +37,7 @@ def rating_parameters(study: Study) -> dict:
 CODE_LENGTH = 16  # hex characters of the key's digest that sheets carry: 64 bits
 # Control characters, and U+FFFE and U+FFFF, which no XML holds: a workbook with one of them opens in no program.
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-FIRST_RATING_COLUMN = 5  # row, topic and prompt come first, then image, rating, image, rating ...
+RATING_COLUMN = "E"  # of a workbook with a row per image: number, topic, prompt and image come first
 
 
 def rated_image_sets(methods: list[dict]) -> list[str]:
@@ -75,37 +76,55 @@ def order_of_draw(ids: Iterable[str], seed: int) -> list[str]:
 
 
 def assign_images(
-    rater: str, prompts: list[dict], image_sets: list[str], prompts_per_sheet: int, seed: int
+    rater: str,
+    prompts: list[dict],
+    image_sets: list[str],
+    prompts_per_sheet: int,
+    seed: int,
+    shown: Callable[[str], str],
 ) -> list[dict]:
     """The key of one rater's sheets, with the images of each prompt in random order.
 
-    Returns:
-        Rows rater, sheet, row, column (of the rating), id, topic, prompt, image_set, file; topic and prompt as the
-        sheet shows them.
-    """
-    from openpyxl.utils import get_column_letter
+    Args:
+        rater: Name.
+        prompts: Rows id, topic, prompt, images (files by image set).
+        image_sets: Names.
+        prompts_per_sheet: Of the workbook.
+        seed: Shuffles the images, with the rater and the prompt.
+        shown: Digest of what is shown of a file.
 
+    Returns:
+        Rows rater, sheet, row, column (of the rating), image (its number among the prompt's), id, topic, prompt,
+        image_set, file; topic and prompt as the sheet shows them. Image sets with the same image are rows with the same
+        place, the first of `image_sets` in front.
+    """
     key = []
     for number, prompt in enumerate(prompts):
         first = number - number % prompts_per_sheet
-        last = min(first + prompts_per_sheet, len(prompts))
-        order = list(image_sets)
-        random.Random(digest([seed, rater, prompt["id"]])).shuffle(order)
-        for position, image_set in enumerate(order):
-            key.append(
-                {
-                    "rater": rater,
-                    "sheet": f"{first + 1} to {last}",
-                    "row": number - first + 2,
-                    "column": get_column_letter(FIRST_RATING_COLUMN + 2 * position),
-                    "id": prompt["id"],
-                    "topic": cell_text(prompt["topic"]),
-                    "prompt": cell_text(prompt["prompt"]),
-                    "image_set": image_set,
-                    "file": prompt["images"][image_set],
-                }
-            )
+        if number == first:
+            line = 1
+        same: dict[str, list[str]] = {}
+        for image_set in image_sets:
+            same.setdefault(shown(prompt["images"][image_set]), []).append(image_set)
+        images = list(same.values())
+        random.Random(digest([seed, rater, prompt["id"]])).shuffle(images)
+        for position, names in enumerate(images, 1):
+            line += 1
+            place = {
+                **{"rater": rater, "sheet": f"{first + 1} to {min(first + prompts_per_sheet, len(prompts))}"},
+                **{"row": line, "column": RATING_COLUMN, "image": position},
+            }
+            texts = {"topic": cell_text(prompt["topic"]), "prompt": cell_text(prompt["prompt"])}
+            key += [
+                {**place, "id": prompt["id"], **texts, "image_set": name, "file": prompt["images"][name]}
+                for name in names
+            ]
     return key
+
+
+def rated_places(key: list[dict]) -> list[list[dict]]:
+    """The rows of each place of a key, which share one image, in the order of the sheets."""
+    return [list(rows) for _, rows in groupby(key, key=lambda row: (row["sheet"], row["row"], row["column"]))]
 
 
 def key_digest(key: list[dict]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detailscribe.human.page import read_ratings_table
-from detailscribe.human.ratings import PAIRS_FOLDER, ParsedRatings, unread_files
+from detailscribe.human.ratings import PAIRS_FOLDER, ParsedRatings, no_ratings, unread_files
 from detailscribe.human.workbook import read_workbook
 
 READERS = {".xlsx": read_workbook, ".xlsm": read_workbook, ".csv": read_ratings_table}
@@ -27,7 +27,7 @@ def read_filled_sheets(files: dict[str, Path], key_of: Callable[[str], list[dict
         sheets, others = unread_files(folder, [*files.values(), folder / PAIRS_FOLDER])
         defects += [f"{path}: {_why_unread(path, folder, files)}" for path in sheets]
         print(*(f"{path}: not read, it holds no ratings" for path in others), sep="\n", end="\n" if others else "")
-    return parsed | {"": ParsedRatings([], [], defects)}
+    return parsed | {"": no_ratings(defects)}
 
 
 def _why_unread(path: Path, folder: Path, files: dict[str, Path]) -> str:

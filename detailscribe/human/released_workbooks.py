@@ -22,6 +22,7 @@ from detailscribe.human.ratings import (
     invalid_rating,
     is_empty_cell,
     merge_ratings,
+    no_ratings,
     parse_rating,
 )
 from detailscribe.human.released import IMAGE_SET_NAMES, RELEASED_COLUMNS, SEED
@@ -59,7 +60,7 @@ def read_released(folder: str | Path) -> ParsedRatings:
             else:
                 print(message)
     parsed = [_read_workbook(path, dictionaries) for path in workbooks]
-    return merge_ratings([*parsed, ParsedRatings([], [], passed_over)])
+    return merge_ratings([*parsed, no_ratings(passed_over)])
 
 
 def our_image_set(step: str) -> str:
@@ -80,13 +81,13 @@ def _read_workbook(path: Path, dictionaries: dict[Path, list[dict]]) -> ParsedRa
         with WorkbookCells(path) as book:
             return _ratings_of(book, dictionaries)
     except InputError as error:
-        return ParsedRatings([], [], [str(error)])
+        return no_ratings([str(error)])
 
 
 def _ratings_of(book: WorkbookCells, dictionaries: dict[Path, list[dict]]) -> ParsedRatings:
     path = book.path
     if not book.names:
-        return ParsedRatings([], [], [f"{path}: holds no sheet with cells"])
+        return no_ratings([f"{path}: holds no sheet with cells"])
     sheet = book.names[0]
     most = max((len(row["steps"]) for rows in dictionaries.values() for row in rows), default=0)
     size = MAX_ROWS, FIRST_COLUMN + 2 * most
@@ -97,7 +98,7 @@ def _ratings_of(book: WorkbookCells, dictionaries: dict[Path, list[dict]]) -> Pa
     rows = _matching_rows(path, prompts, dictionaries)
     if rows is None:
         message = "no dictionary (*.jsonl) holds its prompts in their order; put it into the folder"
-        return ParsedRatings([], [], [f"{path}: {message}"])
+        return no_ratings([f"{path}: {message}"])
     formulas: set[tuple[int, int]] | None = None
     ratings, missing, defects = [], [], []
     scenario = next((name for part, name in SCENARIOS.items() if part in path.stem.lower()), path.stem)
@@ -120,7 +121,7 @@ def _ratings_of(book: WorkbookCells, dictionaries: dict[Path, list[dict]]) -> Pa
             file = row["image_paths"][position] if row.get("image_paths") else ""
             values = (path.parent.name, scenario, id, our_image_set(str(step)), rating, file)
             ratings.append(dict(zip(RELEASED_COLUMNS, values, strict=True)))
-    return ParsedRatings(ratings, missing, defects)
+    return ParsedRatings(ratings, missing, defects, [])
 
 
 def _matching_rows(path: Path, prompts: list[str], dictionaries: dict[Path, list[dict]]) -> list[dict] | None:

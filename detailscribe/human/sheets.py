@@ -1,23 +1,21 @@
-"""Rating sheets: per rater a blind workbook and a blind page with the same images, and the key of both."""
+"""Rating sheets: per rater a blind workbook and a blind page with the same images, the key of both, and a note.
+
+What is sent to raters (SEND) and what says where the images came from (KEEP) are in folders of their own.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from detailscribe.files.atomic import atomic_write, write_text
+from detailscribe.files.brought_files import brought_files
 from detailscribe.human.assignment import assign_images, rated_image_sets, sample_prompts, save_key
 from detailscribe.human.page import render_page
-from detailscribe.human.thumbnail import blind_thumbnail
+from detailscribe.human.thumbnail import blind_jpeg, blind_thumbnail
 from detailscribe.human.workbook import build_workbook
 
-INSTRUCTIONS = [
-    "Rate each image with a whole number from 1 to 5: how well does it show what its prompt asks for?",
-    "5 = nothing to correct",
-    "4 = nearly perfect, some details need work",
-    "3 = a critical part is missing",
-    "2 = a subject is wrong or inaccurate",
-    "1 = the interaction is poor, or the subjects do not act as they should",
-]
+SEND, KEEP = "send", "keep"
 
 
 def write_sheets(
@@ -43,14 +41,31 @@ def write_sheets(
     """
     image_sets = rated_image_sets(parameters["methods"])
     prompts = sample_prompts(dictionary, image_sets, parameters["prompts"], parameters["seed"])
+    image = cache(lambda file: blind_jpeg(results / file))
     thumbnail = cache(lambda file: blind_thumbnail(results / file))
+    shown = cache(lambda file: sha256(image(file)).hexdigest())
     rows = []
     for rater, workbook, page in outputs:
-        key = assign_images(rater, prompts, image_sets, parameters["prompts_per_sheet"], parameters["seed"])
+        key = assign_images(rater, prompts, image_sets, parameters["prompts_per_sheet"], parameters["seed"], shown)
         code = save_key(key_folder, key)
         with atomic_write(workbook) as temporary:
-            build_workbook(key, thumbnail, INSTRUCTIONS).save(temporary)
-        write_text(page, render_page(key, thumbnail, INSTRUCTIONS))
+            build_workbook(key, thumbnail).save(temporary)
+        write_text(page, render_page(key, image))
         rows += [{"workbook": code, **row} for row in key]
         rater_done()
     return rows
+
+
+def earlier_sheets(folder: Path) -> list[str]:
+    """Sheets and keys that earlier versions wrote into a folder itself, whose SEND and KEEP nothing else is beside."""
+    return [path.name for path in brought_files(folder) if path.is_file()]
+
+
+def earlier_sheets_sentence(folder: Path) -> str:
+    """What to do with such files; empty if there are none."""
+    if not (names := earlier_sheets(folder)):
+        return ""
+    return (
+        f"{folder} also holds sheets of an earlier version ({', '.join(names)}), which nothing reads there; filled ones "
+        "belong in the ratings folder and are read as before, the others may be deleted"
+    )

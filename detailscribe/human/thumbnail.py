@@ -1,24 +1,26 @@
-"""Images of the rating sheets as JPEG without metadata: thumbnails, and whole images."""
+"""Images of the rating sheets as JPEG without metadata: whole images for pages, smaller ones for workbooks."""
 
 import io
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from detailscribe.errors import SetupError
 from detailscribe.images.image_reader import UnreadableImage, read_image
 
-THUMBNAIL_PX = 256
+THUMBNAIL_PX = 512  # sharp when a spreadsheet program enlarges it; nine of 50 prompts are about 40 MB
 QUALITY = 90
 
 
 def blind_thumbnail(path: Path) -> bytes:
-    """A JPEG of at most 256 x 256 pixels, without the metadata that says how the image was made.
+    """A JPEG of at most THUMBNAIL_PX per side, without the metadata that says how the image was made.
 
     Raises:
         SetupError: the file is no image that is read.
     """
-    return _bare_jpeg(ImageOps.contain(_readable(path), (THUMBNAIL_PX, THUMBNAIL_PX)))
+    image = _readable(path)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    return _bare_jpeg(image)
 
 
 def blind_jpeg(path: Path) -> bytes:

@@ -1,6 +1,7 @@
-"""Rating workbook: a rater's sheets as an Excel file, and reading back the ratings filled in.
+"""Rating workbook: a rater's sheets as an Excel file with a row per image, and reading back the ratings filled in.
 
 A workbook shows prompts and images, but no id and no method; the key of `assign_images` says which image is where.
+Workbooks of earlier versions, with a row per prompt and its images side by side, are still read.
 """
 
 import io
@@ -12,65 +13,64 @@ from typing import Any
 from openpyxl import Workbook
 from openpyxl.cell import Cell
 from openpyxl.drawing.image import Image as SheetImage
+from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
+from openpyxl.drawing.xdr import XDRPositiveSize2D
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.utils import column_index_from_string, coordinate_to_tuple, get_column_letter
+from openpyxl.utils.units import pixels_to_EMU
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from detailscribe.errors import InputError
-from detailscribe.human.assignment import FIRST_RATING_COLUMN, cell_text, key_digest, same_text
-from detailscribe.human.ratings import FORMULA_ONLY, ParsedRatings, invalid_rating, is_empty_cell, parse_rating
-from detailscribe.human.thumbnail import THUMBNAIL_PX
+from detailscribe.human.assignment import RATING_COLUMN, cell_text, key_digest, rated_places, same_text
+from detailscribe.human.instructions import EXAMPLE_PROMPT, QUESTION, RULES, SCALE
+from detailscribe.human.ratings import FORMULA_ONLY, ParsedRatings, is_empty_cell, no_ratings
 from detailscribe.human.workbook_reader import WorkbookCells
 
-MARGIN_PX = 8
+SHOWN_PX = 384  # the longer side of an image on a sheet; it may be stored with more pixels
+MARGIN_PX = 6
 POINTS_PER_PX = 0.75
 LETTERS_PER_PX = 1 / 7  # width of a column in a workbook's unit
 FORMULA_STARTS = ("=", "+", "-", "@")
 CODE_CELL = "B8"
+CODE_LABEL = "Code of this workbook; do not change it:"
 COVER = "instructions"
-RATING_FILL = PatternFill("solid", fgColor="FFF7DB")
+# Headings and widths of the columns. Their sum, 1260 px, fits a screen without scrolling sideways.
+IMAGE_WIDTH = (SHOWN_PX + 2 * MARGIN_PX) * LETTERS_PER_PX + 1
+COLUMNS = (
+    *(("number", 11), ("topic", 16), ("prompt", 36), ("image", IMAGE_WIDTH)),
+    *(("rating", 9), ("cannot judge", 14), ("comment", 36)),
+)
+FIRST_ANSWER = column_index_from_string(RATING_COLUMN)  # rating, cannot judge, comment
+ANSWERS = [title for title, _ in COLUMNS[FIRST_ANSWER - 1 :]]
+FILL = PatternFill("solid", fgColor="FFF7DB")
 LINE = Side(style="thin", color="999999")
-RATING_BORDER = Border(left=LINE, right=LINE, top=LINE, bottom=LINE)
+BORDER = Border(left=LINE, right=LINE, top=LINE, bottom=LINE)
+NEW_PROMPT = Side(style="medium", color="333333")
+FIRST_OLD_RATING = 5  # in workbooks of earlier versions: row, topic and prompt, then image, rating, image, rating ...
 
 
-def build_workbook(key: list[dict], thumbnail: Callable[[str], bytes], instructions: list[str]) -> Workbook:
+def build_workbook(key: list[dict], image: Callable[[str], bytes]) -> Workbook:
     """The workbook of one rater.
 
     Args:
         key: Rows of `assign_images`.
-        thumbnail: The JPEG bytes of the thumbnail of a `file`.
-        instructions: Lines of text, at most six.
+        image: The JPEG bytes to show of a `file`.
     """
     book = Workbook()
-    cover = book.worksheets[0]
-    cover.title = COVER
-    cover.column_dimensions["A"].width, cover.column_dimensions["B"].width = 90, 20
-    _fit_page_width(cover)
-    for line in instructions:
-        cover.append([line])
-    cover[CODE_CELL] = key_digest(key)
-    cover[CODE_CELL].offset(column=-1).value = "Code of this workbook; do not change it:"
+    _write_cover(book.worksheets[0], key_digest(key))
     number = 0
-    for name, rows in groupby(key, key=lambda row: row["sheet"]):
-        sheet, validation = _new_sheet(book, name)
-        for line, images in groupby(rows, key=lambda row: row["row"]):
+    for name, places in groupby(rated_places(key), key=lambda rows: rows[0]["sheet"]):
+        sheet = book.create_sheet(name)
+        last = 1
+        for _, group in groupby(places, key=lambda rows: rows[0]["id"]):
             number += 1
-            sheet.cell(line, 1, number).alignment = Alignment(vertical="top")
-            sheet.row_dimensions[line].height = (THUMBNAIL_PX + MARGIN_PX) * POINTS_PER_PX
-            for position, row in enumerate(images, 1):
-                _write_text(sheet[f"B{line}"], row["topic"])
-                _write_text(sheet[f"C{line}"], row["prompt"])
-                rating = sheet[f"{row['column']}{line}"]
-                image = rating.offset(column=-1)
-                sheet.add_image(SheetImage(io.BytesIO(thumbnail(row["file"]))), image.coordinate)
-                _write_heading(sheet, image.column, f"image {position}", (THUMBNAIL_PX + MARGIN_PX) * LETTERS_PER_PX)
-                _write_heading(sheet, rating.column, f"rating {position}", 10)
-                rating.protection = Protection(locked=False)
-                rating.alignment = Alignment(horizontal="center", vertical="center")
-                rating.fill, rating.border = RATING_FILL, RATING_BORDER
-                validation.add(rating)
+            images = [rows[0] for rows in group]
+            for row in images:
+                _write_image(sheet, row, f"prompt {number}\nimage {row['image']} of {len(images)}", image(row["file"]))
+            last = images[-1]["row"]
+        _finish_sheet(sheet, last)
     return book
 
 
@@ -86,7 +86,7 @@ def read_workbook(path: Path, rater: str, key_of: Callable[[str], list[dict]]) -
         with WorkbookCells(path) as book:
             return _ratings_of(book, rater, key_of)
     except InputError as error:
-        return ParsedRatings([], [], [str(error)])
+        return no_ratings([str(error)])
 
 
 def _ratings_of(book: WorkbookCells, rater: str, key_of: Callable[[str], list[dict]]) -> ParsedRatings:
@@ -96,76 +96,139 @@ def _ratings_of(book: WorkbookCells, rater: str, key_of: Callable[[str], list[di
     location = f"{book.path}, sheet {COVER!r}, cell {CODE_CELL}"
     if not key:
         message = f"no sheets with the code {code!r} were written here; restore the code, or its key file"
-        return ParsedRatings([], [], [f"{location}: {message}"])
+        return no_ratings([f"{location}: {message}"])
     if key[0]["rater"] != rater:
-        message = f"these are the sheets of {key[0]['rater']}, not of {rater}; rename the file"
-        return ParsedRatings([], [], [f"{location}: {message}"])
-    parsed = ParsedRatings([], [], [])
+        return no_ratings(
+            [f"{location}: these are the sheets of {key[0]['rater']}, not of {rater}; rename the file"]
+        )
+    parsed = no_ratings()
     changed: list[str] = []
-    for sheet, rows in groupby(key, key=lambda row: row["sheet"]):
+    for sheet, places in groupby(rated_places(key), key=lambda rows: rows[0]["sheet"]):
         if sheet in book.names:
-            _read_sheet(book, sheet, list(rows), parsed, changed)
+            _read_sheet(book, sheet, list(places), parsed, changed)
         else:
             changed.append(f"{book.path}, sheet {sheet!r}: the sheet is missing")
     return parsed._replace(defects=sorted(set(changed)) + parsed.defects)
 
 
-def _read_sheet(book: WorkbookCells, sheet: str, key: list[dict], parsed: ParsedRatings, changed: list[str]) -> None:
-    """Add the ratings of a sheet, its missing ratings and defects, and what was changed in it."""
-    size = max(row["row"] for row in key), max(column_index_from_string(row["column"]) for row in key)
+def _read_sheet(
+    book: WorkbookCells, sheet: str, places: list[list[dict]], parsed: ParsedRatings, changed: list[str]
+) -> None:
+    """Add the answers of a sheet, its defects, and what was changed in it."""
+    rows = [each[0] for each in places]
+    first_columns = [column_index_from_string(row["column"]) for row in rows]
+    headings = [_answer_headings(row) for row in rows]
+    size = max(row["row"] for row in rows), max(first_columns) + max(map(len, headings)) - 1
     cells = book.values(sheet, *size)
     formulas: set[tuple[int, int]] | None = None
-
-    def value_at(line: int, column: int) -> Any:
-        return cells[line - 1][column - 1]
-
-    for row in key:
-        location, line = f"{book.path}, sheet {sheet!r}, cell", row["row"]
+    where = f"{book.path}, sheet {sheet!r}, cell"
+    for place, row, first, titles in zip(places, rows, first_columns, headings, strict=True):
+        line = row["row"]
         for column, name in ((2, "topic"), (3, "prompt")):
-            if not same_text(value_at(line, column), row[name]):
+            if not same_text(cells[line - 1][column - 1], row[name]):
                 cell = f"{get_column_letter(column)}{line}"
-                changed.append(f"{location} {cell}: the row was changed; its {name} was {row[name]!r}")
-        column = column_index_from_string(row["column"])
-        heading = f"rating {(column - FIRST_RATING_COLUMN) // 2 + 1}"
-        if cell_text(value_at(1, column)) != heading:
-            changed.append(f"{location} {row['column']}1: the column was moved; it must be {heading!r}")
-        cell, value = f"{row['column']}{line}", value_at(line, column)
-        if is_empty_cell(value):
+                changed.append(f"{where} {cell}: the row was changed; its {name} was {row[name]!r}")
+        for column, title in enumerate(titles, first):
+            if cell_text(cells[0][column - 1]) != title:
+                cell = f"{get_column_letter(column)}1"
+                changed.append(f"{where} {cell}: the column was moved; it must be {title!r}")
+        answer: list[Any] = [cells[line - 1][column - 1] for column in range(first, first + len(titles))]
+        if any(map(is_empty_cell, answer)):
             formulas = book.formulas(sheet, *size) if formulas is None else formulas
-            if (line, column) in formulas:
-                parsed.defects.append(f"{location} {cell}: {FORMULA_ONLY}")
-            else:
-                parsed.missing.append(f"{location} {cell}")
-        elif (rating := parse_rating(value)) is None:
-            parsed.defects.append(f"{location} {cell}: {invalid_rating(value)}")
-        else:
-            kept = {name: row[name] for name in ("rater", "id", "image_set", "file")}
-            parsed.ratings.append({**kept, "rating": rating})
+            unread = [
+                column
+                for column, value in enumerate(answer, first)
+                if is_empty_cell(value) and (line, column) in formulas
+            ]
+            if unread:
+                parsed.defects.append(f"{where} {get_column_letter(unread[0])}{line}: {FORMULA_ONLY}")
+                continue
+        rating, cannot, comment = (*answer, None, None)[: len(ANSWERS)]
+        parsed.add_answer(place, f"{where} {row['column']}{line}", (rating, cannot, comment))
 
 
-def _new_sheet(book: Workbook, name: str) -> tuple[Worksheet, DataValidation]:
-    sheet = book.create_sheet(name)
-    sheet.freeze_panes = "D2"
+def _answer_headings(row: dict) -> list[str]:
+    """Headings of the columns that a rater fills in, from the rating of a key's row on."""
+    if "image" in row:
+        return ANSWERS
+    return [f"rating {(column_index_from_string(row['column']) - FIRST_OLD_RATING) // 2 + 1}"]
+
+
+def _write_cover(cover: Worksheet, code: str) -> None:
+    """Instructions, the scale with its examples, and the code."""
+    cover.title = COVER
+    cover.column_dimensions["A"].width, cover.column_dimensions["B"].width = 110, 20
+    _fit_page_width(cover)
+    lines = [
+        *(QUESTION, ""),
+        "Fill in the yellow cells of the next sheets: a rating from 1 to 5, or yes under 'cannot judge'; a comment if "
+        "you like. Zoom in to see details.",
+        "Images that look the same are shown once. Save the file as .xlsx under its name and send it back.",
+    ]
+    row, column = coordinate_to_tuple(CODE_CELL)
+    lines += [""] * (row - 1 - len(lines)) + [CODE_LABEL, "", f"What the ratings mean, for the prompt: {EXAMPLE_PROMPT}"]
+    lines += [f"{each.mark} = {each.meaning}. Example: {each.example}" for each in reversed(SCALE)]
+    for number, line in enumerate([*lines, "", *RULES], 1):
+        cell = cover.cell(number, 1, line or None)
+        cell.alignment = Alignment(wrap_text=True, vertical="top")
+        # A line of some 105 letters fits the column; programs do not adjust the height of rows that are not edited.
+        cover.row_dimensions[number].height = 16 * (1 + len(line) // 105)
+    cover["A1"].font = Font(bold=True)
+    cover.cell(row, column, code)
+
+
+def _write_image(sheet: Worksheet, row: dict, number: str, jpeg: bytes) -> None:
+    """The row of an image: its number, topic and prompt, the image, and the cells to fill in."""
+    line = row["row"]
+    sheet.row_dimensions[line].height = (SHOWN_PX + 2 * MARGIN_PX) * POINTS_PER_PX
+    for column, text in enumerate((number, row["topic"], row["prompt"]), 1):
+        _write_text(sheet.cell(line, column), text)
+    picture = SheetImage(io.BytesIO(jpeg))
+    scale = SHOWN_PX / max(picture.width, picture.height)
+    size = XDRPositiveSize2D(*(pixels_to_EMU(round(side * scale)) for side in (picture.width, picture.height)))
+    margin = pixels_to_EMU(MARGIN_PX)
+    place = AnchorMarker(col=FIRST_ANSWER - 2, colOff=margin, row=line - 1, rowOff=margin)
+    picture.anchor = OneCellAnchor(_from=place, ext=size)
+    sheet.add_image(picture)
+    for column, title in enumerate(ANSWERS, FIRST_ANSWER):
+        cell = sheet.cell(line, column)
+        cell.protection = Protection(locked=False)
+        is_comment = title == ANSWERS[-1]
+        cell.alignment = Alignment(horizontal=None if is_comment else "center", vertical="center", wrap_text=is_comment)
+        cell.fill, cell.border = FILL, BORDER
+        if is_comment:
+            cell.number_format = "@"  # what is typed is text, never a formula
+    if row["image"] == 1:
+        for column in range(1, len(COLUMNS) + 1):
+            cell = sheet.cell(line, column)
+            cell.border = Border(left=cell.border.left, right=cell.border.right, top=NEW_PROMPT, bottom=cell.border.bottom)
+
+
+def _finish_sheet(sheet: Worksheet, last: int) -> None:
+    """Headings, drop-downs and protection of a sheet with images up to row `last`."""
+    sheet.freeze_panes = "A2"
     _fit_page_width(sheet)
-    sheet.protection.sheet = True  # against accidents: every cell but the ratings is locked, without a password
+    sheet.print_title_rows = "1:1"
+    sheet.protection.sheet = True  # against accidents: every cell but the answers is locked, without a password
     sheet.protection.formatColumns = sheet.protection.formatRows = False
-    for column, (title, width) in enumerate((("row", 6), ("topic", 20), ("prompt", 40)), 1):
-        _write_heading(sheet, column, title, width)
-    validation = DataValidation(type="whole", operator="between", formula1="1", formula2="5", allow_blank=True)
-    validation.showErrorMessage, validation.error = True, "Enter a whole number from 1 to 5"
-    sheet.add_data_validation(validation)
-    return sheet, validation
+    for column, (title, width) in enumerate(COLUMNS, 1):
+        sheet.cell(1, column, title).font = Font(bold=True)
+        sheet.column_dimensions[get_column_letter(column)].width = width
+    for column, choices, message in (
+        (FIRST_ANSWER, "1,2,3,4,5", "Enter a whole number from 1 to 5"),
+        (FIRST_ANSWER + 1, "yes", "Enter yes, or leave the cell empty"),
+    ):
+        validation = DataValidation(type="list", formula1=f'"{choices}"', allow_blank=True)
+        validation.showErrorMessage, validation.error = True, message
+        letter = get_column_letter(column)
+        validation.add(f"{letter}2:{letter}{last}")
+        sheet.add_data_validation(validation)
 
 
 def _fit_page_width(sheet: Worksheet) -> None:
     """Print on landscape pages as wide as the sheet."""
     sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-
-
-def _write_heading(sheet: Worksheet, column: int, title: str, width: float) -> None:
-    sheet.cell(1, column, title).font = Font(bold=True)
-    sheet.column_dimensions[get_column_letter(column)].width = width
 
 
 def _write_text(cell: Cell, text: str) -> None:

@@ -32,6 +32,8 @@ left right top bottom side sides middle center centre front back foreground back
 contact
 """
 PLACES = frozenset(_PLACE_WORDS.split())
+ACTION_WORDS = 2  # at most, of the action in "hand - grips - handle"
+COMPONENT_WORDS = 15  # longer ones are sentences of their own
 ARTICLES = frozenset(("a", "an", "the"))
 _FIELDS = re.compile(r"\s*(?:->|→|=>|[,;|]|\s[-–—]\s)\s*")  # of "hand - grips - handle"
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*['’]?")
@@ -95,7 +97,7 @@ def entities_of(component: str, parse: Parser | None) -> list[str]:
     fields = [field for field in _FIELDS.split(component.strip(" ().")) if field]
     text = " ".join(fields)
     found: Iterable[str]
-    if len(fields) == 3:  # written as entity, action, entity
+    if len(fields) == 3 and len(fields[1].split()) <= ACTION_WORDS:  # written as entity, action, entity
         found = [fields[0], fields[2]]
     elif parse:
         found = _entities_by_sentences(text, parse)
@@ -110,8 +112,10 @@ def _entities_by_sentences(text: str, parse: Parser) -> tuple[str, ...]:
     Of several: the most entities; then those of the plain text; then a plural with a verb in its base form ("bristles
     touch teeth"); then one without an auxiliary. Where none is confirmed, the noun phrases of the plain text.
     """
-    words = _WORD.findall(text)
-    plain = [_bare(phrase) for phrase in parse(text)]
+    words, found = _WORD.findall(text), parse(text)
+    if len(words) > COMPONENT_WORDS:
+        return tuple(found)
+    plain = [_bare(phrase) for phrase in found]
     confirmed: list[tuple[tuple, Reading]] = []
     for auxiliary in (False, True):
         for reading in _readings(words, auxiliary):
@@ -122,7 +126,7 @@ def _entities_by_sentences(text: str, parse: Parser) -> tuple[str, ...]:
                 confirmed.append(((len(entities), entities == plain, agrees, not auxiliary), reading))
     if confirmed:
         return max(confirmed, key=lambda each: each[0])[1].entities
-    return tuple(parse(text)) or tuple(phrases_by_rules(text))
+    return tuple(found) or tuple(phrases_by_rules(text))
 
 
 def _readings(words: list[str], auxiliary: bool) -> Iterator[Reading]:

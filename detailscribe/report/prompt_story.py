@@ -8,11 +8,16 @@ import re
 from dataclasses import dataclass, field
 
 from detailscribe.report.asked_images import parts_of_prompt, remarks_of_critique
+from detailscribe.report.before_after import before_after
+from detailscribe.report.labels import PEOPLE, Labels
+from detailscribe.report.score_rows import best_scores, same_images, score_rows, texts_of_images
 from detailscribe.study.stages import NOTHING_TO_CORRECT
 from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
 
-PEOPLE = "people"  # the mean of the human ratings, listed among the metrics
 RANKS = {2: "second best", 3: "third best"}
+BRACKETS = re.compile(r"(<[^<>]*>)")  # of a raw reply
+SHORT_ANSWER = 16  # letters
+SEED_PREFIX = "original-"  # of the image sets of seeds
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class ScenarioResults:
         selections: Rows by selection, by id.
         ranks: Of selections that do not choose the best: 2 for the second best, and so on.
         audits: Rows of `audit_critiques` by judge.
+        choices: Rows of human/pairs.csv: what people chose of two images; empty where nobody compared.
+        labels: What people read in place of names.
         oracle_settings: `selector` and `on_the_way`, which decide what has a dagger (`tables/honest/oracle_cells.py`).
         ratings_by_image: Rating by rater, by (id, image set).
     """
@@ -57,6 +64,8 @@ class ScenarioResults:
     selections: dict[str, dict[str, dict]] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
     audits: dict[str, list[dict]] = field(default_factory=dict)
+    choices: list[dict] = field(default_factory=list)
+    labels: Labels = field(default_factory=Labels)
     oracle_settings: dict = field(default_factory=lambda: {"selector": ""})
     ratings_by_image: dict[tuple[str, str], dict[str, float]] = field(init=False)
 
@@ -117,31 +126,24 @@ def word_diff(before: str, after: str) -> list[tuple[str, str]]:
     return pieces
 
 
+def folded(text: str) -> list[tuple[str, str]]:
+    """A raw reply in pieces (kind, text): text; mark, a short answer in <...>; or long, a whole text in <...>."""
+    pieces = []
+    for piece in BRACKETS.split(text):
+        if piece.startswith("<") and piece.endswith(">") and len(piece) > 2:
+            inner = piece[1:-1].strip()
+            pieces.append(("mark" if len(inner) <= SHORT_ANSWER else "long", inner))
+        elif piece:
+            pieces.append(("text", piece))
+    return pieces
+
+
 def scored_images(results: ScenarioResults, id: str) -> dict[str, dict]:
     """A prompt's manifest rows by image set, each with `scores` by metric."""
     return {
         name: {**rows[id], "scores": {metric: results.score(metric, id, name) for metric in results.metrics}}
         for name, rows in results.images.items()
     }
-
-
-def featured_image(results: ScenarioResults, id: str) -> tuple[str, str] | None:
-    """Image set of the refined image shown beside the initial one, and the metric that selected it; empty for none.
-
-    It is the first critic's, as its headline selection selects it under the first metric that can select; otherwise
-    that critic's first candidate with an image. None where no critic has an image.
-    """
-    methods = {method["name"]: method for method in results.methods}
-    for critic, candidates in results.critics.items():
-        generated = [name for name in candidates if results.images[name][id]["file"]]
-        if not generated:  # nor is a critic without images a row of the tables
-            continue
-        for metric in results.scores:
-            selection, chosen = methods[critic]["headline"], headline_choice(results, methods[critic], metric, id)[1]
-            if chosen in generated:
-                return chosen, metric if selection == "oracle" else selection.removeprefix("by:").replace("single", "")
-        return generated[0], ""
-    return None
 
 
 def looked_at(results: ScenarioResults, critic: str, id: str) -> dict | None:
@@ -174,7 +176,7 @@ def refiner_images(results: ScenarioResults) -> dict[str, list[dict]]:
 def page_values(results: ScenarioResults, prompt: dict) -> dict:
     """Values of the page of one prompt, for its template."""
     id = prompt["id"]
-    images, featured = scored_images(results, id), featured_image(results, prompt["id"])
+    images = scored_images(results, id)
     initial = results.methods[0]["candidates"][0]
     critics = []
     for name, candidates in results.critics.items():
@@ -184,36 +186,49 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         changes = word_diff(base, row["refined_prompt"]) if row["refined_prompt"] and not stopped else []
         shown = {"name": name, "row": row, "changes": changes, "candidates": candidates}
         audits = remarks_of_critique(results.audits, id, name)
-        critics.append({**shown, "seen": seen, "stopped": stopped, "audits": audits})
+        reply = folded(row["critique"]) if row["critique"] else []
+        critics.append({**shown, "seen": seen, "stopped": stopped, "audits": audits, "reply": reply})
     made_from = {
         name: results.looked_at.get(critic, initial) for critic, names in results.critics.items() for name in names
     }
     made_from |= {name: each["of"] for each in results.refiners for name in each["image_sets"]}
+    others = [name for name in images if name not in made_from and name != initial]
+    seeds = [name for name in others if name.startswith(SEED_PREFIX)]
     judge_replies = {
-        name: [(judge, texts[id, name]) for judge, texts in results.judge_replies.items() if (id, name) in texts]
+        name: [
+            (judge, [folded(text) for text in texts[id, name]])
+            for judge, texts in results.judge_replies.items()
+            if (id, name) in texts
+        ]
         for name in images
     }
     return {
         "scenario": results.name,
         "prompt": prompt,
+        "labels": results.labels,
         "decomposition": results.decompositions[id],
         "metrics": results.metrics,
         "images": images,
         "parts": parts_of_prompt(results.scores, id, initial, list(made_from)),
         "initial": initial,
-        "featured": featured[0] if featured else None,
-        "featured_by": featured[1] if featured else "",
+        "slider": before_after(results, id),
         "dagger": DAGGER,
         "meaning": MEANING,
         "critics": critics,
-        "baselines": [name for name in images if name not in made_from and name != initial],
+        "baselines": [name for name in others if name not in seeds],
+        "seeds": seeds,
         "made_from": made_from,
         "refiners": refiner_images(results),
         "selections": {name: rows[id] for name, rows in results.selections.items() if id in rows},
         "ranks": {name: RANKS.get(rank, f"rank {rank}") for name, rank in results.ranks.items()},
         "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
         "unread_replies": {name: texts[id] for name, texts in results.unread_replies.items() if id in texts},
+        "score_rows": score_rows(results, id),
+        "best": best_scores(results, id),
+        "same": same_images(results, id),
+        "texts": texts_of_images(results, id),
         "ratings": {
             name: results.ratings_by_image[id, name] for name in images if (id, name) in results.ratings_by_image
         },
+        "choices": [row for row in results.choices if row["id"] == id],
     }

@@ -1,7 +1,6 @@
 """Judges of pairs in a study: rows and tables, what one changed image asks again, failed and damaged rows, the plan."""
 
 import csv
-import json
 import re
 from collections import Counter
 from itertools import permutations
@@ -90,23 +89,25 @@ def test_one_changed_image_asks_its_pairs_again_and_no_other(judged):
     assert all(after[key] == before[key] for key in set(after) - changed)
 
 
-def test_another_schedule_asks_only_new_pairs_and_an_image_that_is_identical_nothing(judged):
-    every = {"judges": {"pairs": JUDGE | {"schedule": "all"}}}
+def test_other_methods_and_schedules_ask_only_new_pairs_and_nothing_of_images_that_are_the_same(judged):
+    every = {
+        "external": {"mine": {"folder": "mine"}, "yours": {"folder": "mine"}},
+        "judges": {"pairs": JUDGE | {"schedule": "all", "methods": [*METHODS, "yours"]}},
+    }
     calls = judged.exchanges()
-    output = judged.snakemake("-n", **CHANGES | every)
-    assert set(planned(output)) >= OF_PAIRS and not {"judge_images", "score_images"} & set(planned(output))
-    judged.snakemake("small_pair", **CHANGES | every)
-    assert judged.exchanges() == calls + 2 * len(PROMPTS)  # the one pair that the baseline schedule leaves out
-    victim = judged.rows("prompts.jsonl")[1]["id"]
-    [original] = [row["file"] for row in judged.rows("images/original-11/*.jsonl") if row["id"] == victim]
-    (judged.folder / "mine" / f"{victim}.png").write_bytes((judged.results / original).read_bytes())
+    assert set(planned(judged.snakemake("-n", "small_pair", **CHANGES | every))) >= {"judge_pairs"}
     judged.snakemake("small_tables", **CHANGES | every)
+    # Of the one pair that the baseline schedule leaves out; `yours` has images that were compared already.
+    of_pairs = {digest for row in orders(judged).values() for digest in row["exchange"]}
+    assert judged.exchanges() == calls + 2 * len(PROMPTS)
     rows = orders(judged)
+    assert len(rows) == 2 * 10 * len(PROMPTS) and len(of_pairs) == 2 * 6 * len(PROMPTS)
     same = {key for key, row in rows.items() if row["identical"]}
-    assert same == {(victim, "mine", "sd"), (victim, "sd", "mine")}
+    ids = {row["id"] for row in rows.values()}
+    assert same == {(id, *order) for id in ids for order in permutations(("mine", "yours"))}
     assert all((rows[key]["value"], rows[key]["exchange"]) == (0.0, []) for key in same)
-    [row] = [row for row in table(judged, "pairs") if (row["method"], row["other"]) == ("mine", "sd")]
-    assert row["identical"] == "1" and int(row["n"]) == len(PROMPTS)
+    [row] = [row for row in table(judged, "pairs") if (row["method"], row["other"]) == ("yours", "mine")]
+    assert (row["identical"], row["ties"], row["consistent"]) == (str(len(PROMPTS)), str(len(PROMPTS)), "")
 
 
 def test_failed_rows_are_retried_and_changed_ones_found(judged):
@@ -115,11 +116,11 @@ def test_failed_rows_are_retried_and_changed_ones_found(judged):
     rows = read_rows(path)
     write_rows(path, [rows[0] | {"status": "failed", "value": None, "reason": "no answer"}, *rows[1:]])
     assert str(path.relative_to(judged.folder)) in judged.snakemake("verify", **CHANGES)
-    judged.snakemake("small_tables", **CHANGES)
+    judged.snakemake(**CHANGES)
     assert path.read_bytes() == content and judged.exchanges() == calls
     write_rows(path, rows[1:-1])  # truncated by hand
     assert str(path.relative_to(judged.folder)) in judged.snakemake("retry", **CHANGES)
-    judged.snakemake("small_tables", **CHANGES)
+    judged.snakemake(**CHANGES)
     assert path.read_bytes() == content and judged.exchanges() == calls
 
 
@@ -136,7 +137,8 @@ def test_the_plan_counts_both_orders_and_a_missing_image_is_a_row(judged):
         dropped = [row for row in csv.DictReader(file, delimiter="\t") if row["stage"] == "pair"]
     assert {row["image_set"] for row in dropped} == {f"{first}, {second}" for _, first, second in rows}
     assert all(row["reason"].startswith("pairs: mine: ") for row in dropped)
-    assert json.dumps(table(judged, "pairs"))
+    compared = {(row["method"], row["other"]): int(row["n"]) for row in table(judged, "pairs")}
+    assert (compared["mine", "sd"], compared["hosted", "sd"]) == (len(PROMPTS) - 1, len(PROMPTS))
 
 
 def test_a_study_without_such_a_judge_has_none_of_its_files(study):

@@ -7,12 +7,11 @@ one row per pair, and can be imported on another machine.
 
 import base64
 from collections.abc import Callable
-from pathlib import Path
 
 from detailscribe.human.assignment import key_digest
 from detailscribe.human.page import offline_page
 
-TEMPLATE = Path(__file__).parent / "page.html.j2"
+TEMPLATE = "pairs/page.html.j2"
 PAIR_COLUMNS = ["sheet", "row", "pair", "choice", "strength", "seconds", "comment"]
 CHOICES = ("first", "second", "tie", "cannot")
 STRENGTHS = ("clearly", "slightly")

@@ -32,7 +32,7 @@ ALGORITHM = 1
 ROLE = "judge_remark"  # of its requests
 VARIABLES = question_variables("remark")  # of the templates
 BEFORE, AFTER, CONTROL = "before", "after", "control"  # what an image is to a critique
-WITHOUT_REMARKS = "the critique has no numbered remark"
+WITHOUT_REMARKS = "the critique names no fault by number"
 
 
 def parameters(study: Study) -> dict[str, dict]:

@@ -40,6 +40,7 @@ ENTITIES = {
     "hand - grips - handle": ["hand", "handle"],
     "(hand, grip, handle)": ["hand", "handle"],
     "hand -> grips -> handle": ["hand", "handle"],
+    "hand, wrapped in cloth, holds cup": ["hand", "cloth", "cup"],
     "foot": ["foot"],
     "on the left": [],
     "...": [],

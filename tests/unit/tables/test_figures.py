@@ -153,3 +153,13 @@ def test_a_png_is_the_same_bytes_every_time(table, tmp_path):
         save_figure(tmp_path / name, plot_means, table, "demo", "", kind="png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("scale", "floor"), [(1.0, 1), (0.2, 0)])
+def test_bars_of_a_judge_begin_at_its_lowest_mark(table, scale, floor):
+    judged = table["metric"] == "judge-main"
+    for column in ("mean", "low95", "high95"):
+        table[column] = table[column].astype(float).where(~judged, table[column].astype(float) * scale)
+    panel = plot_bars(table, "demo", "").axes[1]
+    starts = {bar.get_x() for bar in panel.patches if bar.get_width() == bar.get_width() and bar.get_width()}
+    assert starts == {floor}

@@ -69,8 +69,8 @@ def test_each_remark_is_asked_of_every_image(tmp_path):
         (None, "skipped", "there is no critique"),
         (critique(None, "refused", None), "skipped", "the critique is refused: declined"),
         (critique("All good.", "nothing_to_correct"), "nothing_to_correct", ""),
-        (critique("It looks odd. <A beaver rolls dough.>"), "ok", "the critique has no numbered remark"),
-        (critique("A beaver rolls dough."), "ok", "the critique has no numbered remark"),
+        (critique("It looks odd. <A beaver rolls dough.>"), "ok", "the critique names no fault by number"),
+        (critique("A beaver rolls dough."), "ok", "the critique names no fault by number"),
     ],
 )
 def test_a_critique_without_remarks_has_one_row(tmp_path, given, status, reason):

@@ -1,0 +1,148 @@
+"""Tables on the pages: cells in words, what each column is, which are shown at first, and why a table is empty."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from detailscribe.report.labels import Labels
+from detailscribe.tables.honest.oracle_cells import DAGGER
+
+COLUMNS_FILE = Path(__file__).parent / "pages" / "columns.yaml"
+MOST_ROWS = 400
+DIGEST = re.compile(r"^[0-9a-f]{32,}$")
+DIGEST_LENGTH = 8
+SMALLEST = 0.0005  # below it, three decimals show nothing
+METHOD_COLUMNS = ("method", "other", "reference", "next_best", "baseline", "critic")
+METRIC_COLUMNS = ("metric", "judge", "first", "second")
+IMAGE_SET_COLUMNS = ("image_set", "made_by")
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table with its file.
+
+    Attributes:
+        name: `main`, or `human/main` for one of the folder human/.
+        title: On the page.
+        caption: What the table is; empty for none.
+        path: CSV file.
+        rows: Its content.
+    """
+
+    name: str
+    title: str
+    caption: str
+    path: Path
+    rows: pd.DataFrame
+
+    @property
+    def site_path(self) -> str:
+        """Where a site has the CSV file."""
+        return f"tables/{self.title.replace(': ', '-').replace('/', '-').replace(' ', '_')}.csv"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `description` (empty for none), and whether it is hidden at first."""
+
+    name: str
+    description: str
+    extra: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its text, what hovering shows (empty for none), its kind (number, yes, no or empty), whether hidden."""
+
+    text: str
+    title: str
+    kind: str
+    extra: bool
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table as a page shows it; `empty` says why it has no rows, `count` is the number of rows of the file."""
+
+    title: str
+    caption: str
+    csv: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+    count: int
+    empty: str
+
+
+def table_view(table: TableFile, labels: Labels) -> TableView:
+    """The first MOST_ROWS rows of a table, with labels for names and marks for digests and truth values."""
+    facts = column_facts(table.name, table.rows.columns)
+    dagger = marked_column(table.rows)
+    rows = []
+    for row in table.rows.head(MOST_ROWS).to_dict("records"):
+        cells = []
+        for column in facts:
+            text, title, kind = _cell(column.name, row[column.name], labels)
+            is_oracle = column.name == dagger and row["oracle"]
+            cells.append(Cell(text + DAGGER if is_oracle else text, title, kind, column.extra))
+        rows.append(cells)
+    empty = "" if len(table.rows) else _facts()["tables"].get(table.name, {}).get("empty", "The file has no rows.")
+    return TableView(table.title, table.caption, table.site_path, facts, rows, len(table.rows), empty)
+
+
+def column_facts(name: str, columns: Iterable[str]) -> list[Column]:
+    """The columns of a table with their descriptions; all are shown where the table names none to show at first."""
+    of_table = _facts()["tables"].get(name, {})
+    described = {**_facts()["columns"], **of_table.get("columns", {})}
+    shown = of_table.get("shown")
+    return [Column(each, described.get(each, ""), bool(shown) and each not in shown) for each in columns]
+
+
+def marked_column(rows: pd.DataFrame) -> str:
+    """The column of a table whose values get a dagger where its column `oracle` is true; empty for none."""
+    if "oracle" not in rows or rows["oracle"].dtype != bool:  # of tables/optimism.csv it is a score
+        return ""
+    return next((name for name in ("mean", "ours") if name in rows), "")
+
+
+def number_text(value: object) -> str:
+    """Text of a value: floats to three decimals, very small ones in powers of ten, a dash for a missing value."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.1e}" if 0 < abs(value) < SMALLEST else f"{value:.3f}"
+
+
+def _cell(column: str, value: object, labels: Labels) -> tuple[str, str, str]:
+    """Text, title and kind of a cell."""
+    if isinstance(value, bool):
+        return ("✓", "yes", "yes") if value else ("✗", "no", "no")
+    if isinstance(value, str):
+        if DIGEST.match(value):
+            return f"{value[:DIGEST_LENGTH]}…", value, ""
+        shown = value
+        if column in METHOD_COLUMNS:
+            shown = labels.method(value)
+        elif column in METRIC_COLUMNS:
+            shown = labels.metric(value) if value in labels.metrics else labels.metric(f"judge-{value}")
+            shown = value if shown == f"judge-{value}" else shown
+        elif column in IMAGE_SET_COLUMNS:
+            shown = labels.image_set(value)
+        elif column in ("selection", "against"):
+            shown = labels.selection(value)
+        return shown, value if shown != value else "", ""
+    text = number_text(value)
+    return text, "", "empty" if text == "–" else "number"
+
+
+@functools.cache
+def _facts() -> dict:
+    return yaml.safe_load(COLUMNS_FILE.read_text(encoding="utf-8"))

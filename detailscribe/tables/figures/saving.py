@@ -1,0 +1,45 @@
+"""Saving of a figure as SVG, which follows a page's dark mode, and as PNG for papers; the same values, the same bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detailscribe.tables.figures.look import Look
+from detailscribe.tables.figures.palette import DARK, INK, PAPER, STYLE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def save_figure(path: Path, kind: str, look: Look, plot: Callable[..., Figure], *values) -> None:
+    """Draw a figure with `plot(*values, look)` and save it without date and software version.
+
+    Neither the backend of a notebook (`MPLBACKEND`) nor the user's own `matplotlibrc` has an effect.
+
+    Args:
+        kind: svg or png.
+    """
+    os.environ["MPLBACKEND"] = "agg"  # of another backend, importing matplotlib may already fail
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(look.style)
+        figure = plot(*values, look)
+        figure.savefig(path, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    # A style with a background of its own is meant for light and dark alike.
+    if kind == "svg" and matplotlib.colors.to_hex(figure.get_facecolor()) == PAPER:
+        svg = Path(path).read_text(encoding="utf-8")
+        Path(path).write_text(svg.replace("<defs>", f"<defs>\n  {_dark_mode()}", 1), encoding="utf-8")
+
+
+def _dark_mode() -> str:
+    """A style sheet that replaces our colours where the reader prefers dark; other programs than browsers ignore it."""
+    rules = [f"svg {{fill: {DARK[INK]}}}"]  # what is black has no colour of its own
+    for light, dark in {**DARK, "#000000": DARK[INK]}.items():
+        rules += [f'[style*="{use}: {light}"] {{{use}: {dark} !important}}' for use in ("fill", "stroke")]
+    return f'<style type="text/css">@media (prefers-color-scheme: dark) {{{" ".join(rules)}}}</style>'

@@ -1,0 +1,59 @@
+"""Judges that contradict themselves or another, and the images that a judge of critiques looks at."""
+
+import pytest
+
+from detailscribe.errors import InputError
+from detailscribe.study.judging.audited import audited_images
+from tests.unit.study.configured import CONFIG, configured_study
+
+JUDGE = {key: value for key, value in CONFIG["judges"]["parts"].items() if key != "asks"}
+PARTS, REMARKS = JUDGE | {"asks": "parts"}, JUDGE | {"asks": "remarks", "template": "judge_remark"}
+
+
+@pytest.mark.parametrize(
+    ("judges", "message"),
+    [
+        ({"parts": {"scale": "grade"}}, "judges: parts: scale: 'grade'"),
+        ({"audit": {"scale": "grade"}}, "judges: audit: scale: 'grade'"),
+        ({"parts": PARTS | {"reading": "expected"}}, "set sampled or p_yes"),
+        (
+            {"parts": PARTS | {"critics": ["detailscribe"]}},
+            "judges: parts: critics: only a judge that is asked about remarks",
+        ),
+        ({"parts": PARTS | {"control": True}}, "judges: parts: control: only a judge that is asked about remarks"),
+        ({"main": {"control": True}}, "judges: main: control: only a judge that is asked about remarks"),
+        ({"audit": REMARKS | {"critics": ["detailscrib"]}}, "there is no critic 'detailscrib'"),
+        ({"x": PARTS, "x-geometric": JUDGE}, "two entries give the metric 'judge-x-geometric'; rename one"),
+    ],
+)
+def test_judges_that_contradict_themselves_are_refused(judges, message):
+    with pytest.raises(InputError, match="judges") as error:
+        configured_study(judges=judges)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("by", ["judge-parts", "judge-parts-geometric", "judge-audit"])
+def test_no_selection_is_made_by_a_judge_of_parts_or_remarks(by):
+    with pytest.raises(InputError, match="selections: best: by"):
+        configured_study(selections={"best": {"among": ["initial", "gpt_rewrite"], "by": by}})
+
+
+def test_an_audit_looks_at_what_its_critic_saw_and_drew():
+    second = CONFIG["critics"]["detailscribe"] | {"of": "best", "template": "critique_round", "after_step": [1]}
+    study = configured_study(
+        seeds=[1, 2],
+        critics={"second": second},
+        selections={"best": {"among": ["detailscribe-k0", "detailscribe-k1"], "by": "clip_score"}},
+        judges={"audit": REMARKS | {"critics": ["second", "detailscribe"], "control": True}},
+    )
+    images = audited_images(study, "audit")
+    assert list(images) == ["second", "detailscribe"]
+    assert images["second"] == ("best", {"second-k1": 1}, [])  # other seeds tell nothing about a refined image
+    assert images["detailscribe"].before == "original-1" and images["detailscribe"].control == ["original-2"]
+
+
+def test_a_refiner_with_the_prompts_of_a_critic_belongs_to_its_audit():
+    refiner = {"refiner": "sdedit", "text": "detailscribe", "strengths": [0.5]}
+    study = configured_study(refiners={"again": refiner})
+    after = audited_images(study, "audit")["detailscribe"].after
+    assert [name for name in after if name.startswith("again")] and after["detailscribe-k4"] == 4
