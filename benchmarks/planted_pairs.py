@@ -28,7 +28,7 @@ from detailscribe.tables.significance import sign_flip_p
 
 STUDIES = 500
 PROMPTS = (8, 25, 50, 200)
-POPULATION = 200_000
+POPULATION = 2_000_000
 METHODS = {"sd": 0.0, "equal": 0.0, "better": 0.4, "good": 0.8, "best": 1.6}  # what their images deserve, on average
 SUITS = 0.8  # standard deviation of what a prompt adds for each method
 SCHEDULES = {"baseline": {"kind": "baseline", "baseline": "sd"}, "balanced": {"kind": "balanced", "per_prompt": 4}}
@@ -103,7 +103,8 @@ def truth(judge: str, schedule: str) -> dict[str, float]:
         gaps = strengths[one] - strengths[other]
         return float(-(np.array(wins) * gaps - np.logaddexp(0, gaps)).sum())
 
-    return dict(zip(names, [0.0, *optimize.minimize(loss, np.zeros(len(names) - 1), tol=1e-12).x], strict=True))
+    found = optimize.minimize(loss, np.zeros(len(names) - 1), tol=1e-12).x
+    return dict(zip(names, [0.0, *map(float, found)], strict=True))
 
 
 def study(task: tuple[int, int, str, str, dict[str, float]]) -> dict:

@@ -23,6 +23,7 @@ import interval_coverage
 import numpy as np
 import pandas as pd
 import planted_assisted
+import planted_pairs
 import planted_power
 import planted_readings
 from scipy import stats
@@ -181,6 +182,7 @@ def main() -> None:
         assisted = planted_assisted.run(pool)
         readings = planted_readings.run(pool)
         power = planted_power.run(pool)
+        pairs = planted_pairs.run(pool)
     planted = truth()
     planted["fixed"] = {
         prompts: fixed_choice(planted, max(1, round(0.95 * 0.98**4 * prompts) // 2)) for prompts in STUDIES
@@ -217,6 +219,7 @@ def main() -> None:
                 "intervals": intervals,
                 "readings": readings,
                 "assisted": assisted,
+                "pairs": pairs,
                 "power": power,
                 "seconds": round(time.monotonic() - start),
             }

@@ -67,6 +67,7 @@ rule tabulate_budget:
         scores="results/{scenario}/tables/scores.csv",
         costs="results/{scenario}/tables/method_costs.csv",
         parameters="results/parameters/budget.json",
+        look="results/parameters/figures.json",
     output:
         table=report(
             f"results/{{scenario}}/tables/{BUDGET}.csv",
@@ -78,7 +79,7 @@ rule tabulate_budget:
             caption="captions/figures_budget.rst",
             category="{scenario}",
         ),
-        png=f"results/{{scenario}}/figures/{BUDGET}.png",
+        figures=[f"results/{{scenario}}/{file}" for file in further_figure_files([BUDGET])],
     log:
         "logs/tabulate_budget/{scenario}.log",
     localrule: True

@@ -3,9 +3,9 @@
 # Reads   results/{scenario}/dictionary.jsonl and its images; {ratings_folder}/{scenario}/{rater}.xlsx, .xlsm, .csv;
 #         {ratings_folder}/{scenario}/pairs/*.csv; results/{scenario}/scores/{by}/ of the metric that selects for pairs;
 #         results/{scenario}/tables/scores.csv and manifests; the released study's workbooks and dictionaries
-# Writes  results/{scenario}/human/sheets/{rater}.xlsx, {rater}.html and key.jsonl; human/{ratings,main,raters,reliability,
-#         agreement,assisted,worth}.csv, agreement.svg and .png; results/tables/released/;
-#         human/pair_sheets/{rater}.html and key.jsonl; human/{pairs,pair_main,strengths,pair_raters,pair_reliability}.csv;
+# Writes  results/{scenario}/human/sheets/: send/{rater}.xlsx, {rater}.html and README.txt, and keep/key.jsonl;
+#         human/{ratings,comments,main,raters,reliability,agreement,assisted,worth}.csv, agreement.svg and .png;
+#         results/tables/released/; human/pair_sheets/: send/{rater}.html and README.txt, and keep/key.jsonl; human/{pairs,pair_main,strengths,pair_raters,pair_reliability}.csv;
 #         resources/human/{scenario}/{code}.jsonl, the key of every workbook ever made, which filled sheets depend on, and
 #         pairs/{code}.jsonl, that of every page of pairs
 
@@ -16,9 +16,10 @@ rule human_sheets:
         dictionary="results/{scenario}/dictionary.jsonl",
         parameters="results/parameters/human_sheets.json",
     output:
-        key="results/{scenario}/human/sheets/key.jsonl",
-        workbooks=expand("results/{{scenario}}/human/sheets/{rater}.xlsx", rater=config["human"]["raters"]),
-        pages=expand("results/{{scenario}}/human/sheets/{rater}.html", rater=config["human"]["raters"]),
+        key="results/{scenario}/human/sheets/keep/key.jsonl",
+        note="results/{scenario}/human/sheets/send/README.txt",
+        workbooks=expand("results/{{scenario}}/human/sheets/send/{rater}.xlsx", rater=config["human"]["raters"]),
+        pages=expand("results/{{scenario}}/human/sheets/send/{rater}.html", rater=config["human"]["raters"]),
     log:
         "logs/human_sheets/{scenario}.log",
     localrule: True
@@ -38,6 +39,7 @@ rule human_scores:
         parameters="results/parameters/human_scores.json",
     output:
         ratings="results/{scenario}/human/ratings.csv",
+        comments="results/{scenario}/human/comments.csv",
         main="results/{scenario}/human/main.csv",
         raters="results/{scenario}/human/raters.csv",
         reliability="results/{scenario}/human/reliability.csv",
@@ -59,8 +61,9 @@ rule human_pair_sheets:
         scores=FILES.scores_of_human_pairs,
         parameters="results/parameters/human_pair_sheets.json",
     output:
-        key="results/{scenario}/human/pair_sheets/key.jsonl",
-        pages=expand("results/{{scenario}}/human/pair_sheets/{rater}.html", rater=pair_raters(config)),
+        key="results/{scenario}/human/pair_sheets/keep/key.jsonl",
+        note="results/{scenario}/human/pair_sheets/send/README.txt",
+        pages=expand("results/{{scenario}}/human/pair_sheets/send/{rater}.html", rater=pair_raters(config)),
     log:
         "logs/human_pair_sheets/{scenario}.log",
     localrule: True
@@ -105,6 +108,7 @@ rule human_agreement:
         dictionary="results/{scenario}/dictionary.jsonl",
         manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
         parameters="results/parameters/human_agreement.json",
+        look="results/parameters/figures.json",
     output:
         table="results/{scenario}/human/agreement.csv",
         figures=expand("results/{{scenario}}/human/agreement.{kind}", kind=["svg", "png"]),

@@ -4,7 +4,7 @@
 #         metric that selects among the images of a method
 # Writes  results/{scenario}/parts/{shard}.jsonl, scores/judge-{judge}/{shard}.jsonl of judges that are asked about parts,
 #         audits/{judge}/{shard}.jsonl, pairs/{judge}/{shard}.jsonl,
-#         tables/parts.csv, critique_audit.csv, pairs.csv, strengths.csv, rankings.csv
+#         tables/parts.csv, critique_audit.csv, pairs.csv, strengths.csv, rankings.csv, figures/strengths.{svg,png}
 
 
 rule list_parts:
@@ -166,16 +166,19 @@ rule tabulate_pairs:
         pairs=lambda wildcards: FILES.rows_of_judges(wildcards.scenario, "pairs"),
         main="results/{scenario}/tables/main.csv",
         parameters="results/parameters/pairs_table.json",
+        look="results/parameters/figures.json",
     output:
-        pairs=report(
-            "results/{scenario}/tables/pairs.csv", caption="captions/tables_pairs.rst", category="{scenario}"
-        ),
+        pairs=report("results/{scenario}/tables/pairs.csv", caption="captions/tables_pairs.rst", category="{scenario}"),
         strengths=report(
             "results/{scenario}/tables/strengths.csv", caption="captions/tables_strengths.rst", category="{scenario}"
         ),
         rankings=report(
             "results/{scenario}/tables/rankings.csv", caption="captions/tables_rankings.rst", category="{scenario}"
         ),
+        svg=report(
+            "results/{scenario}/figures/strengths.svg", caption="captions/figures_strengths.rst", category="{scenario}"
+        ),
+        figures=[f"results/{{scenario}}/{file}" for file in further_figure_files(["strengths"])],
     log:
         "logs/tabulate_pairs/{scenario}.log",
     localrule: True

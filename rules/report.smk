@@ -1,5 +1,5 @@
 # Report: one site of static pages per scenario, and one over the whole study. A site is one self-contained folder.
-# Reads   every output of a scenario; human/ratings.csv if it exists
+# Reads   every output of a scenario; tables of human/ that exist
 # Writes  results/{scenario}/report/, results/report/; index.html is the declared output and is written last, so that
 #         pages and thumbnails of an earlier run are kept and only changed ones are made
 
@@ -12,7 +12,9 @@ rule write_report:
         dropped=["results/{scenario}/dropped.tsv"],
         main=["results/{scenario}/tables/main.csv"],
         tables=[f"results/{{scenario}}/tables/{name}.csv" for name in [*report_tables(STUDY), *FILES.budget]],
-        figures=[f"results/{{scenario}}/figures/{name}.svg" for name in [*FIGURES, *FILES.budget]],
+        samples=["results/{scenario}/tables/scores.csv"],
+        people=lambda wildcards: FILES.people(wildcards.scenario),
+        figures=[f"results/{{scenario}}/figures/{name}.svg" for name in [*FIGURES, *FILES.budget, *judging_figures(STUDY)]],
         decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
         critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),
         rewrites=lambda wildcards: FILES.rewrites(wildcards.scenario),
@@ -21,6 +23,7 @@ rule write_report:
         audits=lambda wildcards: FILES.of_stage(wildcards.scenario, "audit"),
         selections=lambda wildcards: FILES.selections(wildcards.scenario),
         ratings=FILES.ratings,
+        choices=lambda wildcards: FILES.human_table(wildcards.scenario, "pairs"),
         captions=FILES.captions,
         parameters="results/parameters/report.json",
     output:
@@ -47,7 +50,9 @@ rule pool_reports:
             *expand("results/{scenario}/tables/main.csv", scenario=config["study"]),
         ],
         tables=[f"results/tables/{name}.csv" for name in ("optimism", "judges", "published", "cost")],
-        figures=expand("results/{scenario}/figures/main.svg", scenario=config["study"]),
+        people=[file for scenario in config["study"] for file in FILES.people(scenario)],
+        samples=expand("results/{scenario}/tables/scores.csv", scenario=config["study"]),
+        figures=expand(f"results/{{scenario}}/figures/{FIGURES[0]}.svg", scenario=config["study"]),
         manifests=[file for scenario in config["study"] for file in FILES.manifests(scenario)],
         captions=FILES.captions,
         parameters="results/parameters/reports.json",

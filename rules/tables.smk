@@ -1,7 +1,7 @@
 # Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and their figures.
 # Reads   every output of a scenario
 # Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/{scores,main,strata,optimism,judges,published}.csv,
-#         tables/main.{md,tex}, figures/{main,bars,wins,compute}.{svg,png};
+#         tables/main.{md,tex}, figures/{differences,main,wins,compute}.{svg,png}, figures/one_column/ the same;
 #         results/tables/{main,pooled,optimism,judges,published}.csv and pooled.{md,tex}
 
 
@@ -123,10 +123,11 @@ rule compare_pooled:
 
 
 rule plot_scenario:
-    """Figures of the main table: means as points and as bars, win rates, score against compute."""
+    """Figures of the main table: differences from the baseline, means, win rates, score against compute."""
     input:
         table="results/{scenario}/tables/main.csv",
         parameters="results/parameters/plot.json",
+        look="results/parameters/figures.json",
     output:
         [
             report(
@@ -136,7 +137,7 @@ rule plot_scenario:
             )
             for name in FIGURES
         ],
-        expand("results/{{scenario}}/figures/{figure}.png", figure=FIGURES),
+        [f"results/{{scenario}}/{file}" for file in further_figure_files(FIGURES)],
     log:
         "logs/plot_scenario/{scenario}.log",
     localrule: True

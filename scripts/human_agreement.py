@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import read_rows, rows_by_id, write_frame
 from detailscribe.human.judges.agreement import metric_agreement, scores_by_file
-from detailscribe.tables import figures
+from detailscribe.tables.figures.agreement import plot_agreement
+from detailscribe.tables.figures.look import Look
+from detailscribe.tables.figures.saving import save_figures
 from detailscribe.tables.score_table import read_scores
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
@@ -21,7 +22,5 @@ with job(snakemake):
     digests = {row["file"]: row["sha256"] for row in manifests if row["status"] == "ok"}
     table = metric_agreement(ratings, by_file, digests)
     write_frame(Path(snakemake.output.table), table)
-    for path in map(Path, snakemake.output.figures):
-        with atomic_write(path) as temporary:
-            values = table, snakemake.wildcards.scenario, parameters["notice"]
-            figures.save_figure(temporary, figures.plot_agreement, *values, kind=path.suffix[1:])
+    look = Look.read(snakemake.input.look).in_one_column()
+    save_figures(snakemake.output.figures, look, plot_agreement, table, snakemake.wildcards.scenario)

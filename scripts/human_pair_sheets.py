@@ -1,9 +1,11 @@
-"""results/{scenario}/human/pair_sheets/: a page of pairs per rater, and key.jsonl (sheet, and the columns of
-`assign_pairs`), which is also kept per page in resources/human/{scenario}/pairs/."""
+"""results/{scenario}/human/pair_sheets/: send/, with a page of pairs per rater and README.txt, and keep/key.jsonl (sheet,
+and the columns of `assign_pairs`), which is also kept per page in resources/human/{scenario}/pairs/."""
 
 from pathlib import Path
 
+from detailscribe.files.atomic import write_text
 from detailscribe.files.rows import read_rows, read_score_rows, write_rows
+from detailscribe.human.instructions import pairs_note
 from detailscribe.human.pairs.assignment import key_folder
 from detailscribe.human.pairs.sheets import write_pair_sheets
 from detailscribe.workflow.inputs import parameters_of
@@ -22,7 +24,11 @@ with job(snakemake) as running:
         outputs,
         running.progress(len(outputs), "page"),
     )
+    write_text(Path(snakemake.output.note), pairs_note(parameters["raters"]))
     write_rows(Path(snakemake.output.key), keys)
     shown = len({row["pair"] for row in keys if row["pair"] and row["rater"] == parameters["raters"][0]})
     largest = max(path.stat().st_size for _, path in outputs) / 1e6
-    running.say([f"human_pair_sheets: {shown} pairs per rater; pages of up to {largest:.1f} MB"])
+    folder = outputs[0][1].parent
+    running.say(
+        [f"human_pair_sheets: {shown} pairs per rater; pages of up to {largest:.1f} MB; send {folder}, keep the rest"]
+    )

@@ -1,5 +1,5 @@
-"""results/{scenario}/human/: ratings.csv (rater, id, image_set, rating, file), and main.csv, raters.csv and
-reliability.csv (columns in `rating_statistics`)."""
+"""results/{scenario}/human/: ratings.csv and comments.csv (columns in `human.tables`), and main.csv, raters.csv and
+reliability.csv (columns in `rating_statistics`; raters.csv also has cannot_judge)."""
 
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ with job(snakemake) as running:
     merged = merge_ratings(parsed.values())
     require_no_defects(merged, "workbooks")
     print(*(f"{location}: no rating" for location in merged.missing), sep="\n")
-    running.say([f"human_scores: {len(merged.ratings)} ratings, {len(merged.missing)} missing"])
-    for name, table in rating_tables(parsed, parameters).items():
+    tables = rating_tables(parsed, parameters)
+    given, cannot = tables["raters"]["n"].sum(), tables["raters"]["cannot_judge"].sum()
+    running.say([f"human_scores: {given} ratings, {len(merged.missing)} missing, {cannot} could not be judged"])
+    for name, table in tables.items():
         write_frame(Path(snakemake.output[name]), table)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import write_frame
 from detailscribe.tables.budget.budget_figure import plot_budget
 from detailscribe.tables.budget.budget_table import tabulate_budget
 from detailscribe.tables.budget.costs_of_methods import read_costs
-from detailscribe.tables.figures import save_figure
+from detailscribe.tables.figures.look import Look
+from detailscribe.tables.figures.saving import save_figures
 from detailscribe.tables.score_table import ScoreTable, read_scores
 from detailscribe.workflow.inputs import parameters_of
 from detailscribe.workflow.job import job
@@ -17,7 +17,5 @@ with job(snakemake):
     scores = ScoreTable(read_scores(snakemake.input.scores), settings["metrics"])
     table = tabulate_budget(scores, read_costs(snakemake.input.costs), settings)
     write_frame(Path(output.table), table)
-    for path in (Path(output.svg), Path(output.png)):
-        with atomic_write(path) as temporary:
-            values = table, snakemake.wildcards.scenario, settings["notice"]
-            save_figure(temporary, plot_budget, *values, kind=path.suffix[1:])
+    look = Look.read(snakemake.input.look)
+    save_figures([output.svg, *output.figures], look, plot_budget, table, snakemake.wildcards.scenario)

@@ -83,7 +83,7 @@ def reply_by_rule(name: str, role: str, values: dict, image, draw: int) -> str:
     if role == "rewrite":
         return stand_in.answer_rewrite(values["prompt"])
     if role == "judge":
-        return stand_in.answer_judge(values["prompt"], image, draw)
+        return f"By what is to be seen: <{stand_in.grade_image(values['prompt'], image, draw)[0]}>"  # never declines
     if role in ("judge_part", "judge_remark"):
         asked = next(values[key] for key in ("thing", "interaction", "fault") if key in values)
         return "<yes>" if hashlib.sha256(image.tobytes() + asked.encode()).digest()[0] % 2 else "<no>"

@@ -55,7 +55,7 @@ class ParsedRatings(NamedTuple):
         else:
             if rating is None and not cannot_judge:
                 self.missing.append(location)
-            comment = "" if remark is None else cell_text(str(remark))
+            comment = comment_text(remark)
             for row in place:
                 kept = {name: row[name] for name in ("rater", "id", "image_set", "file")}
                 kept |= {"rating": rating, "shown_as": place[0]["image_set"]}
@@ -113,6 +113,12 @@ def parse_rating(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value not in range(1, 6):
         return None
     return int(value)
+
+
+def comment_text(value: object) -> str:
+    """A comment as a table holds it: one line; one that a spreadsheet would read as a formula gets a leading `'`."""
+    text = "" if value is None else cell_text(str(value))
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def parse_cannot(value: object) -> bool | None:

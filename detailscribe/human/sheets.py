@@ -57,15 +57,10 @@ def write_sheets(
 
 
 def earlier_sheets(folder: Path) -> list[str]:
-    """Sheets and keys that earlier versions wrote into a folder itself, whose SEND and KEEP nothing else is beside."""
-    return [path.name for path in brought_files(folder) if path.is_file()]
-
-
-def earlier_sheets_sentence(folder: Path) -> str:
-    """What to do with such files; empty if there are none."""
-    if not (names := earlier_sheets(folder)):
-        return ""
-    return (
-        f"{folder} also holds sheets of an earlier version ({', '.join(names)}), which nothing reads there; filled ones "
-        "belong in the ratings folder and are read as before, the others may be deleted"
-    )
+    """A sentence about the sheets that an earlier version wrote into a folder itself, beside SEND and KEEP, if any."""
+    if not (names := [path.name for path in brought_files(folder) if path.is_file()]):
+        return []
+    return [
+        f"{folder} also has sheets of an earlier version ({', '.join(names)}), which nothing reads there; put filled ones "
+        "into the ratings folder, where they are read as before; the others may be deleted"
+    ]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from detailscribe.human.assignment import rating_parameters
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 STAGE = "human_scores"
 ALGORITHM = 4
 RATING_COLUMNS = ["rater", "id", "image_set", "rating", "file"]
+COMMENT_COLUMNS = [*RATING_COLUMNS, "cannot_judge", "comment"]
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -38,17 +41,33 @@ def rating_tables(parsed: dict[str, ParsedRatings], values: dict) -> dict[str, p
         values: Parameters of the stage.
 
     Returns:
-        ratings, with RATING_COLUMNS; main, raters and reliability, with the columns in `rating_statistics`.
+        ratings, with RATING_COLUMNS: an image that several image sets show has a row for each; comments, with
+        COMMENT_COLUMNS: the images that a rater could not judge or commented; main, raters and reliability, with the
+        columns in `rating_statistics`. Raters and reliability count each image once, and `cannot_judge` says how many
+        of a rater's missing ones the rater could not judge.
     """
     import pandas as pd
 
     from detailscribe.human import rating_statistics
 
-    ratings = merge_ratings(parsed.values()).ratings
-    shown = {rater: len(parsed[rater].ratings) + len(parsed[rater].missing) for rater in values["raters"]}
+    merged = merge_ratings(parsed.values())
+    ratings = merged.ratings
+    comments = [row for row in merged.notes if row["cannot_judge"] or row["comment"]]
+    once, unrated = _each_image_once(ratings), _each_image_once(row for row in merged.notes if row["rating"] is None)
+    missing = Counter(row["rater"] for row in unrated)
+    cannot = Counter(row["rater"] for row in unrated if row["cannot_judge"])
+    given = Counter(row["rater"] for row in once)
+    raters = rating_statistics.rater_statistics(once, {name: given[name] + missing[name] for name in values["raters"]})
+    raters.insert(raters.columns.get_loc("missing") + 1, "cannot_judge", [cannot[name] for name in raters["rater"]])
     return {
         "ratings": pd.DataFrame(ratings, columns=RATING_COLUMNS),
+        "comments": pd.DataFrame(comments, columns=COMMENT_COLUMNS).astype({"rating": "Int64"}),
         "main": rating_statistics.mean_ratings(ratings, values["methods"], values["best_of"], values["ties_win"]),
-        "raters": rating_statistics.rater_statistics(ratings, shown),
-        "reliability": rating_statistics.reliability(ratings),
+        "raters": raters,
+        "reliability": rating_statistics.reliability(once),
     }
+
+
+def _each_image_once(rows: Iterable[dict]) -> list[dict]:
+    """Rows of images, without those of further image sets that show the same image."""
+    return [row for row in rows if row["image_set"] == row["shown_as"]]

@@ -36,7 +36,7 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 CODE_CELL = "B8"
 CODE_LABEL = "Code of this workbook; do not change it:"
 COVER = "instructions"
-# Headings and widths of the columns. Their sum, 1260 px, fits a screen without scrolling sideways.
+# Headings and widths of the columns: together 1300 px, which fits a screen without scrolling sideways.
 IMAGE_WIDTH = (SHOWN_PX + 2 * MARGIN_PX) * LETTERS_PER_PX + 1
 COLUMNS = (
     *(("number", 11), ("topic", 16), ("prompt", 36), ("image", IMAGE_WIDTH)),
@@ -167,7 +167,7 @@ def _write_cover(cover: Worksheet, code: str) -> None:
     ]
     row, column = coordinate_to_tuple(CODE_CELL)
     lines += [""] * (row - 1 - len(lines)) + [CODE_LABEL, "", f"What the ratings mean, for the prompt: {EXAMPLE_PROMPT}"]
-    lines += [f"{each.mark} = {each.meaning}. Example: {each.example}" for each in reversed(SCALE)]
+    lines += [f"{each.rating} = {each.meaning}. Example: {each.example}" for each in reversed(SCALE)]
     for number, line in enumerate([*lines, "", *RULES], 1):
         cell = cover.cell(number, 1, line or None)
         cell.alignment = Alignment(wrap_text=True, vertical="top")

@@ -15,7 +15,8 @@ class Request:
     """One request to a model.
 
     Attributes:
-        role: Its purpose: decompose, critique, refine, rewrite, judge, write_prompts, image.
+        role: Its purpose: decompose, critique, refine, rewrite, judge, judge_part, judge_remark, judge_pair,
+            write_prompts, image.
         endpoint: Name of the endpoint in the config.
         model: Model name as the endpoint knows it.
         messages: `{"role", "content"}` with text content only.

@@ -1,8 +1,7 @@
 """Answers of the offline stand-in to yes/no questions about an image: whether a part is shown, and a fault is there.
 
-They come from what the detector finds in the image, never from the critic's model or the prompt. A part in words
-outside the scene world cannot be made out, and so does not count as shown; of a fault in such words the judge says that
-it does not know, which is neither yes nor no.
+They come from what the detector finds in the image, never from the critic's model or the prompt. About a part or a
+fault in words outside the scene world the judge declines: that is neither yes nor no.
 """
 
 import json
@@ -13,16 +12,15 @@ from pathlib import Path
 from detailscribe.images.image_reader import read_image
 from detailscribe.miniature.judge import check_scene
 from detailscribe.miniature.models.detection import Detections, detect
+from detailscribe.miniature.stand_in_words import SINGULARS, can_check, named_parts, refusal
 from detailscribe.miniature.world.arrangements import SIDE_PX
 from detailscribe.miniature.world.captions import parse_prompt
-from detailscribe.miniature.world.phrases import positions
-from detailscribe.miniature.world.vocabulary import ENTITIES, PLURALS, singular
+from detailscribe.miniature.world.vocabulary import singular
 
 SEVERAL, MANY = 3, 6  # pieces of a row, and of a ring, that must be found: three quarters
 MIDDLE_PX = 16  # from the centre of the image, at most, of what stands in the middle
 ABSENT = re.compile(r"(?P<part>[^:]+): not in the image\b")  # what the stand-in's critic remarks
 NO_FAULT = "This critic knows nothing of what the prompt names"  # what it says of a prompt in other words
-UNKNOWN = "This judge does not know what is meant by: "
 CENTRE = SIDE_PX / 2
 
 
@@ -37,7 +35,7 @@ def answer_part(part: str, image: Path, threshold: float, structured: bool = Fal
     """
     shown = is_shown(part, _found_in(image, threshold))
     if shown is None:
-        return _as_reply(f"{UNKNOWN}{part.rstrip('.')}, and cannot make it out.", "no", structured)
+        return refusal(part)
     return _as_reply(_seen(image, threshold), "yes" if shown else "no", structured)
 
 
@@ -48,22 +46,27 @@ def answer_remark(remark: str, image: Path, threshold: float, structured: bool =
     absent = ABSENT.match(remark)
     shown = is_shown(absent["part"], _found_in(image, threshold)) if absent else None
     if shown is None:
-        return _as_reply(f"{UNKNOWN}{remark.rstrip('.')}.", "unknown", structured)
+        return refusal(absent["part"] if absent else remark)
     return _as_reply(_seen(image, threshold), "no" if shown else "yes", structured)
 
 
 def is_shown(part: str, detections: Detections) -> bool | None:
-    """Whether detections hold a part; None for words that the scene world does not have."""
-    if scene := parse_prompt(part):
-        return check_scene(scene, detections)[2]
-    text = " ".join(part.lower().strip(" .").split())
-    place = next((each for each in positions() if text.endswith(f" {each}")), "")
-    thing = re.sub(r"^(?:an?|the) ", "", text.removesuffix(place).strip())
-    entity = singular(thing)
-    if entity not in ENTITIES:
+    """Whether detections hold all that a text names; None if it cannot be checked (`stand_in_words.can_check`)."""
+    if not can_check(part):
         return None
-    placed = [(x, y) for name, x, y in detections if name == entity and _is_in(place, x, y)]
-    needed = MANY if place == "all around" else SEVERAL if thing in PLURALS.values() else 1
+    scene = parse_prompt(part)
+    return (not scene or check_scene(scene, detections)[2]) and all(shown_parts(part, detections))
+
+
+def shown_parts(text: str, detections: Detections) -> list[bool]:
+    """Whether detections hold each of a text's `named_parts`."""
+    return [_is_found(part, detections) for part in named_parts(text)]
+
+
+def _is_found(part: str, detections: Detections) -> bool:
+    thing, _, place = part.partition(" ")
+    placed = [(x, y) for name, x, y in detections if name == singular(thing) and _is_in(place, x, y)]
+    needed = MANY if place == "all around" else SEVERAL if thing in SINGULARS else 1
     return len(placed) >= needed
 
 

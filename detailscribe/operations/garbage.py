@@ -56,9 +56,9 @@ def remove_files(files: list[Path]) -> None:
 
 def _referenced_files(results: Path, scenario: Path) -> set[Path]:
     rows = [row for manifest in (scenario / "images").glob("*/*.jsonl") for row in read_rows(manifest)]
-    rows += [row for key in (scenario / "human" / "sheets").glob("key.jsonl") for row in read_rows(key)]
+    rows += [row for key in (scenario / "human" / "sheets").rglob("key.jsonl") for row in read_rows(key)]
     files = {row["file"] for row in rows if row["file"]}
-    pairs = [row for key in (scenario / "human" / "pair_sheets").glob("key.jsonl") for row in read_rows(key)]
+    pairs = [row for key in (scenario / "human" / "pair_sheets").rglob("key.jsonl") for row in read_rows(key)]
     files |= {row[f"{side}_file"] for row in pairs for side in ("first", "second")}
     for dictionary in scenario.glob("dictionary.jsonl"):
         files |= {file for row in read_rows(dictionary) for file in row["images"].values()}

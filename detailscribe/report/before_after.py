@@ -61,8 +61,6 @@ def first_choice(results: ScenarioResults, id: str) -> tuple[str, str, str, str]
     It is the first critic's, and among its candidates the one that its headline picks by a metric, or instead of the
     best under each metric the pick of the metric that also selects among seeds: fixed before any score is seen.
     """
-    from detailscribe.report.prompt_story import headline_choice
-
     methods, labels = {method["name"]: method for method in results.methods}, results.labels
     for critic, candidates in results.critics.items():
         generated = [name for name in candidates if results.images[name][id]["file"]]
@@ -80,6 +78,28 @@ def first_choice(results: ScenarioResults, id: str) -> tuple[str, str, str, str]
                 return critic, chosen, selection, reason
         return critic, generated[0], "single", "Chosen first: the first candidate with an image."
     return None
+
+
+def headline_choice(results: ScenarioResults, method: dict, metric: str, id: str) -> tuple[float | None, str | None]:
+    """Value and selected image set of a method's headline selection, for one prompt and metric.
+
+    The selections are those of the main table: single, oracle, mean (of no one image), by:{metric}. None where a
+    candidate lacks a score that the selection needs.
+    """
+    names, headline = list(method["candidates"]), method["headline"]
+    values = {name: results.score(metric, id, name) for name in names}
+    if headline == "single":
+        return values[names[0]], names[0]
+    selector = headline.removeprefix("by:") if headline.startswith("by:") else metric
+    known = {name: value for name, value in values.items() if value is not None}
+    deciding = {name: results.score(selector, id, name) for name in names}
+    decided = {name: value for name, value in deciding.items() if value is not None}
+    if len(known) < len(names) or len(decided) < len(names):
+        return None, None
+    if headline == "mean":
+        return sum(known.values()) / len(known), None
+    best = max(names, key=decided.__getitem__)
+    return known[best], best
 
 
 def best_of(values: list[float | None]) -> float | None:

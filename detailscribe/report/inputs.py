@@ -10,6 +10,7 @@ import pandas as pd
 from detailscribe.files.rows import read_rows, rows_by_id
 from detailscribe.images.manifest import read_manifest
 from detailscribe.llm.exchange_store import recorded_reply
+from detailscribe.report.labels import Labels, labels_of
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
 from detailscribe.report.provenance import (
@@ -19,9 +20,11 @@ from detailscribe.report.provenance import (
     recorded_versions,
     run_times,
 )
+from detailscribe.report.table_view import TableFile
 from detailscribe.study.stages import KEY_OF_FOLDER
 from detailscribe.tables.score_table import scores_by_metric
 
+HUMAN = "human"  # folder of the tables of people's ratings and choices
 # Of a study with refiners or selections, after what the overview says of the paper's methods.
 SELECTION_RULE = (
     "A refiner with several image sets reports the best of them per metric, too; a selection the image that it chose."
@@ -41,6 +44,7 @@ class ScenarioFiles(Protocol):
     selections: Sequence[str]
     dropped: Sequence[str]
     ratings: Sequence[str]
+    choices: Sequence[str]
 
 
 class OverviewFiles(Protocol):
@@ -48,6 +52,8 @@ class OverviewFiles(Protocol):
 
     main: Sequence[str]
     tables: Sequence[str]
+    samples: Sequence[str]
+    people: Sequence[str]
     figures: Sequence[str]
     dropped: Sequence[str]
 
@@ -56,8 +62,8 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     """Everything about a scenario's prompts.
 
     Args:
-        parameters: `methods`, `critics` with name and candidates, and those of `oracle_settings`; `refiners` and
-            `ranks`, if the study has some.
+        parameters: `methods`, `critics` with name and candidates, those of `oracle_settings` and of `labels_parameters`;
+            `refiners` and `ranks`, if the study has some.
         store: The exchange store, for the judges' replies.
     """
     decompositions: dict[str, dict] = {}
@@ -76,6 +82,8 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         metric: {(row["id"], row["image_set"]): row for row in rows}
         for metric, rows in scores_by_metric(files.scores).items()
     }
+    labels = labels_of(parameters)
+    scores = {metric: scores[metric] for metric in labels.sorted_metrics(scores)}
     audits: dict[str, list[dict]] = {}
     for path in map(Path, files.audits):
         audits.setdefault(path.parent.name, []).extend(read_rows(path, KEY_OF_FOLDER["audits"]))
@@ -100,6 +108,8 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
         selections=selections,
         ranks=parameters.get("ranks", {}),
         audits=audits,
+        choices=[row for path in files.choices for row in pd.read_csv(path).to_dict("records")],
+        labels=labels,
         oracle_settings={key: parameters[key] for key in ("selector", "on_the_way") if key in parameters},
     )
 
@@ -154,6 +164,7 @@ def read_overview(
     captions: Path,
     code: Path,
     config: dict,
+    labels: Labels,
 ) -> Overview:
     """An overview of one scenario or several.
 
@@ -165,14 +176,17 @@ def read_overview(
         captions: Folder of the captions of tables and figures.
         code: Folder of the code, for its commit.
         config: The configuration.
+        labels: What people read in place of names.
     """
-    tables = [Path(path) for path in [*files.main, *files.tables] if Path(path).stat().st_size > 0]
     rows = [row for by_id in manifests for row in by_id.values()]
     return Overview(
         title=title,
         notice=notice,
         main=pd.concat(_with_scenario(Path(path)) for path in files.main),
-        tables=[(_table_title(path, folders), read_caption(captions, path), pd.read_csv(path)) for path in tables],
+        tables=[_table(Path(path), folders, captions) for path in [*files.main, *files.tables]],
+        people=[_table(Path(path), folders, captions) for path in files.people],
+        samples=[Path(path) for path in files.samples],
+        labels=labels,
         figures=[(read_caption(captions, Path(path)), Path(path)) for path in files.figures],
         dropped=[{"scenario": Path(path).parent.name, **row} for path in files.dropped for row in _read_tsv(path)],
         runs=run_times(Path("benchmarks"), folders),
@@ -197,10 +211,16 @@ def _with_scenario(path: Path) -> pd.DataFrame:
     return table
 
 
-def _table_title(path: Path, folders: dict[str, Path]) -> str:
-    """Title of a table: its file's name, after its scenario where there are several."""
-    scenario = path.parent.parent.name
-    return f"{scenario}: {path.stem}" if len(folders) > 1 and scenario in folders else path.stem
+def _table(path: Path, folders: dict[str, Path], captions: Path) -> TableFile:
+    """A table with its title: its file's name, after its scenario where there are several."""
+    folder, scenario = path.parent.name, path.parent.parent.name
+    name = f"{folder}/{path.stem}" if folder == HUMAN else path.stem
+    title = f"{scenario}: {name}" if len(folders) > 1 and scenario in folders else name
+    try:
+        rows = pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        rows = pd.DataFrame()
+    return TableFile(name, title, read_caption(captions, path), path, rows)
 
 
 def _read_tsv(path: str | Path) -> list[dict]:

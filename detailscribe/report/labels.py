@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PEOPLE = "people"  # the mean of the human ratings, listed among the metrics
 PAPER_METRICS = ("clip_score", "image_reward", "blip_vqa")  # modules, in the order of the paper's tables
+SEED_PREFIX, SEED = "original-", "seed "  # of the image sets of seeds, and of their labels
+JUDGE = "judge-"  # before the name of a judge, as a metric
 HIGHER = "higher is better"
 SINGLE, ORACLE, MEAN, BY = "single", "oracle", "mean", "by:"
 
@@ -27,6 +29,7 @@ class Labels:
         image_sets: Image sets.
         scales: Range and direction of each metric in words.
         placeholders: Image sets of a mock, which hold no image of a real model.
+        order: Metrics in the order of the pages.
     """
 
     methods: Mapping[str, str] = field(default_factory=dict)
@@ -34,6 +37,12 @@ class Labels:
     image_sets: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, str] = field(default_factory=dict)
     placeholders: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    def sorted_metrics(self, names: Iterable[str]) -> list[str]:
+        """Metrics in the order of the pages; those that it does not name come last."""
+        place = {name: number for number, name in enumerate(self.order)}
+        return sorted(names, key=lambda name: place.get(name, len(place)))
 
     def method(self, name: str) -> str:
         """Label of a method; of an image set, if there is no such method."""
@@ -42,6 +51,10 @@ class Labels:
     def metric(self, name: str) -> str:
         """Label of a metric, or of PEOPLE."""
         return self.metrics.get(name) or ("people's ratings" if name == PEOPLE else name)
+
+    def judge(self, name: str) -> str:
+        """Label of a judge by the name that it has in the configuration."""
+        return self.metrics.get(f"{JUDGE}{name}") or name
 
     def image_set(self, name: str) -> str:
         """Label of an image set; of a method, if there is no such image set."""
@@ -64,10 +77,15 @@ def labels_parameters(study: Study) -> dict:
     from detailscribe.scores.metric_facts import metric_labels, metric_scales
     from detailscribe.study.methods import image_set_labels, method_labels
 
+    methods = method_labels(study)
+    sets = {
+        name: f"{methods['sd']}, {label}" if name.startswith(SEED_PREFIX) and label.startswith(SEED) else label
+        for name, label in image_set_labels(study).items()
+    }
     labels = {
-        "methods": method_labels(study),
+        "methods": methods,
         "metrics": metric_labels(study),
-        "image_sets": image_set_labels(study),
+        "image_sets": sets,
         "scales": metric_scales(study),
     }
     placeholders = [
@@ -81,7 +99,8 @@ def labels_parameters(study: Study) -> dict:
 
 def labels_of(parameters: Mapping) -> Labels:
     """The labels that a stage's parameters hold; names alone, if they hold none."""
-    return Labels(**parameters.get("labels", {}), placeholders=tuple(parameters.get("placeholders", ())))
+    lists = {"placeholders": parameters.get("placeholders", ()), "order": parameters.get("metrics", ())}
+    return Labels(**parameters.get("labels", {}), **{name: tuple(values) for name, values in lists.items()})
 
 
 def metric_order(study: Study) -> list[str]:

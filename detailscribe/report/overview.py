@@ -9,13 +9,15 @@ import pandas as pd
 
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report import assets, explorer_data
+from detailscribe.report.labels import ORACLE, Labels
+from detailscribe.report.table_view import TableFile, table_view
 from detailscribe.report.templates import PAGES, page_template
-from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
+from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING, honest_label
 from detailscribe.tables.honest.row_order import lines_of
 from detailscribe.tables.markdown_latex import lead_note, phrase_notes
 
 COSTS = ("steps", "calls")  # beside the scores, where the main table has costs
-COPIED = ("site.css", "overview.js", "prompt.js")
+COPIED = ("site.css", "viewer.js", "chart.js", "tables.js", "overview.js", "prompt.js")
 # A reason's quote: results that are missing for one reason are counted together.
 QUOTED_REPLY = re.compile(r"(of the reply|in the reply|its example): .*")
 
@@ -28,8 +30,10 @@ class Overview:
         title: Of the page.
         notice: Warning at the top of every page; empty for none.
         main: The main table with a scenario column.
-        tables: (title, caption, rows) of every table.
-        figures: (caption, SVG file) pairs.
+        tables: Every table.
+        people: Tables of what people rated and compared; empty where nobody did.
+        samples: The tables of single scores, one per scenario.
+        figures: (caption, SVG file) pairs, the most important one first.
         dropped: Rows scenario, id, topic, stage, image_set, status, reason.
         runs: Rows rule, jobs, seconds.
         versions: Library versions by name.
@@ -37,12 +41,15 @@ class Overview:
         commit: Of this code; empty where it is unknown.
         config: The configuration as YAML text.
         rule: What the scores of refiners and selections are; empty for a study without.
+        labels: What people read in place of names.
     """
 
     title: str
     notice: str
     main: pd.DataFrame
-    tables: list[tuple[str, str, pd.DataFrame]] = field(default_factory=list)
+    tables: list[TableFile] = field(default_factory=list)
+    people: list[TableFile] = field(default_factory=list)
+    samples: list[Path] = field(default_factory=list)
     figures: list[tuple[str, Path]] = field(default_factory=list)
     dropped: list[dict] = field(default_factory=list)
     runs: list[dict] = field(default_factory=list)
@@ -51,10 +58,11 @@ class Overview:
     commit: str = ""
     config: str = ""
     rule: str = ""
+    labels: Labels = field(default_factory=Labels)
 
 
 def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -> None:
-    """Write the overview of a site and its figures, styles, scripts and data.
+    """Write the overview of a site and its figures, tables, styles, scripts and data.
 
     Args:
         data: Of `explorer_data`.
@@ -67,8 +75,12 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
         name = f"figures/{number}-{path.name}"
         write_if_changed(site / name, path.read_text(encoding="utf-8"))
         figures.append((caption, name))
+    files = {table.site_path: table.path for table in [*overview.tables, *overview.people]}
+    samples = {f"tables/{_sample_name(path, overview.samples)}": path for path in overview.samples}
+    for name, path in {**files, **samples}.items():
+        assets.link_or_copy(path, site / name)
     explorer_data.write_explorer_data(site, data)
-    own = {*COPIED, "index.html", explorer_data.FILE_NAME, *(name for _, name in figures)}
+    own = {*COPIED, "index.html", explorer_data.FILE_NAME, *(name for _, name in figures), *files, *samples}
     assets.remove_other_files(site, keep | own)
     reasons = Counter(
         (row["stage"], row["image_set"], row["status"], QUOTED_REPLY.sub(r"\1", row["reason"]))
@@ -78,10 +90,13 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
         root="",
         notice=overview.notice,
         overview=overview,
+        labels=overview.labels,
         figures=figures,
-        headlines=_headline_tables(overview.main),
+        headlines=_headline_tables(overview.main, overview.labels),
         lead_note=lead_note(overview.main),
-        marked=[_marked_column(rows) for _, _, rows in overview.tables],
+        tables=[table_view(table, overview.labels) for table in overview.tables],
+        people=[table_view(table, overview.labels) for table in overview.people],
+        samples=list(samples),
         dagger=DAGGER,
         meaning=MEANING,
         phrase_notes=phrase_notes(overview.main),
@@ -92,31 +107,40 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
     (site / "index.html").write_text(page, encoding="utf-8")
 
 
-def _headline_tables(main: pd.DataFrame) -> list[tuple]:
-    """(scenario, metrics, has costs, lines) of the headline rows, with honest rows below those with oracle cells.
+def _sample_name(path: Path, paths: list[Path]) -> str:
+    return path.name if len(paths) < 2 else f"{path.parent.parent.name}-{path.name}"
 
-    A line has `label`, `honest` (whether it is a line of honest rows), `cells` {metric: row} and `costs` {cost: text}:
-    those under all its metrics, empty if the table has none.
+
+def _headline_tables(main: pd.DataFrame, labels: Labels) -> list[dict]:
+    """A table per scenario of the headline rows, with honest rows below those with oracle cells.
+
+    Returns:
+        Rows scenario, metrics, costs (whether there are some), counts (prompts by metric, where all rows have as many),
+        baseline, and lines. A line has `label`, `title` (the names), `honest` (whether it is a line of honest rows),
+        `cells` {metric: row} and `costs` {cost: text}: those under all its metrics, empty if the table has none.
     """
     tables = []
     for scenario, of_scenario in main.groupby("scenario", sort=False):
-        rows, labels = lines_of(of_scenario)
+        rows, _ = lines_of(of_scenario)
         costs = [name for name in COSTS if name in rows]
         lines = []
-        for number, label in enumerate(labels):
-            of_line = rows[rows["line"] == number]
-            texts = {name: _range(of_line[name].tolist()) for name in costs}
+        for _, of_line in rows.groupby("line", sort=False):
+            method, honest = of_line["method"].iloc[0], not of_line["headline"].any()
             cells = {row["metric"]: row for row in of_line.to_dict("records")}
-            lines.append({"label": label, "honest": not of_line["headline"].any(), "cells": cells, "costs": texts})
-        tables.append((str(scenario), list(dict.fromkeys(rows["metric"])), bool(costs), lines))
+            texts = {name: _range(of_line[name].tolist()) for name in costs}
+            chosen = list(dict.fromkeys(of_line["selection"]))
+            label = labels.method(method) + (f" {DAGGER}" if of_line["oracle"].any() else "")
+            if honest:
+                label = honest_label(labels.selection(each) for each in chosen)
+            title = f"{method}: {' or '.join(chosen)}" if honest or ORACLE in chosen else method
+            lines.append({"label": label, "title": title, "honest": honest, "cells": cells, "costs": texts})
+        counts = {metric: sorted(set(group["n"])) for metric, group in rows.groupby("metric", sort=False)}
+        metrics = labels.sorted_metrics(dict.fromkeys(rows["metric"]))
+        baseline = str(rows["baseline"].iloc[0]) if "baseline" in rows and len(rows) else ""
+        table = {"scenario": str(scenario), "metrics": metrics, "costs": bool(costs), "lines": lines}
+        same = {metric: values[0] for metric, values in counts.items() if len(values) == 1}
+        tables.append({**table, "counts": same, "baseline": baseline})
     return tables
-
-
-def _marked_column(rows: pd.DataFrame) -> str:
-    """The column of a table whose values get a dagger where its column `oracle` is true; empty for none."""
-    if "oracle" not in rows or rows["oracle"].dtype != bool:  # of tables/optimism.csv it is a score
-        return ""
-    return next((name for name in ("mean", "ours") if name in rows), "")
 
 
 def _range(values: list[float]) -> str:

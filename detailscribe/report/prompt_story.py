@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from detailscribe.report.asked_images import parts_of_prompt, remarks_of_critique
 from detailscribe.report.before_after import before_after
-from detailscribe.report.labels import PEOPLE, Labels
+from detailscribe.report.labels import PEOPLE, SEED_PREFIX, Labels
 from detailscribe.report.score_rows import best_scores, same_images, score_rows, texts_of_images
 from detailscribe.study.stages import NOTHING_TO_CORRECT
 from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
@@ -17,7 +17,6 @@ from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
 RANKS = {2: "second best", 3: "third best"}
 BRACKETS = re.compile(r"(<[^<>]*>)")  # of a raw reply
 SHORT_ANSWER = 16  # letters
-SEED_PREFIX = "original-"  # of the image sets of seeds
 
 
 @dataclass(frozen=True)
@@ -86,28 +85,6 @@ class ScenarioResults:
             ratings = self.ratings_by_image.get((id, image_set), {}).values()
             return sum(ratings) / len(ratings) if ratings else None
         return self.scores[metric].get((id, image_set), {}).get("score")
-
-
-def headline_choice(results: ScenarioResults, method: dict, metric: str, id: str) -> tuple[float | None, str | None]:
-    """Value and selected image set of a method's headline selection, for one prompt and metric.
-
-    The selections are those of the main table: single, oracle, mean (of no one image), by:{metric}. None where a
-    candidate lacks a score that the selection needs.
-    """
-    names, headline = list(method["candidates"]), method["headline"]
-    values = {name: results.score(metric, id, name) for name in names}
-    if headline == "single":
-        return values[names[0]], names[0]
-    selector = headline.removeprefix("by:") if headline.startswith("by:") else metric
-    known = {name: value for name, value in values.items() if value is not None}
-    deciding = {name: results.score(selector, id, name) for name in names}
-    decided = {name: value for name, value in deciding.items() if value is not None}
-    if len(known) < len(names) or len(decided) < len(names):
-        return None, None
-    if headline == "mean":
-        return sum(known.values()) / len(known), None
-    best = max(names, key=decided.__getitem__)
-    return known[best], best
 
 
 def word_diff(before: str, after: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detailscribe.files.atomic import write_if_changed
+from detailscribe.report.labels import labels_parameters
 from detailscribe.report.prompt_story import ScenarioResults, page_values
 from detailscribe.study.notices import study_notice
 from detailscribe.study.refinements import CRITICS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from detailscribe.report.overview import Overview
 
 STAGE = "report"
-ALGORITHM = 4
+ALGORITHM = 5
 
 
 def parameters(study: Study) -> dict[str, dict]:
@@ -37,6 +38,7 @@ def parameters(study: Study) -> dict[str, dict]:
             for name in critics
         ],
         **oracle_settings(study),
+        **labels_parameters(study),
     }
     shown = ("name", "refiner", "of", "text", "image_sets")
     refiners = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detailscribe.report.labels import labels_parameters
 from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
     from detailscribe.report.overview import Overview
 
 STAGE = "reports"
-ALGORITHM = 3
+ALGORITHM = 4
 
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    return {"reports": {"notice": study_notice(study), "scenarios": study.config["study"]}}
+    own = {"notice": study_notice(study), "scenarios": study.config["study"]}
+    return {"reports": own | labels_parameters(study)}
 
 
 def write_study(site: Path, sites: dict[str, Path], overview: Overview) -> None:

@@ -20,6 +20,7 @@ MOST_ROWS = 400
 DIGEST = re.compile(r"^[0-9a-f]{32,}$")
 DIGEST_LENGTH = 8
 SMALLEST = 0.0005  # below it, three decimals show nothing
+P_COLUMNS = ("p", "p_holm", "position_bias_p")
 METHOD_COLUMNS = ("method", "other", "reference", "next_best", "baseline", "critic")
 METRIC_COLUMNS = ("metric", "judge", "first", "second")
 IMAGE_SET_COLUMNS = ("image_set", "made_by")
@@ -113,12 +114,10 @@ def marked_column(rows: pd.DataFrame) -> str:
 
 
 def number_text(value: object) -> str:
-    """Text of a value: floats to three decimals, very small ones in powers of ten, a dash for a missing value."""
+    """Text of a value: floats to three decimals, a dash for a missing value."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.1e}" if 0 < abs(value) < SMALLEST else f"{value:.3f}"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _cell(column: str, value: object, labels: Labels) -> tuple[str, str, str]:
@@ -132,14 +131,15 @@ def _cell(column: str, value: object, labels: Labels) -> tuple[str, str, str]:
         if column in METHOD_COLUMNS:
             shown = labels.method(value)
         elif column in METRIC_COLUMNS:
-            shown = labels.metric(value) if value in labels.metrics else labels.metric(f"judge-{value}")
-            shown = value if shown == f"judge-{value}" else shown
+            shown = labels.metric(value) if value in labels.metrics else labels.judge(value)
         elif column in IMAGE_SET_COLUMNS:
             shown = labels.image_set(value)
         elif column in ("selection", "against"):
             shown = labels.selection(value)
         return shown, value if shown != value else "", ""
     text = number_text(value)
+    if column in P_COLUMNS and isinstance(value, float) and 0 < value < SMALLEST:
+        text = f"{value:.1e}"
     return text, "", "empty" if text == "–" else "number"
 
 

@@ -1,11 +1,11 @@
 """Jinja templates of the report's pages, with their filters."""
 
-import math
 from pathlib import Path
 
 import jinja2
 
 from detailscribe.report import assets
+from detailscribe.report.table_view import number_text
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -19,14 +19,14 @@ def page_template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = _table_cell
+    environment.filters["number"] = number_text
+    environment.filters["signed"] = _signed
     environment.filters["thumbnail"] = assets.thumbnail_path
     environment.filters["full"] = assets.image_path
     return environment.get_template(name)
 
 
-def _table_cell(value: object) -> str:
-    """Text of a table's cell: floats to three decimals, a dash for a missing value."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _signed(value: float | None) -> str:
+    """A difference to three decimals with its sign."""
+    text = number_text(value)
+    return text if text == "–" else f"+{text}" if not text.startswith("-") else text.replace("-", "−", 1)

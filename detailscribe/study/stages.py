@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +65,8 @@ BY_NAME = (*HUMAN_STAGES, BUDGET)
 # Status of a row of a critic that may stop: the image stays as it is. As good as "ok".
 NOTHING_TO_CORRECT = "nothing_to_correct"
 USABLE = ("ok", NOTHING_TO_CORRECT)
-FIGURES = ("main", "bars", "wins", "compute")
+FIGURES = ("differences", "main", "wins", "compute")  # the most important one first
+ONE_COLUMN = "one_column"  # folder of the same figures in the width of one column of text
 # Tables of a scenario that its report shows besides the main one.
 REPORT_TABLES = ("published", "strata", "optimism", "judges", "judge_repeats", "truncation_shares", "cost")
 # Tables by what judges are asked about.
@@ -91,6 +93,22 @@ def judging_tables(study: Study) -> list[str]:
     return [name for asks, names in JUDGING_TABLES.items() if study.judges_asked(asks) for name in names]
 
 
+def judging_figures(study: Study) -> list[str]:
+    """Figures of the judges that are asked about pairs, as far as the study has such judges."""
+    return ["strengths"] if study.judges_asked(PAIRS) else []
+
+
+def figure_files(names: Iterable[str]) -> list[str]:
+    """Files of figures, relative to results/{scenario}/: for both columns of a paper together, and for one."""
+    folders = ("figures", f"figures/{ONE_COLUMN}")
+    return [f"{folder}/{name}.{kind}" for name in names for folder in folders for kind in ("svg", "png")]
+
+
+def further_figure_files(names: Iterable[str]) -> list[str]:
+    """The files of `figure_files` besides {name}.svg in figures/, which reports show."""
+    return [file for file in figure_files(names) if file not in {f"figures/{name}.svg" for name in names}]
+
+
 def report_tables(study: Study) -> list[str]:
     """Tables of a scenario that its report shows besides the main one, without that of the costs of methods."""
     return [*REPORT_TABLES, *judging_tables(study)]
@@ -106,7 +124,7 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
     images = {
         stage: [f"images/{name}/{{shard}}.jsonl" for name in names] for stage, names in study.sets_by_stage().items()
     }
-    budget = [f"tables/{BUDGET}.csv", *(f"figures/{BUDGET}.{kind}" for kind in ("svg", "png"))]
+    budget = [f"tables/{BUDGET}.csv", *figure_files([BUDGET])]
     patterns: dict[str, list[str]] = {
         "decompose": ["decompositions/{shard}.jsonl"],
         "generate": [
@@ -129,19 +147,19 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
             *(f"tables/{name}.csv" for name in ("judge_repeats", "truncation", "truncation_shares", "cost")),
             *(f"tables/{name}.csv" for name in judging_tables(study)),
             *("tables/main.md", "tables/main.tex"),
-            *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
+            *figure_files([*FIGURES, *judging_figures(study)]),
             *(budget if study.budget["in_tables"] else []),
         ],
         BUDGET: budget,
         "report": ["report/index.html"],
         "human_sheets": [
-            "human/sheets/key.jsonl",
-            *(f"human/sheets/{rater}.{kind}" for rater in raters for kind in ("xlsx", "html")),
+            *("human/sheets/keep/key.jsonl", "human/sheets/send/README.txt"),
+            *(f"human/sheets/send/{rater}.{kind}" for rater in raters for kind in ("xlsx", "html")),
         ],
-        "human_scores": [f"human/{name}.csv" for name in ("ratings", "main", "raters", "reliability")],
+        "human_scores": [f"human/{name}.csv" for name in ("ratings", "comments", "main", "raters", "reliability")],
         "human_pair_sheets": [
-            "human/pair_sheets/key.jsonl",
-            *(f"human/pair_sheets/{rater}.html" for rater in pair_raters(config)),
+            *("human/pair_sheets/keep/key.jsonl", "human/pair_sheets/send/README.txt"),
+            *(f"human/pair_sheets/send/{rater}.html" for rater in pair_raters(config)),
         ],
         "human_pair_scores": [
             f"human/{name}.csv" for name in ("pairs", "pair_main", "strengths", "pair_raters", "pair_reliability")

@@ -18,8 +18,9 @@ from detailscribe.scores import model_weights, scoring, truncation
 from detailscribe.scores.judges import audit, marks, pairs
 from detailscribe.scores.judges import parts as judged_parts
 from detailscribe.study.study import Study
-from detailscribe.tables import complete_cases, figures, judge_repeats, main_table, pooled, published
+from detailscribe.tables import complete_cases, judge_repeats, main_table, pooled, published
 from detailscribe.tables.budget import budget_table
+from detailscribe.tables.figures import plot
 from detailscribe.tables.judging import audit_table, pair_tables, parts_table
 
 # The owner of each stage defines STAGE (its name), ALGORITHM (a number that is raised when a change of the code changes
@@ -28,7 +29,7 @@ STAGE_OWNERS: tuple[ModuleType, ...] = (
     *(miniature, model_weights, writing, noun_phrases, parts),
     *(decompose, generate, critique, rewrite, refine, external, image_set),
     *(scoring, marks, judged_parts, audit, pairs, truncation, select),
-    *(complete_cases, main_table, pooled, judge_repeats, published, figures, costs),
+    *(complete_cases, main_table, pooled, judge_repeats, published, plot, costs),
     *(method_costs, budget_table),
     *(parts_table, audit_table, pair_tables),
     *(assignment, human_tables, agreement, assisted, worth, released),

@@ -16,6 +16,9 @@ from detailscribe.workflow.graph_files import GraphFiles
 from detailscribe.workflow.judge_files import JudgeFiles
 from detailscribe.workflow.watched import watched_folders, watched_tables
 
+# Tables of human/ that the report shows.
+HUMAN_TABLES = ("main", "raters", "reliability", "agreement", "pair_main", "strengths", "pair_raters", "pair_reliability")
+HUMAN_TABLES += ("assisted", "worth")
 GPU_THREADS = 4  # of a job with a full-size model: reading weights, tokenizers, image files
 InputFunction = Callable[..., list[str]]  # of the wildcards of a job
 
@@ -178,8 +181,16 @@ class RuleFiles(GraphFiles, JudgeFiles):
 
     def ratings(self, wildcards) -> list[str]:
         """The ratings of a scenario, if people have given some."""
-        path = f"results/{wildcards.scenario}/human/ratings.csv"
+        return self.human_table(wildcards.scenario, "ratings")
+
+    def human_table(self, scenario: str, name: str) -> list[str]:
+        """A table of a scenario's folder human/, if it is there."""
+        path = f"results/{scenario}/human/{name}.csv"
         return [path] if Path(path).exists() else []
+
+    def people(self, scenario: str) -> list[str]:
+        """Tables of what people rated and compared that the report shows, those that are there."""
+        return [path for name in HUMAN_TABLES for path in self.human_table(scenario, name)]
 
     def scores_of_human_pairs(self, wildcards) -> list[str]:
         """The scores by which an image of each compared method is selected for people, if one has several."""

@@ -13,7 +13,6 @@ from PIL import Image
 
 from detailscribe.human.assignment import assign_images, key_digest
 from detailscribe.human.filled_sheets import read_filled_sheets
-from detailscribe.human.sheets import INSTRUCTIONS
 from detailscribe.human.thumbnail import blind_thumbnail
 from detailscribe.human.workbook import build_workbook
 from detailscribe.images.image_file import save_image
@@ -38,9 +37,9 @@ def prepare(folder: Path, seed: int) -> Iterator[Case]:
             image = Image.linear_gradient("L").resize((32, 32)).rotate(90 * position)
             save_image(image, Path(files[name]), {"format": "jpeg", "quality": 75}, {})
         prompts.append({"id": f"fox-{number}abcdef012", "topic": text, "prompt": text, "images": files})
-    key = json.loads(json.dumps(assign_images(RATER, prompts, SETS, 2, 0)))
+    key = json.loads(json.dumps(assign_images(RATER, prompts, SETS, 2, 0, str)))
     book = folder / f"{RATER}.xlsx"
-    build_workbook(key, lambda file: blind_thumbnail(Path(file)), INSTRUCTIONS).save(book)
+    build_workbook(key, lambda file: blind_thumbnail(Path(file))).save(book)
     code = key_digest(key)
 
     def case(number: int, random: Random, own: Path) -> None:

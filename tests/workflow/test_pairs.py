@@ -9,6 +9,7 @@ import pytest
 
 from detailscribe.files.rows import read_rows, write_rows
 from detailscribe.miniature.stand_in_content import placeholder_png
+from detailscribe.operations.archive.pack import exchanges_of_study
 from tests.workflow.small_study import PROMPTS, planned
 
 METHODS = ["sd", "mine", "detailscribe", "hosted"]
@@ -69,8 +70,10 @@ def test_every_pair_of_every_prompt_is_a_row_in_both_orders_and_three_tables_fol
     log = (judged.folder / "logs" / "tabulate_pairs" / "small.log").read_text()
     assert "small: judge pairs: position bias 0.000" in log
     cost = {(row["stage"], row["name"]): row for row in table(judged, "cost")}
-    asked = [row for row in rows.values() if not row["identical"]]
-    assert int(cost["judge", "judge-pairs"]["calls"]) == len({digest for row in asked for digest in row["exchange"]})
+    digests = {digest for row in rows.values() for digest in row["exchange"]}
+    assert int(cost["judge", "judge-pairs"]["calls"]) == len(digests)
+    assert digests <= exchanges_of_study(judged.folder), "an archive holds them"
+    assert (judged.results / "small" / "figures" / "strengths.svg").is_file()
     page = (judged.results / "small" / "report" / "index.html").read_text(encoding="utf-8")
     assert "strengths" in page
     assert judged.nothing_to_do(**CHANGES)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STAGE = "human_agreement"
-ALGORITHM = 2
+ALGORITHM = 3
 AGREEMENT_COLUMNS = [
     "metric",
     "pairs",
@@ -27,11 +26,7 @@ AGREEMENT_COLUMNS = [
 
 def parameters(study: Study) -> dict[str, dict]:
     """Parameters of the stage: everything that decides its results, by the name of their file."""
-    values = {
-        "metrics": study.metrics,
-        "notice": study_notice(study),
-    }
-    return {"human_agreement": values}
+    return {"human_agreement": {"metrics": study.metrics}}
 
 
 def scores_by_file(

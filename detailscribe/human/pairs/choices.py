@@ -13,7 +13,7 @@ from detailscribe.errors import InputError
 from detailscribe.files.table_reader import read_table
 from detailscribe.human.page import MAX_TABLE_BYTES, key_of_table
 from detailscribe.human.pairs.page import CHOICES, PAIR_COLUMNS, STRENGTHS
-from detailscribe.human.ratings import unread_files
+from detailscribe.human.ratings import comment_text, unread_files
 
 FIRST, SECOND, TIE, CANNOT = CHOICES
 IDENTICAL = "identical"  # choice of a pair that nobody was shown: both methods have the same image
@@ -159,7 +159,7 @@ def _answer(line: dict) -> dict:
         "strength": strength,
         "value": signs[choice] * SIZES.get(strength, 0.0) if choice in signs else None,
         "seconds": float(seconds.replace(",", ".")) if seconds else None,
-        "comment": " ".join(str(line.get("comment", "")).split()),
+        "comment": comment_text(line.get("comment")),
     }
 
 

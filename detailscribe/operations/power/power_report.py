@@ -12,9 +12,9 @@ from detailscribe.operations.power.power_figure import plot_power
 from detailscribe.operations.power.power_table import COLUMNS, DEFAULTS, OWN, Goal, power_rows
 from detailscribe.operations.power.prices import rating_hours, read_prices
 from detailscribe.operations.power.study_data import Basis, read_basis
-from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
-from detailscribe.tables.figures import save_figure
+from detailscribe.tables.figures.look import Look, look_parameters
+from detailscribe.tables.figures.saving import save_figure
 
 COARSE, ENOUGH = 0.8, 30  # share of the level that permutations leave; patterns below it, of enough permutations
 MOST_LINES = 40  # of the printed table
@@ -55,9 +55,10 @@ def write_power(
     results.mkdir(parents=True, exist_ok=True)
     columns = [*COLUMNS, *(f"detectable_{count}" for count in settings["prompts"])]
     write_csv(results / "power.csv", columns, rows)
+    look = Look.of(look_parameters(study))
     for kind in ("svg", "png"):
         with atomic_write(results / f"power.{kind}") as temporary:
-            save_figure(temporary, plot_power, basis.comparisons, goal, study_notice(study), kind=kind)
+            save_figure(temporary, kind, look, plot_power, basis.comparisons, goal)
     return power_report(rows, basis, goal, study)
 
 

@@ -1,57 +1,80 @@
-// Prompt explorer of the overview: filters, sorts and compares the prompts of data.js, and stores its view in the URL.
+// Prompt explorer of the overview: filters, sorts, plots and compares the prompts of data.js; the URL holds its view.
 "use strict";
-const { metrics, prompts, shown, oracle } = window.DETAILSCRIBE;
+const { metrics, sets, labels, scales, placeholders, prompts, scores, shown, candidates, chosen, oracle } = window.DETAILSCRIBE;
 const form = document.getElementById("controls");
 const list = document.getElementById("cards");
 const control = (name) => form.elements[name];
-const NAMES = ["search", "scenario", "method", "other", "metric", "status", "from", "to", "sort", "second"];
+const NAMES = ["search", "scenario", "stratum", "status", "a", "b", "metric", "from", "to", "sort", "plot", "second"];
 const number = (value) => (value === null ? "–" : value.toFixed(3));
-const marked = (value, method, metric) => number(value) + (value !== null && oracle[method]?.includes(metric) ? "†" : "");
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+const difference = (one, two) => (one === null || two === null ? null : two - one);
+const plain = (method) => labels.methods[method].replace(" †", "");
+const setLabel = (name) => labels.sets[name] + (placeholders.includes(name) && !labels.sets[name].includes("placeholder") ? " (placeholder image)" : "");
 
 // 1. One card per prompt, in file order: the page contains the texts, this script adds images and scores.
+const blank = document.createElement("template");
+blank.innerHTML = `<div class="duo"><figure><button type="button" class="thumb" tabindex="-1"></button><figcaption><span></span> <b></b></figcaption></figure><figure><button type="button" class="thumb" tabindex="-1"></button><figcaption><span></span> <b></b></figcaption></figure></div>`;
 const cards = [...list.children].map((item, index) => {
-  const link = item.querySelector("a");
-  const pair = document.createElement("div");
-  pair.className = "duo";
-  const slots = [0, 1].map(() => {
-    const slot = document.createElement("a");
-    slot.href = link.href;
-    slot.tabIndex = -1;
-    pair.append(slot);
-    return slot;
-  });
-  const scores = document.createElement("p");
-  scores.className = "scores";
-  item.prepend(pair);
-  item.append(scores);
+  const duo = blank.content.firstChild.cloneNode(true);
+  const sides = [...duo.children].map((figure) => ({ slot: figure.firstChild, name: figure.querySelector("span"), value: figure.querySelector("b"), shown: "" }));
+  const change = document.createElement("p");
+  change.className = "gain";
+  const all = Object.assign(document.createElement("button"), { type: "button", className: "all", textContent: "All images" });
+  item.prepend(duo);
+  item.append(change, all);
+  item.dataset.index = index;
   const words = `${prompts[index].topic} ${prompts[index].prompt}`.toLowerCase();
-  return { item, link, slots, scores, words, index, value: null, gain: null, shown: ["", ""] };
+  return { item, sides, change, words, index, a: null, b: null, gain: null };
 });
 
-// 2. Values and images of the two selected methods under the selected metric.
+const thumb = (prompt, at) => (prompt.images[at] ? `${prompt.root}thumbnails/${prompt.images[at][0]}.jpg` : null);
+const full = (prompt, at) => `${prompt.root}images/${sets[at]}/${prompt.id}${prompt.images[at][1]}`;
+
+// 2. Values and images of the two methods under the metric.
 function compare() {
-  const [left, right] = [shown[control("method").value], shown[control("other").value]];
+  const methods = [control("a").value, control("b").value];
   const metric = control("metric").value;
   for (const card of cards) {
-    const [one, two] = [left[metric][card.index], right[metric][card.index]];
-    card.value = one[0];
-    card.gain = one[0] === null || two[0] === null ? null : one[0] - two[0];
-    const gain = card.gain === null ? "" : ` (${card.gain < 0 ? "−" : "+"}${Math.abs(card.gain).toFixed(3)})`;
-    const [name, other] = [control("method").value, control("other").value];
-    card.scores.textContent = `${name} ${marked(one[0], name, metric)} · ${other} ${marked(two[0], other, metric)}${gain}`;
-    [one[1], two[1]].forEach((name, side) => showImage(card, side, name));
+    const values = methods.map((method) => shown[method][metric][card.index]);
+    [card.a, card.b] = values.map(([value]) => value);
+    card.gain = difference(card.a, card.b);
+    card.change.textContent = card.gain === null ? "" : `change ${signed(card.gain)}`;
+    card.change.dataset.sign = card.gain === null ? "" : Math.sign(card.gain);
+    values.forEach(([value, at], side) => {
+      const { name, value: text } = card.sides[side];
+      name.textContent = plain(methods[side]);
+      name.title = `${methods[side]}${at === null ? "" : `: ${sets[at]}`}`;
+      text.textContent = number(value) + (value !== null && oracle[methods[side]]?.includes(metric) ? "†" : "");
+      showImages(card, side, at !== null ? [at] : value === null ? [] : candidates[methods[side]].slice(0, 4));
+    });
   }
-  const ranks = (name) => rank(cards.map(({ index }) => difference(left[name][index][0], right[name][index][0])));
-  const [first, second] = [ranks(metric), ranks(control("second").value)];
-  for (const card of cards) {
-    const [a, b] = [first[card.index], second[card.index]];
-    card.disagreement = a === null || b === null ? null : Math.abs(a - b);
-  }
+  const how = methods.map((method) => `${plain(method)}: ${chosen[method]?.[metric] ?? "no choice"}`).join("; ");
+  document.getElementById("scale").textContent = `${labels.metrics[metric]}: ${scales[metric]}. Images: ${how}.`;
 }
 
-const difference = (one, two) => (one === null || two === null ? null : one - two);
+// One image, or for a mean the images that it is of.
+function showImages(card, side, numbers) {
+  const { slot } = card.sides[side];
+  const found = numbers.filter((at) => thumb(prompts[card.index], at));
+  const wanted = found.join();
+  if (card.sides[side].shown === wanted && slot.firstChild) return;
+  card.sides[side].shown = wanted;
+  slot.disabled = !found.length;
+  slot.classList.toggle("mosaic", found.length > 1);
+  if (!found.length) {
+    slot.replaceChildren(Object.assign(document.createElement("span"), { className: "none", textContent: "no image" }));
+    return;
+  }
+  slot.replaceChildren(...found.map((at) => {
+    const image = document.createElement("img");
+    Object.assign(image, { loading: "lazy", width: 256, height: 256, alt: setLabel(sets[at]), title: sets[at] });
+    image.dataset.at = at;
+    image.src = thumb(prompts[card.index], at);
+    return image;
+  }));
+}
 
-// Share of the gains that are smaller, ties counted as one half, in [0, 1]; null stays null.
+// Share of the values that are smaller, ties counted as one half, in [0, 1]; null stays null.
 function rank(values) {
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
   const first = new Map(), last = new Map();
@@ -60,48 +83,84 @@ function rank(values) {
   return values.map((value) => (value === null ? null : (first.get(value) + last.get(value)) / 2 / span));
 }
 
-function showImage(card, side, name) {
-  const slot = card.slots[side];
-  const path = name ? prompts[card.index].images[name] : undefined;
-  const wanted = path ?? `none ${name}`;
-  if (card.shown[side] === wanted) return;
-  card.shown[side] = wanted;
-  if (!path) {
-    slot.replaceChildren(Object.assign(document.createElement("span"), { className: "none", textContent: "no image" }));
-    return;
+function disagree() {
+  const [a, b] = [shown[control("a").value], shown[control("b").value]];
+  const ranks = (metric) => rank(cards.map(({ index }) => difference(a[metric][index][0], b[metric][index][0])));
+  const [first, second] = [ranks(control("metric").value), ranks(control("second").value)];
+  for (const card of cards) {
+    const [one, two] = [first[card.index], second[card.index]];
+    card.disagreement = one === null || two === null ? null : Math.abs(one - two);
   }
-  const image = document.createElement("img");
-  Object.assign(image, { loading: "lazy", width: 256, height: 256, alt: name });
-  image.src = path;
-  slot.replaceChildren(image);
 }
 
-// 3. Filters and sort order.
+// 3. The plot: what it shows, and the prompts that are selected on it.
+const chart = makeChart(document.getElementById("chart"), (area) => { selection = area; filter(); writeView(); });
+let selection = null;
+let points = null;
+let isHistogram = false;
+
+function plot() {
+  const [a, b, metric, second] = ["a", "b", "metric", "second"].map((name) => control(name).value);
+  const [name, other] = [labels.metrics[metric], labels.metrics[second]];
+  const value = (method, of, index) => shown[method][of][index][0];
+  const kinds = {
+    change: () => ({ kind: "bars", x: `change of ${name} from ${plain(a)} to ${plain(b)}`, y: "prompts", zero: true, at: (index) => [difference(value(a, metric, index), value(b, metric, index)), 0] }),
+    score: () => ({ kind: "bars", x: `${name} of ${plain(b)}`, y: "prompts", at: (index) => [value(b, metric, index), 0] }),
+    methods: () => ({ kind: "points", isSquare: true, x: `${name} of ${plain(a)}`, y: `of ${plain(b)}`, at: (index) => [value(a, metric, index), value(b, metric, index)] }),
+    metrics: () => ({ kind: "points", x: `${name} of ${plain(b)}`, y: other, at: (index) => [value(b, metric, index), value(b, second, index)] }),
+  };
+  const spec = kinds[control("plot").value]?.();
+  points = spec ? cards.map(({ index }) => spec.at(index)).map((point) => (point.includes(null) ? null : point)) : null;
+  isHistogram = spec?.kind === "bars";
+  if (!spec) {
+    chart.hide();
+    return;
+  }
+  document.getElementById("chart").hidden = false;
+  chart.setArea(selection);
+  chart.draw({ ...spec, title: `Plot of ${spec.x}`, values: points, names: prompts.map(({ topic }) => topic) });
+}
+
+function isSelected(index) {
+  if (!selection || !points) return true;
+  if (!points[index]) return false;
+  const [x, y] = points[index];
+  return x >= selection.x0 && x <= selection.x1 && (isHistogram || (y >= selection.y0 && y <= selection.y1));
+}
+
+// 4. Filters and sort order.
 function matches(card, words, low, high) {
-  const { scenario, statuses } = prompts[card.index];
+  const { scenario, stratum, statuses } = prompts[card.index];
   const status = control("status").value;
   if (control("scenario").value && scenario !== control("scenario").value) return false;
+  if (control("stratum").value && stratum !== control("stratum").value) return false;
   if (status === "complete" && statuses.length) return false;
   if (status === "incomplete" && !statuses.length) return false;
   if (status && status !== "complete" && status !== "incomplete" && !statuses.includes(status)) return false;
-  if (low !== null && !(card.value !== null && card.value >= low)) return false;
-  if (high !== null && !(card.value !== null && card.value <= high)) return false;
-  return words.every((word) => card.words.includes(word));
+  if (low !== null && !(card.b !== null && card.b >= low)) return false;
+  if (high !== null && !(card.b !== null && card.b <= high)) return false;
+  return isSelected(card.index) && words.every((word) => card.words.includes(word));
 }
 
 const ORDERS = {
   gain: (card) => card.gain,
   loss: (card) => (card.gain === null ? null : -card.gain),
-  score: (card) => card.value,
+  score: (card) => card.b,
   disagreement: (card) => card.disagreement,
 };
 let order = cards.map((card) => card.index).join(); // as on the page
+let found = cards;
 
 function filter() {
   const words = control("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const [low, high] = ["from", "to"].map((name) => (control(name).value === "" ? null : Number(control(name).value)));
-  const found = cards.filter((card) => matches(card, words, low, high));
+  found = cards.filter((card) => matches(card, words, low, high));
   document.getElementById("count").textContent = `${found.length} of ${cards.length} prompts`;
+  const isOn = new Array(cards.length).fill(false);
+  for (const card of found) isOn[card.index] = true;
+  chart.mark(found.length < cards.length ? isOn : null);
+  document.getElementById("second-label").hidden = control("sort").value !== "disagreement" && control("plot").value !== "metrics";
+  if (control("sort").value === "disagreement") disagree();
   const by = ORDERS[control("sort").value];
   if (by) found.sort((a, b) => (by(b) ?? -Infinity) - (by(a) ?? -Infinity) || a.index - b.index);
   const wanted = found.map((card) => card.index).join();
@@ -109,13 +168,15 @@ function filter() {
   order = wanted;
 }
 
-// 4. The view in the URL: controls that differ from their initial values.
+// 5. The view in the URL: controls that differ from their initial values, and the selection on the plot.
 const initial = Object.fromEntries(NAMES.map((name) => [name, control(name).value]));
 
 function writeView() {
   const changed = NAMES.filter((name) => control(name).value !== initial[name]);
   const view = new URLSearchParams(changed.map((name) => [name, control(name).value]));
-  history.replaceState(null, "", changed.length ? `#${view}` : location.pathname + location.search + "#prompts");
+  if (selection) view.set("box", ["x0", "x1", "y0", "y1"].map((side) => Number(selection[side].toPrecision(6))).join());
+  const text = String(view);
+  history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search + "#prompts");
 }
 
 function readView() {
@@ -124,20 +185,73 @@ function readView() {
     control(name).value = view.get(name) ?? initial[name];
     if (control(name).value === "") control(name).value = initial[name]; // an unknown name
   }
+  const sides = (view.get("box") ?? "").split(",").map(Number);
+  selection = sides.length === 4 && sides.every(Number.isFinite) ? { x0: sides[0], x1: sides[1], y0: sides[2], y1: sides[3] } : null;
   compare();
+  plot();
   filter();
-  if (NAMES.some((name) => view.has(name))) document.getElementById("prompts").scrollIntoView();
+  if (view.has("box") || NAMES.some((name) => view.has(name))) document.getElementById("prompts").scrollIntoView();
 }
 
-// 5. Events.
+// 6. Events.
 form.addEventListener("input", ({ target }) => {
-  if (["method", "other", "metric", "second"].includes(target.name || target.id)) compare();
+  if (["a", "b", "metric"].includes(target.id)) compare();
+  if (["a", "b", "metric", "second", "plot"].includes(target.id)) {
+    selection = null;
+    plot();
+  }
   filter();
   writeView();
 });
-form.addEventListener("reset", () => setTimeout(() => { compare(); filter(); writeView(); }));
+form.addEventListener("reset", () => setTimeout(() => { selection = null; compare(); plot(); filter(); writeView(); }));
 form.addEventListener("submit", (event) => event.preventDefault());
-addEventListener("hashchange", readView);
+addEventListener("hashchange", () => { if (!document.querySelector(`[id="${CSS.escape(location.hash.slice(1))}"]`)) readView(); });
+
+list.addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  if (!button) return;
+  const prompt = prompts[target.closest("li").dataset.index];
+  const index = prompts.indexOf(prompt);
+  const made = sets.map((_, at) => at).filter((at) => prompt.images[at]);
+  const items = made.map((at) => ({
+    src: full(prompt, at),
+    thumb: thumb(prompt, at),
+    label: setLabel(sets[at]),
+    id: sets[at],
+    text: metrics.map((metric) => `${labels.metrics[metric]} ${number(scores[metric][index][at])}`).join(" · "),
+  }));
+  const clicked = target.dataset.at ?? button.querySelector("img")?.dataset.at;
+  viewer.open(items, clicked === undefined ? null : made.indexOf(Number(clicked)), prompt.topic);
+});
+zoomLinks("Figures");
+
+document.getElementById("copy").addEventListener("click", async ({ target }) => {
+  let text = "Link copied";
+  try {
+    await navigator.clipboard.writeText(location.href);
+  } catch {
+    text = "Copy it from the address bar";
+  }
+  const before = target.textContent;
+  target.textContent = text;
+  setTimeout(() => { target.textContent = before; }, 2000);
+});
+
+document.getElementById("save").addEventListener("click", () => {
+  const [a, b, metric] = ["a", "b", "metric"].map((name) => control(name).value);
+  const quoted = (value) => (/[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ""));
+  const image = (method, index) => sets[shown[method][metric][index][1]] ?? "";
+  const head = ["scenario", "id", "topic", "prompt", "stratum", "metric", "a", "a_image_set", "a_score", "b", "b_image_set", "b_score", "change"];
+  const rows = found.map(({ index, a: one, b: two, gain }) => {
+    const { scenario, id, topic, prompt, stratum } = prompts[index];
+    return [scenario, id, topic, prompt, stratum, metric, a, image(a, index), one, b, image(b, index), two, gain === null ? null : Number(gain.toFixed(5))];
+  });
+  const text = [head, ...rows].map((row) => row.map(quoted).join()).join("\n") + "\n";
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: "prompts.csv" });
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+
 addEventListener("keydown", (event) => {
   if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") {

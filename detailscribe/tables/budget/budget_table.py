@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detailscribe.scores.metric_facts import score_ranges
-from detailscribe.study.notices import study_notice
 from detailscribe.study.study import Study
 from detailscribe.tables.budget.costs_of_methods import (
     COST_COLUMNS,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from detailscribe.tables.score_table import ScoreTable
 
 STAGE = "budget"
-ALGORITHM = 2
+ALGORITHM = 3
 EQUAL = {
     kind: [
         *(f"seeds_at_{kind}", f"reference_at_{kind}", f"gain_at_{kind}"),
@@ -50,7 +49,6 @@ def parameters(study: Study) -> dict[str, dict]:
         "originals": study.originals(),
         **oracle_settings(study),
         "ranges": score_ranges(study),
-        "notice": study_notice(study),
     }
     return {"budget": values}
 

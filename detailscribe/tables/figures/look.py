@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from detailscribe.scores.metric_facts import metric_labels
 from detailscribe.study.methods import method_labels
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
     from detailscribe.study.study import Study
 
 # Both text columns, and one, of CVPR and ICML; ACL: 6.3 and 3.03; NeurIPS and ICLR: 5.5.
-DEFAULTS = {"width_in": 7.0, "column_in": 3.3, "style": ""}
-ONE_COLUMN = "one_column"  # folder of the narrow figures
+DEFAULTS: dict[str, Any] = {"width_in": 7.0, "column_in": 3.3, "style": ""}
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,13 @@ class Look:
 
     @classmethod
     def of(cls, parameters: Mapping) -> Look:
-        """The look in a file of parameters, which may hold other keys besides."""
+        """The look in parameters, which may hold other keys besides."""
         return cls(**{name: parameters[name] for name in cls.__dataclass_fields__})
+
+    @classmethod
+    def read(cls, path: str) -> Look:
+        """The look in a file of parameters."""
+        return cls.of(json.loads(Path(path).read_text(encoding="utf-8")))
 
     def in_one_column(self) -> Look:
         """The same in one column."""

@@ -1,17 +1,27 @@
-"""Saving of a figure as SVG, which follows a page's dark mode, and as PNG for papers; the same values, the same bytes."""
+"""Saving of figures as SVG, which follows a page's dark mode, and as PNG for papers; same values, same bytes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from detailscribe.files.atomic import atomic_write
+from detailscribe.study.stages import ONE_COLUMN
 from detailscribe.tables.figures.look import Look
 from detailscribe.tables.figures.palette import DARK, INK, PAPER, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def save_figures(paths: Iterable[str | Path], look: Look, plot: Callable[..., Figure], *values) -> None:
+    """Save a figure under each path, as its suffix says; in the folder ONE_COLUMN as wide as one column."""
+    for path in map(Path, paths):
+        own = look.in_one_column() if path.parent.name == ONE_COLUMN else look
+        with atomic_write(path) as temporary:
+            save_figure(temporary, path.suffix[1:], own, plot, *values)
 
 
 def save_figure(path: Path, kind: str, look: Look, plot: Callable[..., Figure], *values) -> None:
@@ -28,7 +38,7 @@ def save_figure(path: Path, kind: str, look: Look, plot: Callable[..., Figure], 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        matplotlib.rcParams.update(look.style)
+        matplotlib.rcParams.update(dict[Any, Any](look.style))
         figure = plot(*values, look)
         figure.savefig(path, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     # A style with a background of its own is meant for light and dark alike.
@@ -41,5 +51,6 @@ def _dark_mode() -> str:
     """A style sheet that replaces our colours where the reader prefers dark; other programs than browsers ignore it."""
     rules = [f"svg {{fill: {DARK[INK]}}}"]  # what is black has no colour of its own
     for light, dark in {**DARK, "#000000": DARK[INK]}.items():
-        rules += [f'[style*="{use}: {light}"] {{{use}: {dark} !important}}' for use in ("fill", "stroke")]
+        for use in ("fill", "stroke"):
+            rules.append(f'[style*="{use}: {light}"], [{use}="{light}"] {{{use}: {dark} !important}}')
     return f'<style type="text/css">@media (prefers-color-scheme: dark) {{{" ".join(rules)}}}</style>'

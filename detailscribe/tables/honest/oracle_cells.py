@@ -72,9 +72,20 @@ def honest_selection(method: Mapping, metric: str, metrics: Iterable[str], setti
     return f"by:{selector}" if selector in metrics and not is_oracle(f"by:{selector}", metric) else "mean"
 
 
-def honest_label(selections: Iterable[str]) -> str:
-    """Name of a line of honest rows below a method: their selections, each once."""
-    return "↳ " + " or ".join(dict.fromkeys(selections))
+def honest_label(selections: Iterable[str], metrics: Mapping[str, str] | None = None) -> str:
+    """Name of a line of honest rows below a method: their selections, each once.
+
+    Args:
+        metrics: What people read in place of the names of metrics, if that is not the names themselves.
+    """
+    words = [selection_label(each, metrics) if metrics else each for each in selections]
+    return "↳ " + " or ".join(dict.fromkeys(words))
+
+
+def selection_label(selection: str, metrics: Mapping[str, str]) -> str:
+    """What people read for a selection: `by CLIPScore` for `by:clip_score`."""
+    metric = selection.removeprefix("by:")
+    return selection if metric == selection else f"by {metrics.get(metric, metric)}"
 
 
 def _same_answers(one: str, other: str) -> bool:

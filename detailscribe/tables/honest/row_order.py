@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 from detailscribe.tables.honest.oracle_cells import DAGGER, honest_label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 
-def lines_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def lines_of(
+    table: pd.DataFrame, methods: Mapping[str, str] | None = None, metrics: Mapping[str, str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """Rows of a figure or short table: the headline of each method, below it its honest rows where that is an oracle.
 
     Args:
         table: The main table of one scenario: method, selection, metric, headline, oracle, honest.
+        methods, metrics: What people read in place of their names, if that is not the names themselves.
 
     Returns:
         These rows with a column `line`, and a label per line. A headline with an oracle cell under any metric has a
@@ -30,8 +35,8 @@ def lines_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         for rows in (headline, honest):
             if len(rows):
                 parts.append(rows.assign(line=len(labels)))
-                name = f"{method} {DAGGER}" if headline["oracle"].any() else method
-                labels.append(name if rows is headline else honest_label(rows["selection"]))
+                name = (methods or {}).get(method, method) + f" {DAGGER}" * bool(headline["oracle"].any())
+                labels.append(name if rows is headline else honest_label(rows["selection"], metrics))
     return pd.concat(parts) if parts else table.iloc[:0].assign(line=0), labels
 
 

@@ -7,7 +7,8 @@ term is the judge's preference for what it sees first: it cancels also where not
 Estimates are penalised by Jeffreys' prior, which removes most of the bias of few comparisons and gives a finite value
 to a method that always wins. An interval reaches from the estimate as far as Student's quantile times the jackknife's
 standard error, with one prompt left out at a time: all answers about a prompt count together, however they depend on
-each other.
+each other. Where no prompt speaks for a method against the reference, or none against it, that error says nothing of
+one that would; the interval then reaches as far as a share of such prompts could that is not too unlikely to be missed.
 
 Sources: Bradley and Terry 1952, Rank analysis of incomplete block designs, Biometrika 39, 324-345; position: Davidson
 and Beaver 1977, On extending the Bradley-Terry model to incorporate within-pair order effects, Biometrics 33, 693-702;
@@ -32,7 +33,7 @@ STEPS = 200  # of Newton's method, at most; a dozen are usual
 LONGEST_STEP = 2.0  # log odds
 PRECISION = 1e-12  # log odds
 SINGULAR = 1e-9  # smallest eigenvalue of a design that decides every parameter, relative to its largest
-EQUAL = 1e-9  # log odds: estimates this close are the same
+SEEN = 0.25  # of the effect of a prompt that a method wins: what a prompt must do to speak for the method at all
 CHUNK = 2048  # fits held in memory at once
 
 
@@ -171,8 +172,13 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
         left_out = _left_out(columns, counts[:, used], wins[:, used])
         above, below = _reachable(scored, start), _reachable(scored.T, start)
         for place, index in enumerate(others):
+            first, second = (
+                shown[used] & (cells[used] == order).all(axis=1) for order in ((index, start), (start, index))
+            )
+            more = total[used] + first + second
+            unseen = fit(columns, np.stack([more, more]), np.stack([won[used] + first, won[used] + second]))[:, place]
             limits = bool(above[index]), bool(below[index])
-            found[methods[index]] = _strength(estimates[place], left_out[:, place], *limits)
+            found[methods[index]] = _strength(estimates[place], left_out[:, place], unseen, *limits)
     missing = Strength(f"no comparison leads to {reference}")
     return {name: found.get(name, missing) for name in methods}
 
@@ -184,11 +190,12 @@ def _left_out(design: np.ndarray, counts: np.ndarray, wins: np.ndarray) -> np.nd
     return np.concatenate([fit(design, total - counts[at : at + CHUNK], won - wins[at : at + CHUNK]) for at in parts])
 
 
-def _strength(estimate: float, left_out: np.ndarray, has_upper: bool, has_lower: bool) -> Strength:
+def _strength(estimate: float, left_out: np.ndarray, unseen: np.ndarray, has_upper: bool, has_lower: bool) -> Strength:
     """A strength with its interval.
 
     Args:
         left_out: (prompts,), the estimate without each prompt.
+        unseen: The estimate with another prompt in which the method wins, and with one in which it loses.
         has_upper, has_lower: Whether the comparisons limit it from above and below.
     """
     if np.isnan(estimate):
@@ -196,17 +203,25 @@ def _strength(estimate: float, left_out: np.ndarray, has_upper: bool, has_lower:
     probability, prompts = float(_chance(estimate)), len(left_out)
     notes = [] if has_upper else ["never beaten: no upper limit"]
     notes += [] if has_lower else ["never better: no lower limit"]
-    if prompts < 2 or notes or np.ptp(left_out) <= EQUAL:
-        # Without a limit, or with every prompt alike, the standard error says nothing of what another prompt might: the
-        # interval of the win probability, which is bounded, does.
+    if prompts < 2 or notes:
+        # Without a limit the standard error says nothing. The interval of the win probability, which is bounded, does.
         low, high = jackknife_interval(probability, _chance(left_out), (0, 1))
         low, high = (low if has_lower else 0.0), (high if has_upper else 1.0)
         ends = [float(np.log(end / (1 - end))) if 0 < end < 1 else np.nan for end in (low, high)]
         return Strength("; ".join(notes), float(estimate), ends[0], ends[1], probability, low, high)
     error = np.sqrt((prompts - 1) / prompts * ((left_out - left_out.mean()) ** 2).sum())
     reach = stats.t.ppf((1 + LEVEL) / 2, prompts - 1) * error
-    low, high = float(estimate - reach), float(estimate + reach)
-    return Strength("", float(estimate), low, high, probability, float(_chance(low)), float(_chance(high)))
+    missed = (1 - ((1 - LEVEL) / 2) ** (1 / prompts)) * (
+        prompts + 1
+    )  # such prompts in as many that may have been missed
+    ends = []
+    for sign, another in ((-1, unseen[1]), (1, unseen[0])):
+        shift = abs(another - estimate)
+        is_seen = (sign * (estimate - left_out)).max() >= SEEN * shift
+        ends.append(float(estimate + sign * (reach if is_seen else max(reach, missed * shift))))
+    return Strength(
+        "", float(estimate), ends[0], ends[1], probability, float(_chance(ends[0])), float(_chance(ends[1]))
+    )
 
 
 def _chance(log_odds):

@@ -9,11 +9,10 @@ from openpyxl import load_workbook
 from PIL import Image
 
 from detailscribe.human.assignment import assign_images, key_digest
-from detailscribe.human.sheets import INSTRUCTIONS
 from detailscribe.human.thumbnail import blind_thumbnail
 from detailscribe.human.workbook import build_workbook
 from detailscribe.images.image_file import save_image
-from tests.unit.human.sample_ratings import IMAGE_SETS, TEXTS, rating_of
+from tests.unit.human.sample_ratings import IMAGE_SETS, TEXTS, rating_of, shown_of
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +33,7 @@ def prompts(tmp_path_factory) -> list[dict]:
 @pytest.fixture(scope="session")
 def keys(prompts) -> dict[str, list[dict]]:
     """The key of rater_1's sheets, by its code."""
-    key = assign_images("rater_1", prompts, IMAGE_SETS, 2, 0)
+    key = assign_images("rater_1", prompts, IMAGE_SETS, 2, 0, shown_of)
     return {key_digest(key): json.loads(json.dumps(key))}
 
 
@@ -43,7 +42,7 @@ def empty_workbook(keys, tmp_path_factory) -> Path:
     """Do not write to it."""
     path = tmp_path_factory.mktemp("empty") / "rater_1.xlsx"
     (key,) = keys.values()
-    build_workbook(key, lambda file: blind_thumbnail(Path(file)), INSTRUCTIONS).save(path)
+    build_workbook(key, lambda file: blind_thumbnail(Path(file))).save(path)
     return path
 
 

@@ -11,6 +11,11 @@ RATED = ["original-11", "hosted", "k0", "k1"]  # image sets of `rows_of`
 BEST_OF = ["sd", "gpt_rewrite", "gpt_refine", "multi_seed", "hosted", "detailscribe"]
 
 
+def shown_of(file: str) -> str:
+    """What is shown of a file: each one something else."""
+    return file
+
+
 def rating_of(row: dict) -> int:
     """A rating that identifies the prompt and image set that it was given to."""
     return 1 + (int(row["id"][4]) + IMAGE_SETS.index(row["image_set"])) % 5
@@ -19,7 +24,7 @@ def rating_of(row: dict) -> int:
 def rows_of(ratings: dict[tuple[str, str], tuple]) -> list[dict]:
     """Rating rows of ratings by (rater, prompt), one per image set of RATED; None for a missing one."""
     return [
-        {"rater": rater, "id": id, "image_set": name, "rating": value, "file": f"{id}/{name}.jpg"}
+        {"rater": rater, "id": id, "image_set": name, "rating": value, "file": f"{id}/{name}.jpg", "shown_as": name}
         for (rater, id), values in ratings.items()
         for name, value in zip(RATED, values, strict=True)
         if value

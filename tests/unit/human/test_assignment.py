@@ -8,19 +8,19 @@ from detailscribe.human import assignment
 from detailscribe.study.methods import rated_methods
 from detailscribe.study.study import Study
 from tests.paths import REPOSITORY
-from tests.unit.human.sample_ratings import IMAGE_SETS, METHODS
+from tests.unit.human.sample_ratings import IMAGE_SETS, METHODS, shown_of
 
 
 def test_order_of_images_differs_by_rater_and_is_reproducible(prompts):
     def order(rater, seed=0):
-        key = assignment.assign_images(rater, prompts, IMAGE_SETS, 25, seed)
+        key = assignment.assign_images(rater, prompts, IMAGE_SETS, 25, seed, shown_of)
         return [row["image_set"] for row in key]
 
     assert order("rater_1") == order("rater_1")
     assert order("rater_1") != order("rater_2")
     assert order("rater_1") != order("rater_1", seed=1)
-    whole = assignment.assign_images("rater_1", prompts, IMAGE_SETS, 25, 0)
-    fewer = assignment.assign_images("rater_1", prompts[2:], IMAGE_SETS, 25, 0)
+    whole = assignment.assign_images("rater_1", prompts, IMAGE_SETS, 25, 0, shown_of)
+    fewer = assignment.assign_images("rater_1", prompts[2:], IMAGE_SETS, 25, 0, shown_of)
     assert [row["image_set"] for row in whole if row["id"] == prompts[3]["id"]] == [
         row["image_set"] for row in fewer if row["id"] == prompts[3]["id"]
     ]

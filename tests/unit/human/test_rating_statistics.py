@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detailscribe.human import rating_statistics
-from detailscribe.human.ratings import ParsedRatings
+from detailscribe.human.ratings import ParsedRatings, no_ratings
 from detailscribe.human.tables import rating_tables
 from tests.unit.human.sample_ratings import BEST_OF, rows_of
 
@@ -134,13 +134,49 @@ def test_raters_and_their_reliability():
 
 def test_tables_of_filled_sheets_count_the_images_that_each_rater_was_shown():
     rows = rows_of(RATINGS)
+    open_image = {"rater": "r1", "id": "b", "image_set": "k0", "file": "b/k0.jpg", "rating": None, "shown_as": "k0"}
+    open_image |= {"cannot_judge": False, "comment": ""}
     parsed = {
-        "r1": ParsedRatings([row for row in rows if row["rater"] == "r1"], ["b/k0"], []),
-        "r2": ParsedRatings([row for row in rows if row["rater"] == "r2"], [], []),
-        "": ParsedRatings([], [], []),
+        "r1": ParsedRatings([row for row in rows if row["rater"] == "r1"], ["b/k0"], [], [open_image]),
+        "r2": ParsedRatings([row for row in rows if row["rater"] == "r2"], [], [], []),
+        "": no_ratings(),
     }
     values = {"raters": ["r1", "r2"], "methods": METHODS, "best_of": BEST_OF, "ties_win": False}
     tables = rating_tables(parsed, values)
-    assert list(tables) == ["ratings", "main", "raters", "reliability"]
+    assert list(tables) == ["ratings", "comments", "main", "raters", "reliability"]
     assert list(tables["ratings"]["rater"]) == ["r1"] * 7 + ["r2"] * 4
     assert list(tables["raters"]["n"]) == [7, 4] and list(tables["raters"]["missing"]) == [1, 0]
+    assert list(tables["raters"]["cannot_judge"]) == [0, 0] and len(tables["comments"]) == 0
+
+
+def test_an_image_that_cannot_be_judged_is_missing_and_counted_and_one_shown_for_two_sets_counts_once():
+    place = {"sheet": "1 to 2", "row": 2, "column": "E"}
+
+    def images(rater, id, *sets):
+        return [{"rater": rater, "id": id, "image_set": name, "file": f"{id}/{name}.jpg", **place} for name in sets]
+
+    parsed = {"r1": no_ratings(), "r2": no_ratings()}
+    for rater, ratings in {"r1": (5, 2), "r2": (4, 1)}.items():
+        parsed[rater].add_answer(images(rater, "a", "original-11", "k1"), "x", (ratings[0], None, None))
+        parsed[rater].add_answer(images(rater, "a", "hosted"), "x", (ratings[1], None, None))
+    parsed["r1"].add_answer(images("r1", "a", "k0"), "x", (None, "yes", "does not open"))
+    parsed["r2"].add_answer(images("r2", "a", "k0"), "x", (3, None, "blurred"))
+    parsed["r2"].add_answer(images("r2", "b", "k0"), "x", (None, None, None))
+    values = {"raters": ["r1", "r2"], "methods": METHODS, "best_of": BEST_OF, "ties_win": False}
+    tables = rating_tables(parsed, values)
+    ratings = tables["ratings"]
+    assert list(ratings.columns) == ["rater", "id", "image_set", "rating", "file"]
+    assert ratings[["rater", "image_set", "rating"]].to_records(index=False).tolist() == [
+        *(("r1", "original-11", 5), ("r1", "k1", 5), ("r1", "hosted", 2)),
+        *(("r2", "original-11", 4), ("r2", "k1", 4), ("r2", "hosted", 1), ("r2", "k0", 3)),
+    ]
+    raters = tables["raters"]
+    assert list(raters.columns[:4]) == ["rater", "n", "missing", "cannot_judge"]
+    assert raters.iloc[:, 1:4].to_numpy().tolist() == [[2, 1, 1], [3, 1, 0]]
+    assert list(raters["mean"]) == [3.5, pytest.approx(8 / 3)]
+    assert set(tables["reliability"]["images"]) == {3}  # the image of two sets is one
+    assert [tuple(row) for row in tables["comments"][["rater", "image_set", "cannot_judge", "comment"]].to_numpy()] == [
+        ("r1", "k0", True, "does not open"),
+        ("r2", "k0", False, "blurred"),
+    ]
+    assert tables["comments"]["rating"].isna().tolist() == [True, False]

@@ -48,7 +48,7 @@ def released(tmp_path):
 
 def test_the_released_ratings_give_the_released_codes_numbers(released):
     folder, given = released
-    ratings, missing, defects = read_released(folder)
+    ratings, missing, defects, _ = read_released(folder)
     assert (len(ratings), missing, defects) == (54, [], [])
     assert {row["scenario"] for row in ratings} == {"functional_600"}
     assert ratings[0]["id"] == prompt_id(*PROMPTS[0]) and ratings[0]["file"].endswith(".jpeg")
@@ -86,7 +86,7 @@ def test_defects_of_the_released_folder_are_named(released, tmp_path_factory):
     book = load_workbook(path)
     book["Sheet1"]["C2"], book["Sheet1"]["E3"] = 7, None
     book.save(path)
-    ratings, missing, defects = read_released(folder)
+    ratings, missing, defects, _ = read_released(folder)
     assert defects == [f"{path}, sheet 'Sheet1', cell C2: a rating is a whole number from 1 to 5, got 7"]
     assert missing == [f"{path}, sheet 'Sheet1', cell E3"] and len(ratings) == 52
     book["Sheet1"]["A2"] = "Another prompt"
@@ -105,7 +105,7 @@ def test_files_of_other_programs_in_a_released_folder_are_read_or_named(released
     (folder / "dict" / "main_functional.jsonl").rename(folder / "dict" / "other.JSONL")
     (folder / "summary.xlsx").touch()
     (folder / "ann" / "~$main_functional.xlsx").touch()
-    ratings, missing, defects = read_released(folder)
+    ratings, missing, defects, _ = read_released(folder)
     assert (len(ratings), missing, defects) == (len(given), [], [])
     assert f"{folder / 'summary.xlsx'}: not read" in capsys.readouterr().out
     path = folder / "bo" / "main_functional.ods"
@@ -123,7 +123,7 @@ def test_a_broken_workbook_a_formula_and_stray_rows_of_a_released_folder_are_nam
     book["Sheet1"]["C2"], book["Sheet1"]["E2"] = "=1+1", " 4.0 "
     book["Sheet1"]["Z1000000"] = "far"
     book.save(path)
-    ratings, missing, defects = read_released(folder)
+    ratings, missing, defects, _ = read_released(folder)
     assert defects == [
         f"{path}, sheet 'Sheet1', cell C2: a formula without its value; open the file in a program that calculates and "
         "save it again"

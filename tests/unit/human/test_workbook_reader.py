@@ -52,7 +52,7 @@ READ = {
 @pytest.mark.parametrize("name", READ)
 def test_what_holds_no_rating_is_passed_over(keys, filled_workbook, name):
     rewritten(filled_workbook, READ[name])
-    ratings, missing, defects = read(keys, filled_workbook)
+    ratings, missing, defects, _ = read(keys, filled_workbook)
     assert (len(ratings), missing, defects) == (20, [], [])
 
 
@@ -78,7 +78,7 @@ def test_a_broken_workbook_is_one_sentence_with_the_file(keys, filled_workbook, 
     changes, message = NAMED[name]
     rewritten(filled_workbook, changes)
     start = time.process_time()
-    ratings, _, defects = read(keys, filled_workbook)
+    ratings, _, defects, _ = read(keys, filled_workbook)
     assert time.process_time() - start < 30
     assert defects and message in defects[0] and all(len(defect) < 500 and "\n" not in defect for defect in defects)
     assert len(ratings) < 20
@@ -102,7 +102,7 @@ def test_a_part_that_lies_where_nothing_is_counted_is_not_read(keys, filled_work
     else:
         lists = {"[Content_Types].xml": moved, "xl/_rels/workbook.xml.rels": moved}
         rewritten(filled_workbook, {**lists, place: parts(filled_workbook)[SHEET], SHEET: None})
-    ratings, _, defects = read(keys, filled_workbook)
+    ratings, _, defects, _ = read(keys, filled_workbook)
     assert f"cells or texts in {place}, where pictures" in defects[0] and len(ratings) == 0
 
 
@@ -176,12 +176,13 @@ def test_texts_count_as_their_numbers_in_a_workbook(keys, filled_workbook):
 
 
 def test_a_formula_counts_by_its_stored_value_and_one_without_is_named(keys, filled_workbook):
-    edit(filled_workbook, "1 to 2", E2="=1+2", G2=None)
-    ratings, missing, defects = read(keys, filled_workbook)
+    edit(filled_workbook, "1 to 2", E2="=1+2", E3=None, G3="=E3")
+    ratings, missing, defects, _ = read(keys, filled_workbook)
     place = f"{filled_workbook}, sheet '1 to 2', cell"
-    assert missing == [f"{place} G2"] and len(ratings) == 18
+    assert missing == [] and len(ratings) == 18
     assert defects == [
-        f"{place} E2: a formula without its value; open the file in a program that calculates and save it again"
+        f"{place} {cell}: a formula without its value; open the file in a program that calculates and save it again"
+        for cell in ("E2", "G3")
     ]
     stored = {SHEET: lambda data: re.sub(rb"<f>1\+2</f><v ?/>|<f>1\+2</f><v></v>", b"<f>1+2</f><v>3</v>", data)}
     rewritten(filled_workbook, stored)
@@ -242,14 +243,13 @@ def test_a_workbook_with_macros_and_a_table_in_capitals_are_read(keys, filled_wo
 
 def test_a_character_that_no_workbook_holds_is_shown_as_one_that_it_does(prompts, tmp_path):
     from detailscribe.human.assignment import assign_images, key_digest
-    from detailscribe.human.sheets import INSTRUCTIONS
     from detailscribe.human.thumbnail import blind_thumbnail
     from detailscribe.human.workbook import build_workbook
 
     odd = [{**prompts[0], "prompt": "a\ufffeb\uffff c\x00d\x1be\x0bf\x85g", "topic": "\ufffe"}]
-    key = assign_images("rater_1", odd, ["original-11"], 2, 0)
+    key = assign_images("rater_1", odd, ["original-11"], 2, 0, str)
     assert (key[0]["topic"], key[0]["prompt"]) == ("\ufffd", "a\ufffdb\ufffd c\ufffdd\ufffde f g")
-    book = build_workbook(key, lambda file: blind_thumbnail(Path(file)), INSTRUCTIONS)
+    book = build_workbook(key, lambda file: blind_thumbnail(Path(file)))
     data = io.BytesIO()
     book.save(data)
     (tmp_path / "rater_1.xlsx").write_bytes(data.getvalue())

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
+from detailscribe.tables.intervals import mean_intervals
 from detailscribe.tables.judging.bradley_terry import fit, gather, strengths
 from tests.unit.tables.judging.record_choix_values import estimates
 
@@ -160,6 +161,31 @@ def test_ties_of_identical_images_pull_methods_together_and_say_nothing_of_the_p
     assert positions[0] == pytest.approx(positions[1], abs=0.05) and positions[0] > 0.2
     only_same = strengths(gather("ab", same), "a")["b"]
     assert (only_same.strength, only_same.note) == (pytest.approx(0, abs=1e-9), "")
+
+
+@pytest.mark.parametrize("prompts", [8, 25, 100])
+def test_where_no_prompt_differs_the_interval_is_about_that_of_a_share(prompts):
+    tied = [answer for n in range(prompts) for answer in both_orders(n, "b", "a", 0.5)]
+    found = strengths(gather("ab", tied), "a")["b"]
+    low, high = mean_intervals(np.full((prompts, 1), 0.5), (0, 1))
+    assert found.strength == pytest.approx(0, abs=1e-9)
+    assert (found.probability_low, found.probability_high) == pytest.approx((low[0], high[0]), abs=0.03)
+    # A third method whose answers vary makes the interval of the second no shorter than its own prompts allow.
+    varied = [answer for n in range(prompts) for answer in both_orders(n, "c", "ab"[n % 2], float(n % 3 > 0))]
+    wide = strengths(gather("abc", tied + varied), "a")["b"]
+    assert wide.probability_low < 0.5 < wide.probability_high
+    assert wide.probability_high - wide.probability_low > 0.7 * (high[0] - low[0])
+
+
+def test_prompts_that_speak_for_both_sides_leave_the_standard_error_alone():
+    answers = [answer for n in range(40) for answer in both_orders(n, "b", "a", (0.5, 1.0, 0.5, 0.0)[n % 4])]
+    compared = gather("ab", answers)
+    found = strengths(compared, "a")["b"]
+    total, won = compared.counts.sum(axis=0), compared.wins.sum(axis=0)
+    left_out = fit(compared.design[:, 1:], total - compared.counts, won - compared.wins)[:, 0]
+    error = np.sqrt(39 / 40 * ((left_out - left_out.mean()) ** 2).sum())
+    assert found.high - found.strength == pytest.approx(stats.t.ppf(0.975, 39) * error)
+    assert found.strength - found.low == pytest.approx(found.high - found.strength)
 
 
 def test_the_interval_counts_prompts_and_not_answers():

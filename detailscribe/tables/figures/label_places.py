@@ -1,4 +1,4 @@
-"""Places of the numbers beside the points of a figure: a search for room near each point, without chance."""
+"""Places of names and numbers beside the points of a figure: a search for room near each point, without chance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-GAPS = (4.0, 9.0, 15.0, 22.0, 30.0, 40.0, 52.0)  # between a point and its number, in pixels
+GAPS = (4.0, 9.0, 15.0, 22.0, 30.0, 40.0, 52.0)  # between a point and its text, in pixels
 ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22, 158, 338, 202, 68, 112, 292, 248)  # beside first, then above, below
 LINE_POINTS = 40  # of each part of the curve
 Box = tuple[float, float, float, float]  # left, bottom, right, top
@@ -31,18 +31,18 @@ def group_points(places: np.ndarray, names: Sequence[str], apart: float) -> list
     return groups
 
 
-def number_places(
+def label_places(
     places: np.ndarray, sizes: np.ndarray, obstacles: np.ndarray, curve: np.ndarray, radius: float, bounds: Box
 ) -> list[tuple[tuple[float, float], bool]]:
-    """Centres of numbers that cover neither points nor each other, each as near to its point as there is room.
+    """Centres of texts that cover neither points nor each other, each as near to its point as there is room.
 
     Args:
-        places: (numbers, 2), of their points, in pixels.
-        sizes: (numbers, 2), width and height of the numbers.
-        obstacles: (points, 2), what else a number may not cover.
+        places: (texts, 2), of their points, in pixels.
+        sizes: (texts, 2), width and height of the texts.
+        obstacles: (points, 2), what else a text may not cover.
         curve: (corners, 2), of a line that they may not cross.
         radius: Of a point.
-        bounds: In which the numbers stay.
+        bounds: In which the texts stay.
 
     Returns:
         Centre, and whether it is so far away that a line should lead to the point. Where there is no room, the place
@@ -74,10 +74,10 @@ def number_places(
 def _covered(
     box: Box, place: np.ndarray, points: np.ndarray, taken: list[Box], radius: float, bounds: Box, has_line: bool
 ) -> float:
-    """How much a number covers, and its line crosses: 0 for nothing."""
+    """How much a text covers, and its line crosses: 0 for nothing."""
     left, bottom, right, top = box
     outside = sum(max(0.0, each) for each in (bounds[0] - left, bounds[1] - bottom, right - bounds[2], top - bounds[3]))
-    room = radius + (1.0 if has_line else GAPS[0])  # without a line, a number is nearest to its own point
+    room = radius + (1.0 if has_line else GAPS[0])  # without a line, a text is nearest to its own point
     near = np.clip(points, (left, bottom), (right, top)) - points
     count = float((np.hypot(*near.T) < room).sum()) if len(points) else 0.0
     count += sum(_overlap(box, other) for other in taken)
