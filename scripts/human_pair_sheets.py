@@ -1,5 +1,5 @@
-"""results/{scenario}/human/pair_sheets/: send/, with a page of pairs per rater and README.txt, and keep/key.jsonl (sheet,
-and the columns of `assign_pairs`), which is also kept per page in resources/human/{scenario}/pairs/."""
+"""results/{scenario}/human/pair_sheets/: send/, with a page of pairs per rater and README.txt, and keep/key.jsonl
+(sheet, and the columns of `assign_pairs`), which is also kept per page in resources/human/{scenario}/pairs/."""
 
 from pathlib import Path
 

@@ -23,5 +23,6 @@ with job(snakemake) as running:
     write_rows(Path(snakemake.output.key), rows)
     images = len({(row["sheet"], row["row"]) for row in rows if row["rater"] == raters[0]})
     largest = max(path.stat().st_size for path in pages) / 1e6
-    said = f"human_sheets: {images} images per rater; pages of up to {largest:.1f} MB; send {pages[0].parent}, keep the rest"
-    running.say([said, *earlier_sheets(pages[0].parent.parent)])
+    send = pages[0].parent
+    said = f"human_sheets: {images} images per rater; pages of up to {largest:.1f} MB; what to send is in {send}"
+    running.say([said, *earlier_sheets(send.parent)])

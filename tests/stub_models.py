@@ -108,9 +108,10 @@ def build_miniature(folder: Path) -> None:
         (folder / name).write_text(json.dumps({"stub": name}))
 
 
-def save_figure(path: Path, kind: str, *_) -> None:
+def save_figure(files: list[tuple[Path, str]], *_) -> None:
     """A figure without anything in it."""
-    Path(path).write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg"/>' if kind == "svg" else b"\x89PNG\r\n\x1a\n")
+    for path, kind in files:
+        path.write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg"/>' if kind == "svg" else b"\x89PNG\r\n\x1a\n")
 
 
 def _delay() -> None:

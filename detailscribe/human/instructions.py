@@ -1,4 +1,4 @@
-"""Instructions for raters: the scale from 1 to 5 with examples, and the note that goes out with the sheets (README.txt).
+"""Instructions for raters: the scale from 1 to 5 with examples, and the note that is sent with the sheets (README.txt).
 
 Source: the scale is that of the paper's judges, in words of our own; the rubric that its human raters saw is not
 published.
@@ -52,8 +52,8 @@ RULES = [
     "Where two ratings fit, give the lower one: a cat that stands beside the dough is a 1, not a 2.",
     "Judge each image by its prompt alone, not by the other images: all of them may deserve a 5, or a 1.",
     "Beauty and style do not count, and neither does anything that the prompt does not mention.",
-    "If you cannot judge an image (it does not open, you do not understand the prompt), say so instead of guessing, and "
-    "write the reason as a comment. It is then left out, and counts neither for nor against anything.",
+    "If you cannot judge an image (it does not open, you do not understand the prompt), say so instead of guessing, "
+    "and write the reason as a comment. It is then left out, and counts neither for nor against anything.",
 ]
 
 

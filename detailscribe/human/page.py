@@ -40,7 +40,10 @@ def render_page(key: list[dict], image: Callable[[str], bytes]) -> str:
         shown = [rows[0] for rows in group]
         sheet, topic, prompt = (shown[0][name] for name in ("sheet", "topic", "prompt"))
         places = [
-            {**{name: row[name] for name in ("row", "column")}, "src": images.setdefault(image(row["file"]), len(images))}
+            {
+                **{name: row[name] for name in ("row", "column")},
+                "src": images.setdefault(image(row["file"]), len(images)),
+            }
             for row in shown
         ]
         prompts.append({"sheet": sheet, "topic": topic, "prompt": prompt, "images": places})

@@ -61,6 +61,6 @@ def earlier_sheets(folder: Path) -> list[str]:
     if not (names := [path.name for path in brought_files(folder) if path.is_file()]):
         return []
     return [
-        f"{folder} also has sheets of an earlier version ({', '.join(names)}), which nothing reads there; put filled ones "
-        "into the ratings folder, where they are read as before; the others may be deleted"
+        f"{folder} also has sheets of an earlier version ({', '.join(names)}), which nothing reads there; put filled "
+        "ones into the ratings folder, where they are read as before; the others may be deleted"
     ]

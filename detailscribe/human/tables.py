@@ -58,7 +58,7 @@ def rating_tables(parsed: dict[str, ParsedRatings], values: dict) -> dict[str, p
     cannot = Counter(row["rater"] for row in unrated if row["cannot_judge"])
     given = Counter(row["rater"] for row in once)
     raters = rating_statistics.rater_statistics(once, {name: given[name] + missing[name] for name in values["raters"]})
-    raters.insert(raters.columns.get_loc("missing") + 1, "cannot_judge", [cannot[name] for name in raters["rater"]])
+    raters.insert(3, "cannot_judge", [cannot[name] for name in raters["rater"]])  # after rater, n, missing
     return {
         "ratings": pd.DataFrame(ratings, columns=RATING_COLUMNS),
         "comments": pd.DataFrame(comments, columns=COMMENT_COLUMNS).astype({"rating": "Int64"}),

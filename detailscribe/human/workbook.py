@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import Workbook
-from openpyxl.cell import Cell
+from openpyxl.cell import Cell, MergedCell
 from openpyxl.drawing.image import Image as SheetImage
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
@@ -98,9 +98,7 @@ def _ratings_of(book: WorkbookCells, rater: str, key_of: Callable[[str], list[di
         message = f"no sheets with the code {code!r} were written here; restore the code, or its key file"
         return no_ratings([f"{location}: {message}"])
     if key[0]["rater"] != rater:
-        return no_ratings(
-            [f"{location}: these are the sheets of {key[0]['rater']}, not of {rater}; rename the file"]
-        )
+        return no_ratings([f"{location}: these are the sheets of {key[0]['rater']}, not of {rater}; rename the file"])
     parsed = no_ratings()
     changed: list[str] = []
     for sheet, places in groupby(rated_places(key), key=lambda rows: rows[0]["sheet"]):
@@ -166,7 +164,11 @@ def _write_cover(cover: Worksheet, code: str) -> None:
         "Images that look the same are shown once. Save the file as .xlsx under its name and send it back.",
     ]
     row, column = coordinate_to_tuple(CODE_CELL)
-    lines += [""] * (row - 1 - len(lines)) + [CODE_LABEL, "", f"What the ratings mean, for the prompt: {EXAMPLE_PROMPT}"]
+    lines += [""] * (row - 1 - len(lines)) + [
+        CODE_LABEL,
+        "",
+        f"What the ratings mean, for the prompt: {EXAMPLE_PROMPT}",
+    ]
     lines += [f"{each.rating} = {each.meaning}. Example: {each.example}" for each in reversed(SCALE)]
     for number, line in enumerate([*lines, "", *RULES], 1):
         cell = cover.cell(number, 1, line or None)
@@ -201,7 +203,9 @@ def _write_image(sheet: Worksheet, row: dict, number: str, jpeg: bytes) -> None:
     if row["image"] == 1:
         for column in range(1, len(COLUMNS) + 1):
             cell = sheet.cell(line, column)
-            cell.border = Border(left=cell.border.left, right=cell.border.right, top=NEW_PROMPT, bottom=cell.border.bottom)
+            cell.border = Border(
+                left=cell.border.left, right=cell.border.right, top=NEW_PROMPT, bottom=cell.border.bottom
+            )
 
 
 def _finish_sheet(sheet: Worksheet, last: int) -> None:
@@ -231,7 +235,7 @@ def _fit_page_width(sheet: Worksheet) -> None:
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
-def _write_text(cell: Cell, text: str) -> None:
+def _write_text(cell: Cell | MergedCell, text: str) -> None:
     cell.value = text
     cell.data_type = "s"  # never a formula
     cell.quotePrefix = text.startswith(FORMULA_STARTS)  # nor when the cell is edited

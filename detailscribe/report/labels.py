@@ -68,7 +68,7 @@ class Labels:
         """A selection in words: `picked by CLIPScore`, `best per metric`, `mean of its images`."""
         if name.startswith(BY):
             return f"picked by {self.metric(name.removeprefix(BY)).replace('other_raters', 'the other raters')}"
-        words = {SINGLE: "its one image", ORACLE: "best per metric", MEAN: "mean of its images"}
+        words = {SINGLE: "one image", ORACLE: "best per metric", MEAN: "mean of its images"}
         return words.get(name) or self.image_set(name)
 
 

@@ -6,7 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -52,26 +52,29 @@ class TableFile:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `description` (empty for none), and whether it is hidden at first."""
+    """A column: `description` (empty for none), whether it is hidden at first, and whether it holds numbers."""
 
     name: str
     description: str
-    extra: bool
+    extra: bool = False
+    numeric: bool = False
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, what hovering shows (empty for none), its kind (number, yes, no or empty), whether hidden."""
+    """A cell: its text, what hovering shows (empty for none), and its kind: yes, no, or empty for any other value."""
 
     text: str
     title: str
     kind: str
-    extra: bool
 
 
 @dataclass(frozen=True)
 class TableView:
-    """A table as a page shows it; `empty` says why it has no rows, `count` is the number of rows of the file."""
+    """A table as a page shows it; `empty` says why it has no rows, `count` is the number of rows of the file.
+
+    `hidden` and `right` are the numbers, from 1, of the columns that are hidden at first and that hold numbers.
+    """
 
     title: str
     caption: str
@@ -81,10 +84,22 @@ class TableView:
     count: int
     empty: str
 
+    @property
+    def hidden(self) -> list[int]:
+        return [number for number, column in enumerate(self.columns, 1) if column.extra]
+
+    @property
+    def right(self) -> list[int]:
+        return [number for number, column in enumerate(self.columns, 1) if column.numeric]
+
 
 def table_view(table: TableFile, labels: Labels) -> TableView:
     """The first MOST_ROWS rows of a table, with labels for names and marks for digests and truth values."""
-    facts = column_facts(table.name, table.rows.columns)
+    numeric = {name for name in table.rows if pd.api.types.is_numeric_dtype(table.rows[name])}
+    facts = [
+        replace(column, numeric=column.name in numeric and table.rows[column.name].dtype != bool)
+        for column in column_facts(table.name, table.rows.columns)
+    ]
     dagger = marked_column(table.rows)
     rows = []
     for row in table.rows.head(MOST_ROWS).to_dict("records"):
@@ -92,7 +107,7 @@ def table_view(table: TableFile, labels: Labels) -> TableView:
         for column in facts:
             text, title, kind = _cell(column.name, row[column.name], labels)
             is_oracle = column.name == dagger and row["oracle"]
-            cells.append(Cell(text + DAGGER if is_oracle else text, title, kind, column.extra))
+            cells.append(Cell(text + DAGGER if is_oracle else text, title, kind))
         rows.append(cells)
     empty = "" if len(table.rows) else _facts()["tables"].get(table.name, {}).get("empty", "The file has no rows.")
     return TableView(table.title, table.caption, table.site_path, facts, rows, len(table.rows), empty)
@@ -140,7 +155,7 @@ def _cell(column: str, value: object, labels: Labels) -> tuple[str, str, str]:
     text = number_text(value)
     if column in P_COLUMNS and isinstance(value, float) and 0 < value < SMALLEST:
         text = f"{value:.1e}"
-    return text, "", "empty" if text == "–" else "number"
+    return text, "", ""
 
 
 @functools.cache

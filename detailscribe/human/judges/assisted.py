@@ -10,7 +10,7 @@ correct nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,8 +67,7 @@ def assisted_table(
 ) -> pd.DataFrame:
     """Rows with ASSISTED_COLUMNS: each method and selection, its mean and its difference from the baseline, by judge.
 
-    A prompt is one value: the mean of its raters, or of their differences. The judge's value of a selection that
-    people make among several images is that of its own best image (`oracle`) or the mean of the candidates.
+    A prompt is one value: the mean of its raters, or of their differences; the judge's is `judge_value_of_selection`.
 
     Args:
         ratings: Rows rater, id, image_set, rating.
@@ -95,7 +94,7 @@ def assisted_table(
         files = [[dictionary[id]["images"][name] for name in candidates[method]] for id in ids]
         by_file = scores[metric]
         table = [[by_file.get((id, file), np.nan) for file in row] for id, row in zip(ids, files, strict=True)]
-        return _judges_choice(np.array(table, float).reshape(len(ids), -1), candidates[method], selection)
+        return judge_value_of_selection(np.array(table, float).reshape(len(ids), -1), candidates[method], selection)
 
     found = []
     for row in rows:
@@ -116,6 +115,26 @@ def assisted_table(
             mean = assisted_mean(row.people[rated], judge[rated], judge[~rated], row.limits, difference)
             found.append((*key, *mean[:-1], "ok", mean.why_alone))
     return pd.DataFrame(found, columns=ASSISTED_COLUMNS)
+
+
+def judge_value_of_selection(values: np.ndarray, candidates: Sequence[str], selection: str) -> np.ndarray:
+    """The judge's value of the images that people select: no prompt of a plan or a table may need people's choice.
+
+    Of one image its score, of people's best image (`oracle`) the score of the judge's own best. Of an image that other
+    raters choose (`by:other_raters`), and of the `mean`, it is the mean of the candidates, because nobody chose in a
+    prompt without ratings. Any value is unbiased as long as it is the same function in rated and other prompts.
+
+    Args:
+        values: (prompts, candidates), its scores.
+        candidates: Image sets.
+        selection: Of `rating_statistics.selected_ratings`.
+
+    Returns:
+        (prompts,); NaN where it lacks a score that this needs.
+    """
+    if selection in candidates:
+        return values[:, candidates.index(selection)]
+    return values.max(axis=1) if selection == "oracle" else values.mean(axis=1)
 
 
 def not_random(rated: np.ndarray, drawn: np.ndarray, ids: list[str]) -> str:
@@ -171,14 +190,3 @@ def _rows(ratings: list[dict], methods: list[dict], baseline: str, ids: list[str
         for index in given
         if index != other
     ]
-
-
-def _judges_choice(values: np.ndarray, candidates: list[str], selection: str) -> np.ndarray:
-    """(prompts,), the judge's value of a selection; NaN where it lacks a score that this needs.
-
-    Args:
-        values: (prompts, candidates), its scores.
-    """
-    if selection in candidates:
-        return values[:, candidates.index(selection)]
-    return values.max(axis=1) if selection == "oracle" else values.mean(axis=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from detailscribe.files.atomic import atomic_write
 from detailscribe.files.rows import write_csv
 from detailscribe.operations.power.paired_power import family_level
 from detailscribe.operations.power.power_figure import plot_power
@@ -14,7 +13,7 @@ from detailscribe.operations.power.prices import rating_hours, read_prices
 from detailscribe.operations.power.study_data import Basis, read_basis
 from detailscribe.study.study import Study
 from detailscribe.tables.figures.look import Look, look_parameters
-from detailscribe.tables.figures.saving import save_figure
+from detailscribe.tables.figures.saving import save_figures
 
 COARSE, ENOUGH = 0.8, 30  # share of the level that permutations leave; patterns below it, of enough permutations
 MOST_LINES = 40  # of the printed table
@@ -56,9 +55,7 @@ def write_power(
     columns = [*COLUMNS, *(f"detectable_{count}" for count in settings["prompts"])]
     write_csv(results / "power.csv", columns, rows)
     look = Look.of(look_parameters(study))
-    for kind in ("svg", "png"):
-        with atomic_write(results / f"power.{kind}") as temporary:
-            save_figure(temporary, kind, look, plot_power, basis.comparisons, goal)
+    save_figures([results / "power.svg", results / "power.png"], look, plot_power, basis.comparisons, goal)
     return power_report(rows, basis, goal, study)
 
 

@@ -4,7 +4,7 @@
 // Makes a plot in an element; `selected` is called with {x0, x1, y0, y1} in the units of the axes, or null.
 function makeChart(box, selected) {
   const NS = "http://www.w3.org/2000/svg";
-  const HEIGHT = 230, LEFT = 52, RIGHT = 14, TOP = 12, BOTTOM = 44, POINT_PX = 7;
+  const HEIGHT = 200, LEFT = 52, RIGHT = 14, TOP = 12, BOTTOM = 26, POINT_PX = 7;
   let spec = null, area = null, axes = null, marked = null;
 
   const element = (name, attributes, text) => {
@@ -107,18 +107,15 @@ function makeChart(box, selected) {
         svg.append(point);
       }
     }
-    const labels = [
-      element("text", { x: (LEFT + width - RIGHT) / 2, y: HEIGHT - 8, "text-anchor": "middle", class: "axis" }, spec.x),
-      element("text", { x: 13, y: (HEIGHT - BOTTOM + TOP) / 2, "text-anchor": "middle", class: "axis", transform: `rotate(-90 13 ${(HEIGHT - BOTTOM + TOP) / 2})` }, spec.y),
-    ];
-    svg.append(...labels);
     if (area) {
       const [left, right] = [px(area.x0), px(area.x1)];
       const [top, bottom] = spec.kind === "bars" ? [TOP, HEIGHT - BOTTOM] : [py(area.y1), py(area.y0)];
       svg.append(element("rect", { x: left, width: Math.max(1, right - left), y: top, height: Math.max(1, bottom - top), class: "area" }));
     }
     box.setAttribute("aria-label", `${spec.title}. Drag to select prompts; arrow keys move a selection, with Shift they resize it, Escape clears it.`);
-    box.replaceChildren(svg);
+    const caption = document.createElement("p");
+    caption.textContent = `Across: ${spec.x}. Up: ${spec.y}.`;
+    box.replaceChildren(svg, caption);
   }
 
   const unit = (event) => {

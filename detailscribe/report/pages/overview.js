@@ -106,8 +106,8 @@ function plot() {
   const kinds = {
     change: () => ({ kind: "bars", x: `change of ${name} from ${plain(a)} to ${plain(b)}`, y: "prompts", zero: true, at: (index) => [difference(value(a, metric, index), value(b, metric, index)), 0] }),
     score: () => ({ kind: "bars", x: `${name} of ${plain(b)}`, y: "prompts", at: (index) => [value(b, metric, index), 0] }),
-    methods: () => ({ kind: "points", isSquare: true, x: `${name} of ${plain(a)}`, y: `of ${plain(b)}`, at: (index) => [value(a, metric, index), value(b, metric, index)] }),
-    metrics: () => ({ kind: "points", x: `${name} of ${plain(b)}`, y: other, at: (index) => [value(b, metric, index), value(b, second, index)] }),
+    methods: () => ({ kind: "points", isSquare: true, x: `${name} of ${plain(a)}`, y: `${name} of ${plain(b)}`, at: (index) => [value(a, metric, index), value(b, metric, index)] }),
+    metrics: () => ({ kind: "points", x: `${name} of ${plain(b)}`, y: `${other} of ${plain(b)}`, at: (index) => [value(b, metric, index), value(b, second, index)] }),
   };
   const spec = kinds[control("plot").value]?.();
   points = spec ? cards.map(({ index }) => spec.at(index)).map((point) => (point.includes(null) ? null : point)) : null;

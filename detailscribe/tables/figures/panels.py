@@ -53,7 +53,7 @@ def line_panels(title: str, names: Sequence[str], labels: Sequence[str], look: L
         panel.grid(axis="x")
         panel.tick_params(axis="y", length=0)
         panel.spines[["top", "right", "left"]].set_visible(False)
-    panels[0].set_yticks(range(len(labels)), wrapped, linespacing=1.0)
+        panel.set_yticks(range(len(labels)), wrapped, linespacing=1.0)
     return figure, panels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +44,8 @@ def save_scenario(paths: Sequence[str], table: pd.DataFrame, scenario: str, step
         "wins": (plot_wins, (table, scenario)),
         "compute": (plot_compute, (table, scenario, steps)),
     }
-    for path in map(Path, paths):
-        plot, values = drawings[path.stem]
-        save_figures([path], look, plot, *values)
-        for former in FORMER:  # it would stand beside the present ones with old numbers
-            path.with_name(f"{former}{path.suffix}").unlink(missing_ok=True)
+    for name in dict.fromkeys(Path(path).stem for path in paths):
+        plot, values = drawings[name]
+        save_figures([path for path in paths if Path(path).stem == name], look, plot, *values)
+    for path, former in itertools.product(map(Path, paths), FORMER):
+        path.with_name(f"{former}{path.suffix}").unlink(missing_ok=True)  # it would stand there with old numbers

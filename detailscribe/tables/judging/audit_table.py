@@ -58,7 +58,7 @@ def audit_table(judge: str, rows: Sequence[dict]) -> pd.DataFrame:
     Returns:
         Rows with AUDIT_COLUMNS. `prompts` have remarks; of the others, `without_remarks` critiques name no fault by
         number, `stopped` found nothing to correct, `skipped` are not usable. Of `remarks`, `unread` have no answer of
-        this image or the one before, and count nowhere else. `right` is the share of true remarks. Of the `true`
+        this image or the one before, and count nowhere else. `right`, in the rows of the image before, is the share of true remarks. Of the `true`
         ones, `fixed` is the share whose fault this image lacks, `still_there` the rest; of the `untrue` ones,
         `newly_harmed` is the share whose fault it has. `change` in [-1, 1] is the mean change of the true remarks'
         values (P(fault), if the judge reads probabilities). Shares and `change` have 95 % intervals.
@@ -94,9 +94,10 @@ def audit_table(judge: str, rows: Sequence[dict]) -> pd.DataFrame:
             "remarks": len(of_image),
             "unread": len(of_image) - len(known),
         }
-        line |= share("right", [(id, old > HALF) for id, old, _ in known], len(prompts))
         line |= {"true": len(true), "untrue": len(untrue)}
-        if when != BEFORE:
+        if when == BEFORE:
+            line |= share("right", [(id, old > HALF) for id, old, _ in known], len(prompts))
+        else:
             line |= share("fixed", [(id, new <= HALF) for id, _, new in true], len(prompts))
             line |= share("still_there", [(id, new > HALF) for id, _, new in true], len(prompts))
             line |= share("newly_harmed", [(id, new > HALF) for id, new in untrue], len(prompts))

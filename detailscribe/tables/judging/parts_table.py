@@ -72,6 +72,8 @@ def parts_table(judge: str, rows: Iterable[dict], ids: list[str], settings: Mapp
     sets = {each["image_set"]: each for each in settings["sets"]}
     values: dict[str, dict[tuple[str, str, str], float | None]] = {name: {} for name in sets}
     for row in rows:
+        if row["image_set"] not in values:  # of an image set that was configured before
+            continue
         for part in row["parts"]:
             values[row["image_set"]][row["id"], part["kind"], part["text"]] = part["value"]
     index = {id: number for number, id in enumerate(ids)}
@@ -81,17 +83,21 @@ def parts_table(judge: str, rows: Iterable[dict], ids: list[str], settings: Mapp
         for kind in KINDS:
             chosen = [key for key in of_set if key[0] in index and kind in ("all", key[1])]
             asked = [(index[key[0]], value) for key in chosen if (value := of_set[key]) is not None]
-            both = [(index[key[0]], before.get(key), of_set[key]) for key in chosen if of_set[key] is not None]
-            missing = [(id, new) for id, old, new in both if old is not None and old <= HALF]
-            there = [(id, new) for id, old, new in both if old is not None and old > HALF]
+            both = [
+                (index[key[0]], old, new)
+                for key in chosen
+                if (old := before.get(key)) is not None and (new := of_set[key]) is not None
+            ]
+            missing = [(id, new) for id, old, new in both if old <= HALF]
+            there = [(id, new) for id, old, new in both if old > HALF]
             row = {"judge": judge, **sets[image_set], "kind": kind}
             row |= {"n": len({id for id, _ in asked}), "parts": len(asked), "unread": len(chosen) - len(asked)}
             row["mean"] = float(np.mean([value for _, value in asked])) if asked else np.nan
             row |= share("shown", [(id, value > HALF) for id, value in asked], len(ids))
             if image_set != settings["initial"]:
                 row |= {"missing_before": len(missing), "shown_before": len(there)}
-                row |= share("repaired", [(id, value > HALF) for id, value in missing if value is not None], len(ids))
-                row |= share("lost", [(id, value <= HALF) for id, value in there if value is not None], len(ids))
+                row |= share("repaired", [(id, value > HALF) for id, value in missing], len(ids))
+                row |= share("lost", [(id, value <= HALF) for id, value in there], len(ids))
             table.append(row)
     return pd.DataFrame(table, columns=PARTS_COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
 

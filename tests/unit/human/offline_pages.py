@@ -1,4 +1,4 @@
-"""Pages that people fill in offline, opened in a real browser: downloads, waiting, and the contrast of their colours."""
+"""Pages that people fill in offline, opened in a real browser: downloads, waiting, contrast of colours."""
 
 import contextlib
 import re

@@ -28,7 +28,7 @@ PLACE = [
     for name in ("sd", "multi_seed")
 ]
 ANSWERS = {
-    # what stands in the cells: the rating, whether the rater left it out, the defect, whether it cannot be judged, comment
+    # cells: rating, whether the rater left it out, defect, whether it cannot be judged, comment
     (4, None, None): (4, False, "", None, None),
     ("4,0", "no", " a\nb "): (4, False, "", False, "a b"),
     (None, "Yes", None): (None, False, "", True, ""),

@@ -14,6 +14,8 @@ from tests.unit.human.offline_pages import NO_STORAGE, download, low_contrasts, 
 from tests.unit.human.pairs.sample_pairs import CANDIDATES, HOSTILE, SIZE_PX, exported, shown_pairs
 
 PAIRS = 7
+
+
 @pytest.fixture
 def open_page(browser, sheets):
     """Opens a rater's page, ann's by default."""
@@ -219,6 +221,7 @@ def test_a_browser_that_stores_nothing_says_so_and_exports(open_page, tmp_path):
 def test_two_raters_pages_in_one_browser_do_not_mix(open_page):
     tab = open_page()
     tab.keyboard.press("1")
+    tab.wait_for_timeout(200)  # Chromium shares the storage of its processes after a moment
     other = open_page("bo", context=tab.context)
     assert other.inner_text("#count") == f"0 of {PAIRS} judged"
     twin = open_page(context=tab.context)  # two tabs of one page show the same

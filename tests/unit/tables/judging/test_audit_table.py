@@ -43,7 +43,7 @@ def test_shares_equal_a_second_computation(seed):
         true, untrue = known[known["before"] > 0.5], known[known["before"] <= 0.5]
         assert (line["remarks"], line["unread"]) == (len(own), len(own) - len(known))
         assert (line["true"], line["untrue"], line["prompts"]) == (len(true), len(untrue), own["id"].nunique())
-        outcomes = {"right": (known, known["before"] > 0.5, (0, 1))}
+        outcomes = {"right": (known, known["before"] > 0.5, (0, 1))} if line["when"] == "before" else {}
         if line["when"] != "before":
             outcomes |= {
                 "fixed": (true, true["value"] <= 0.5, (0, 1)),
@@ -69,7 +69,8 @@ def test_what_became_of_each_remark():
     after = table.loc["detailscribe-k0"]
     assert table.loc["original-1", "right"] == pytest.approx(3 / 5)
     assert (after["true"], after["untrue"], after["unread"], after["k"]) == (2, 2, 1, 0)
-    assert (after["right"], after["fixed"], after["still_there"], after["newly_harmed"]) == (0.5, 0.5, 0.5, 0.5)
+    assert (after["fixed"], after["still_there"], after["newly_harmed"]) == (0.5, 0.5, 0.5)
+    assert pd.isna(after["right"]), "of the critic, whichever later image is read"
     assert after["change"] == -0.5
 
 
