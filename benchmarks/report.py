@@ -117,6 +117,7 @@ def synthetic(folder: Path, count: int, side_px: int) -> SimpleNamespace:
         selections=[],
         dropped=[base / "dropped.tsv"],
         ratings=[],
+        choices=[],
     )
 
 
@@ -197,7 +198,8 @@ def browse(page: Path, chromium: str) -> tuple[float, dict[str, float]]:
         "search": ("search", "heron ladder"),
         "status": ("status", "refused"),
         "range": ("from", "0.9"),
-        "method": ("method", "ablation"),
+        "method": ("b", "ablation"),
+        "plot of two metrics": ("plot", "metrics"),
         "sort by gain": ("sort", "gain"),
         "sort by disagreement": ("sort", "disagreement"),
     }

@@ -28,7 +28,5 @@ with job(snakemake) as running:
     write_rows(Path(snakemake.output.key), keys)
     shown = len({row["pair"] for row in keys if row["pair"] and row["rater"] == parameters["raters"][0]})
     largest = max(path.stat().st_size for _, path in outputs) / 1e6
-    folder = outputs[0][1].parent
-    running.say(
-        [f"human_pair_sheets: {shown} pairs per rater; pages of up to {largest:.1f} MB; send {folder}, keep the rest"]
-    )
+    sizes = f"{shown} pairs per rater; pages of up to {largest:.1f} MB"
+    running.say([f"human_pair_sheets: {sizes}; what to send is in {outputs[0][1].parent}"])

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from detailscribe.errors import SetupError
-from detailscribe.operations.preflight import check_configured_models
+from detailscribe.operations.preflight import check_configured_models, result_lines
 from detailscribe.workflow.job import job
 
 with job(snakemake) as running:
     models = dict.fromkeys(tuple(pair) for pair in snakemake.params.models)
     findings = check_configured_models(models, snakemake.config, Path(snakemake.params.folder))
-    running.say([*findings.notes, f"{len(models)} models checked, {len(findings.problems)} problems"])
+    results = result_lines(models, snakemake.config["endpoints"], len(findings.problems))
+    running.say([*findings.notes, *results])
     if findings.problems:
         raise SetupError("\n".join(dict.fromkeys(findings.problems)))

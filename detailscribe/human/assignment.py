@@ -1,7 +1,7 @@
 """Assignment of prompts and images to raters: which prompts are rated, and in which order a rater sees their images.
 
 A key lists where each image is in a rater's workbook and page; image sets that show the same image of a prompt share a
-place. Workbook and page carry the digest of their key, so that filled sheets find their key even after newer sheets were
+place. Workbook and page carry the digest of their key, so that filled sheets find it even after newer sheets were
 written.
 
 Source: section 4 of the paper's project page; results_cleanup_and_preprocess.py of the released code.

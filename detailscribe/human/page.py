@@ -60,13 +60,14 @@ def offline_page(template: str, values: dict) -> str:
 
     Args:
         template: File in TEMPLATES.
-        values: Of its variables.
+        values: Of its variables; `images` are not part of the script.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     page = environment.get_template(template)
-    script = re.search(r"<script>(.*?)</script>", page.render(**values, script_digest=""), re.DOTALL)
+    without_images = page.render({**values, "images": [], "script_digest": ""})  # which may be hundreds of megabytes
+    script = re.search(r"<script>(.*?)</script>", without_images, re.DOTALL)
     assert script is not None, template
     digest = hashlib.sha256(script[1].encode()).digest()
     return page.render(**values, script_digest=base64.b64encode(digest).decode())

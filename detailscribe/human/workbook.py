@@ -39,7 +39,7 @@ COVER = "instructions"
 # Headings and widths of the columns: together 1300 px, which fits a screen without scrolling sideways.
 IMAGE_WIDTH = (SHOWN_PX + 2 * MARGIN_PX) * LETTERS_PER_PX + 1
 COLUMNS = (
-    *(("number", 11), ("topic", 16), ("prompt", 36), ("image", IMAGE_WIDTH)),
+    *(("number", 14), ("topic", 16), ("prompt", 36), ("image", IMAGE_WIDTH)),
     *(("rating", 9), ("cannot judge", 14), ("comment", 36)),
 )
 FIRST_ANSWER = column_index_from_string(RATING_COLUMN)  # rating, cannot judge, comment
@@ -173,8 +173,8 @@ def _write_cover(cover: Worksheet, code: str) -> None:
     for number, line in enumerate([*lines, "", *RULES], 1):
         cell = cover.cell(number, 1, line or None)
         cell.alignment = Alignment(wrap_text=True, vertical="top")
-        # A line of some 105 letters fits the column; programs do not adjust the height of rows that are not edited.
-        cover.row_dimensions[number].height = 16 * (1 + len(line) // 105)
+        # A line of some 95 letters fits the column; programs do not adjust the height of rows that are not edited.
+        cover.row_dimensions[number].height = 16 * (1 + len(line) // 95)
     cover["A1"].font = Font(bold=True)
     cover.cell(row, column, code)
 
@@ -198,7 +198,9 @@ def _write_image(sheet: Worksheet, row: dict, number: str, jpeg: bytes) -> None:
         is_comment = title == ANSWERS[-1]
         cell.alignment = Alignment(horizontal=None if is_comment else "center", vertical="center", wrap_text=is_comment)
         cell.fill, cell.border = FILL, BORDER
-        if is_comment:
+        if not is_comment:
+            cell.font = Font(bold=True, size=18)
+        else:
             cell.number_format = "@"  # what is typed is text, never a formula
     if row["image"] == 1:
         for column in range(1, len(COLUMNS) + 1):

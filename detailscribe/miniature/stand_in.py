@@ -19,7 +19,7 @@ from detailscribe.images.image_reader import read_image
 from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
 from detailscribe.miniature.stand_in_pairs import answer_pair
-from detailscribe.miniature.stand_in_questions import NO_FAULT, answer_part, answer_remark, shown_parts
+from detailscribe.miniature.stand_in_questions import answer_part, answer_remark, shown_parts
 from detailscribe.miniature.stand_in_words import (
     DOCUMENT,
     FILLER,
@@ -37,7 +37,7 @@ from detailscribe.miniature.world.vocabulary import MOODS
 # name that a config asks for stays, so that finished studies keep their answers, but their fingerprints differ.
 MODEL = "offline-stand-in-2"
 THRESHOLDS = (0.0, -1.0, 1.0)  # logits above which the judge detects an entity, by draw
-WORDS_ALONE = ", made from words alone"  # of a concept, if the prompt cannot be read
+WORDS_ALONE, IN_PART = ", made from words alone", ", of a part of the prompt"  # of a concept
 
 
 def answer_text(request: Request) -> str:
@@ -72,11 +72,13 @@ def answer_text(request: Request) -> str:
 def answer_decompose(prompt: str, topic: str) -> str:
     """Entities with their positions; for a prompt that says more, triples of neighbouring content words.
 
-    The concept of the latter says that it is made from words alone, so that nobody takes it for the method's.
+    The concept of the latter says that it is made from words alone, so that nobody takes it for the method's, and that
+    of a scene to which more sentences add unknown words that it is a part.
     """
     concept = re.sub(r"\W+", "_", topic.strip()).strip("_") or "scene"
     if scene := parse_prompt(prompt):
         parts = scene_components(scene)
+        concept += IN_PART if unread_words(prompt) else ""
     elif not unread_words(prompt) and (named := named_entities(prompt)):
         parts = named
     else:
@@ -103,7 +105,7 @@ def answer_critique(prompt: str, components: list[str] | None, image: Image.Imag
     unread = unread_words(prompt)
     lines = [f"{n}. {part}: not in the image; to be shown clearly." for n, part in enumerate(missing, 1)]
     if not parts:
-        lines = [f"1. {NO_FAULT}; the prompt stays as it is."]
+        lines = ["1. Nothing that the prompt names is known to this critic; the prompt stays as it is."]
     everything = f"this critic knows ({', '.join(parts)})" if unread else "the prompt names"
     lines = lines or [f"1. Everything that {everything} can be seen; keep it."]
     if components and parts:

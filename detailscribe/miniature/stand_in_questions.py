@@ -20,7 +20,7 @@ from detailscribe.miniature.world.vocabulary import singular
 SEVERAL, MANY = 3, 6  # pieces of a row, and of a ring, that must be found: three quarters
 MIDDLE_PX = 16  # from the centre of the image, at most, of what stands in the middle
 ABSENT = re.compile(r"(?P<part>[^:]+): not in the image\b")  # what the stand-in's critic remarks
-NO_FAULT = "This critic knows nothing of what the prompt names"  # what it says of a prompt in other words
+NO_FAULT = "This critic knows nothing of what the prompt names"  # in answers that were recorded earlier
 CENTRE = SIDE_PX / 2
 
 

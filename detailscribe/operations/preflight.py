@@ -79,6 +79,16 @@ def check_models(
     return findings
 
 
+def result_lines(requested: Iterable[tuple[str, str]], endpoints: dict[str, dict], problems: int) -> list[str]:
+    """How many of the models were checked, and that the offline mock needs no check, if a study uses it."""
+    models = set(requested)
+    of_mock = {each for each in models if is_offline(endpoints[each[0]])}
+    lines = ["The offline mock answers by rule, without a network: nothing to check."] if of_mock else []
+    if others := len(models - of_mock):
+        lines.append(f"{others} models checked, {problems} problems")
+    return lines
+
+
 def _check_model(
     name: str,
     model: str,

@@ -103,7 +103,7 @@ def _prompts(results: ScenarioResults) -> list[dict]:
 
 
 def _first(results: ScenarioResults, shown: list[str]) -> dict:
-    """Metric and methods to begin with: a judge, the initial image, and DetailScribe's honest choice if there is one."""
+    """Metric and methods to begin with: a judge, the initial image, and DetailScribe's honest choice if any."""
     metric = next((name for name in results.metrics if name.startswith(JUDGE)), next(iter(results.metrics), ""))
     wanted = [name + ending for name in ["detailscribe", *results.critics] for ending in (HONEST, "")]
     after = next((name for name in wanted if name in shown), shown[-1])

@@ -62,8 +62,8 @@ def read_scenario(name: str, files: ScenarioFiles, parameters: dict, store: Path
     """Everything about a scenario's prompts.
 
     Args:
-        parameters: `methods`, `critics` with name and candidates, those of `oracle_settings` and of `labels_parameters`;
-            `refiners` and `ranks`, if the study has some.
+        parameters: `methods`, `critics` with name and candidates, those of `oracle_settings` and of
+            `labels_parameters`; `refiners` and `ranks`, if the study has some.
         store: The exchange store, for the judges' replies.
     """
     decompositions: dict[str, dict] = {}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.report import assets, explorer_data
-from detailscribe.report.labels import ORACLE, Labels
+from detailscribe.report.labels import SINGLE, Labels
 from detailscribe.report.table_view import TableFile, table_view
 from detailscribe.report.templates import PAGES, page_template
 from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING, honest_label
@@ -132,7 +132,7 @@ def _headline_tables(main: pd.DataFrame, labels: Labels) -> list[dict]:
             label = labels.method(method) + (f" {DAGGER}" if of_line["oracle"].any() else "")
             if honest:
                 label = honest_label(labels.selection(each) for each in chosen)
-            title = f"{method}: {' or '.join(chosen)}" if honest or ORACLE in chosen else method
+            title = method if chosen == [SINGLE] else f"{method}: {' or '.join(chosen)}"
             lines.append({"label": label, "title": title, "honest": honest, "cells": cells, "costs": texts})
         counts = {metric: sorted(set(group["n"])) for metric, group in rows.groupby("metric", sort=False)}
         metrics = labels.sorted_metrics(dict.fromkeys(rows["metric"]))

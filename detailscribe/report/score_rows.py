@@ -42,9 +42,7 @@ def score_rows(results: ScenarioResults, id: str) -> list[dict]:
 
 def best_scores(results: ScenarioResults, id: str) -> dict[str, float | None]:
     """The highest score of all images by metric; None where all are equal."""
-    return {
-        metric: best_of([results.score(metric, id, name) for name in results.images]) for metric in results.metrics
-    }
+    return {metric: best_of([results.score(metric, id, name) for name in results.images]) for metric in results.metrics}
 
 
 def texts_of_images(results: ScenarioResults, id: str) -> list[tuple[str, list[str]]]:

@@ -61,7 +61,7 @@ def single_fingerprint(metric: str, rows: Iterable[dict], folder: Path = FINGERP
     (first, first_count), (second, second_count) = sorted(counts.items(), key=lambda item: -item[1])[:2]
     difference = _difference(_read_recipe(first, folder), _read_recipe(second, folder))
     remedy = (
-        "name a dated model that the service keeps, and judge again"
+        f"name a dated model that the service keeps, or judge all again with `refresh: {{{metric}: 1}}`"
         if metric.startswith("judge-")
         else f"remove {metric} from results/*/scores and results/*/ledgers/scores, and run again with one set-up"
     )

@@ -76,7 +76,7 @@ def metric_labels(study: Study) -> dict[str, str]:
             labels |= {metric: "parts shown", f"{metric}-{GEOMETRIC}": "parts shown (geometric)"}
         else:
             model = model_label(study, judge.entry["endpoint"], judge.entry["model"])
-            labels[metric] = f"judge {judge.name} ({model})"
+            labels[metric] = f"judge {judge.name.replace('_', ' ')} ({model})"
     own = study.config.get("labels", {}).get("metrics", {})
     return distinct_labels({name: own.get(name) or label for name, label in labels.items()})
 

@@ -11,7 +11,8 @@ from detailscribe.files.brought_files import resolve_path
 from detailscribe.study import validation
 from detailscribe.study.image_graph import ImageGraph
 from detailscribe.study.interacting import SHA256
-from detailscribe.study.judging.judges import PAIRS, PARTS, PROMPT, configured_judges, metrics_of, names_of
+from detailscribe.study.judging.audited import audited_critics
+from detailscribe.study.judging.judges import PAIRS, PARTS, PROMPT, REMARKS, configured_judges, metrics_of, names_of
 from detailscribe.study.judging.pair_schedule import compared_methods
 from detailscribe.study.methods import Method, configured_methods, steps_by_set
 from detailscribe.study.refinements import Needs, candidates_of_critic
@@ -171,10 +172,13 @@ class Study:
     def judges_asked(self, asks: str) -> list[str]:
         """Names of the judges that are asked about the prompt, its parts, a critique's remarks, or pairs.
 
-        One of pairs without two methods to compare, which only the demo's may be, is asked nothing.
+        One of pairs without two methods to compare, or of remarks without a critic, which only the demo's may be, is
+        asked nothing.
         """
         names = names_of(self.judging, asks)
-        return [name for name in names if len(compared_methods(self, name)) > 1] if asks == PAIRS else names
+        if asks == PAIRS:
+            return [name for name in names if len(compared_methods(self, name)) > 1]
+        return [name for name in names if audited_critics(self, name)] if asks == REMARKS else names
 
     # ---- language models ---------------------------------------------------------------------------------------
 

@@ -76,17 +76,16 @@ def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
     """What n, the intervals, the other marks and the selections mean."""
     chosen = settings["statistics"]
     test = "sign-flip permutation" if chosen["test"] == "permutation" else "Wilcoxon signed-rank"
-    counts, families = table["n"], table[table["headline"]]["family"].dropna()
+    counts, families = table["n"], _families(table)
     n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     missing = int(table["missing"].max()) if len(table) else 0
-    family = int(families.max()) if len(families) else 0
-    others = table[~table["headline"]]["family"].dropna()
     selector = settings["selector"]
     honest = f"by:{selector}, and under {selector} mean" if selector in set(table["metric"]) else "mean"
     return [
         f"Means over prompts with every image (n = {n}; up to {missing} missing) and 95 % intervals.",
-        f"* differs from {chosen['baseline']} at 5 % ({test} test of paired differences, Holm over the {family} "
-        f"comparisons of the headline rows; over {int(others.max()) if len(others) else 0} for the rows in brackets).",
+        f"* differs from {chosen['baseline']} at 5 % ({test} test of paired differences, Holm over the "
+        f"{families[0]} comparisons of the headline rows; in brackets over those of the {families[1]} honest rows, for "
+        f"all others over {families[2]}).",
         lead_note(table),
         f"Methods are compared by their honest rows: the headline, or instead of an oracle cell {honest}.",
         "Rows without brackets are the headline, with the paper's selection; rows in brackets are other choices among "
@@ -94,6 +93,13 @@ def footnotes(table: pd.DataFrame, settings: dict) -> list[str]:
         "metric; mean: of the candidates.",
         *phrase_notes(table),
     ]
+
+
+def _families(table: pd.DataFrame) -> list[int]:
+    """Comparisons that Holm's correction counts for the headline rows, the honest ones in brackets, and the others."""
+    headline, honest = table["headline"].astype(bool), table["honest"].astype(bool)
+    rows = (headline, honest & ~headline & (table["method"] != table["baseline"]), ~headline & ~honest)
+    return [int(table["family"][chosen].fillna(0).max()) if chosen.any() else 0 for chosen in rows]
 
 
 def lead_note(table: pd.DataFrame) -> str:

@@ -83,12 +83,8 @@ def add_comparison(
         p = significance.wilcoxon_p(differences)
     else:
         p = significance.sign_flip_p(differences, chosen["permutations"], settings["bootstrap"]["seed"])
-    headline = table["headline"].to_numpy(bool)
-    adjusted, family = np.full(len(p), np.nan), np.full(len(p), np.nan)
-    for rows in (headline, ~headline):
-        adjusted[rows] = significance.holm(p[rows])
-        family[rows & compared] = (rows & compared).sum()
-    table["p"], table["p_holm"], table["family"] = p, adjusted, family
+    table["p"] = p
+    table["p_holm"], table["family"] = _holm_by_family(table, compared)
     std = significance.std(differences)
     constant = std <= EQUAL * np.maximum(np.nan_to_num(width), np.abs(np.nan_to_num(table["difference"])))
     std = np.where(constant, np.nan, std)
@@ -100,6 +96,25 @@ def add_comparison(
     won = np.where(np.isnan(differences), np.nan, (differences > 0) | (settings["ties_win"] & (differences == 0)))
     table["win_rate"] = significance.means(won)
     table["win_rate_low95"], table["win_rate_high95"] = mean_intervals(won, (0, 1))
+
+
+def _holm_by_family(table: pd.DataFrame, compared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Adjusted p and size of its family, of each row: headline rows, honest rows, and all others.
+
+    A row that is both counts in both families, and has the numbers of the first. Rows of the baseline that are no
+    headline are its other selections, which belong to the others.
+
+    Args:
+        table: With `p`.
+        compared: (rows,), whether a row has a difference.
+    """
+    headline = table["headline"].to_numpy(bool)
+    honest = table["honest"].to_numpy(bool) & (table["method"] != table["baseline"]).to_numpy(bool)
+    p, adjusted, family = table["p"].to_numpy(float), np.full(len(table), np.nan), np.full(len(table), np.nan)
+    for members in (~headline & ~honest, honest, headline):  # the last one of a row's families counts
+        adjusted[members] = significance.holm(p[members])
+        family[members & compared] = (members & compared).sum()
+    return adjusted, family
 
 
 def _differences(table: pd.DataFrame, values: np.ndarray, baseline: str) -> np.ndarray:

@@ -23,6 +23,7 @@ RATER = "rater_1"
 SETS = ["original-11", "detailscribe-k0"]
 TEXTS = ["=1+1 foxes", "A goat paints a fence.", "Two\nlines \ufffe and a mark"]
 SAME = [lambda n: n, str, float, lambda n: f" {n} ", lambda n: f"{n}.0", lambda n: f"{n}\n"]  # the same rating
+SETTLED = [None, None, None, "no", "a finger too many", "'=1"]  # beside a rating: nothing that changes it
 WRONG = ["6", 0, -1, 3.5, "three", "3,5", True, "=A1", "nan", 1e300, "3 4", "x" * 30_000]
 
 
@@ -82,7 +83,10 @@ def filled(book: Path, ratings: dict[tuple[str, str], int], random: Random, writ
     """The workbook with ratings, each as `write` gives it."""
     workbook = load_workbook(book)
     for (sheet, position), rating in ratings.items():
-        workbook[sheet][position] = write(rating)
+        cell = workbook[sheet][position]
+        cell.value = write(rating)
+        beside = random.choice(SETTLED)
+        cell.offset(column=1 if beside == "no" else 2).value = beside
     buffer = io.BytesIO()
     workbook.save(buffer)
     return buffer.getvalue()

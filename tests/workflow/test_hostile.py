@@ -103,7 +103,7 @@ def test_hostile_texts_and_file_names_stay_texts(fresh):
         dropped = {row["topic"].lstrip("'") for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
     assert dropped == {text.strip() for text in FORMULAS}
 
-    book = openpyxl.load_workbook(fresh.results / "small" / "human" / "sheets" / "one.xlsx")
+    book = openpyxl.load_workbook(fresh.results / "small" / "human" / "sheets" / "send" / "one.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell.value for cell in cells if cell.data_type == "f"]
     assert any("touch pwned" in str(cell.value) for cell in cells)

@@ -121,7 +121,7 @@ def test_failed_rows_are_retried_and_changed_ones_found(judged):
     assert str(path.relative_to(judged.folder)) in judged.snakemake("verify", **CHANGES)
     judged.snakemake(**CHANGES)
     assert path.read_bytes() == content and judged.exchanges() == calls
-    write_rows(path, rows[1:-1])  # truncated by hand
+    write_rows(path, [row for row in rows if row["id"] != rows[-1]["id"]])  # truncated by hand
     assert str(path.relative_to(judged.folder)) in judged.snakemake("retry", **CHANGES)
     judged.snakemake(**CHANGES)
     assert path.read_bytes() == content and judged.exchanges() == calls

@@ -16,7 +16,7 @@ from tests.workflow.small_study import PROMPTS, REPOSITORY, TABLE, Study, planne
 
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 SETS = 6  # image sets of the study
-SEEN = [  # what the miniature can generate, so that its judge does not see the same in every image
+SEEN = [  # one prompt that the miniature cannot read, and what it can generate, so that its judge sees different things
     PROMPTS[0],
     ("hold ball", "A fox holding a ball on the beach."),
     ("row of cakes", "A row of cakes under a monkey on the grass."),
@@ -32,7 +32,7 @@ def table(study, name: str) -> list[dict]:
 def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prompt(tmp_path):
     study = Study(tmp_path / "study", real=True)
     study.folder.mkdir()
-    text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8").partition("A metric is one module")[2]
     code, entry = (re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("python", "yaml"))
     (study.folder / "my_metrics").mkdir()
     (study.folder / "my_metrics" / "sharpness.py").write_text(code)
@@ -53,9 +53,12 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     names = ["clip_score", "image_reward", "blip_vqa", "sharpness", "judge-main", "judge-twice", "judge-sure"]
     for name in names:
         rows = study.rows(f"scores/{name}/*.jsonl")
-        assert {row["status"] for row in rows} == {"ok"} and len(rows) == SETS * len(SEEN), name
+        unread = [row for row in rows if name.startswith("judge") and row["id"].startswith("carry-log")]
+        assert {row["status"] for row in rows if row not in unread} == {"ok"} and len(rows) == SETS * len(SEEN), name
+        assert [row["status"] for row in unread] == ["refused"] * (SETS if name.startswith("judge") else 0), name
+        assert all("I cannot check beavers" in row["reason"] for row in unread), name
         assert len({row["score"] for row in rows}) > 1 and len({row["fingerprint"] for row in rows}) == 1, name
-    assert {row["score"] for row in study.rows("scores/judge-sure/*.jsonl")} == {0.0, 1.0}
+    assert {row["score"] for row in study.rows("scores/judge-sure/*.jsonl")} == {0.0, 1.0, None}
     assert {row["metric"] for row in table(study, "main")} == {*names}
     assert {(row["metric"], row["phrases"]) for row in table(study, "main") if row["phrases"]} == {
         ("blip_vqa", "spacy")
@@ -64,8 +67,8 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     for file in ("small/tables/main.md", "small/tables/main.tex", "small/report/index.html"):
         assert note in (study.results / file).read_text().replace("\\_", "_"), file
     repeats = {row["judge"]: row for row in table(study, "judge_repeats") if row["image_set"] == "all"}
-    images = SETS * len(SEEN)
-    spread = mean(stdev(row["draws"]) for row in study.rows("scores/judge-twice/*.jsonl"))
+    images = SETS * (len(SEEN) - 1)
+    spread = mean(stdev(row["draws"]) for row in study.rows("scores/judge-twice/*.jsonl") if row["status"] == "ok")
     assert repeats["judge-twice"]["draws"] == str(2 * images)
     assert float(repeats["judge-twice"]["mean_sd"]) == pytest.approx(spread, abs=1e-6)
     assert (repeats["judge-sure"]["draws"], repeats["judge-sure"]["mean_sd"]) == (str(images), "")

@@ -56,9 +56,14 @@ def test_filled_rating_sheets_become_means_and_agreement(study):
     study.snakemake("small_human_sheets")
     sheets, filled = study.results / "small" / "human" / "sheets", study.folder / "human" / "small"
     filled.mkdir(parents=True)
-    keys = study.rows("human/sheets/key.jsonl")
+    keys = study.rows("human/sheets/keep/key.jsonl")
+    sent = {path.name: path.read_bytes() for path in (sheets / "send").iterdir()}
+    assert sorted(sent) == ["README.txt", *(f"rater_{n}.{kind}" for n in (1, 2) for kind in ("html", "xlsx"))]
+    # What is sent says nothing of where an image came from.
+    assert not [row["id"] for row in keys for data in sent.values() if row["id"].encode() in data]
+    sheets = sheets / "send"
     for rater in ("rater_1", "rater_2"):
-        assert "data:image/jpeg;base64," in (sheets / f"{rater}.html").read_text(encoding="utf-8")
+        assert (sheets / f"{rater}.html").read_text(encoding="utf-8").count('type="text/plain"') > 1
         book = load_workbook(sheets / f"{rater}.xlsx")
         for row in keys:
             if row["rater"] == rater:
@@ -104,9 +109,10 @@ def test_filled_rating_sheets_become_means_and_agreement(study):
 def test_pairs_that_people_compared_become_win_rates_and_strengths(study):
     assert "has no table of choices" in study.snakemake("small_human_pair_scores", expect=1)
     study.snakemake("small_human_pair_sheets")
-    sheets, filled = study.results / "small" / "human" / "pair_sheets", study.folder / "human" / "small" / "pairs"
+    sheets = study.results / "small" / "human" / "pair_sheets" / "send"
+    filled = study.folder / "human" / "small" / "pairs"
     filled.mkdir(parents=True)
-    rows = study.rows("human/pair_sheets/key.jsonl")
+    rows = study.rows("human/pair_sheets/keep/key.jsonl")
     keys = {
         rater: [
             {name: value for name, value in row.items() if name != "sheet"} for row in rows if row["rater"] == rater

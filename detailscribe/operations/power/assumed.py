@@ -1,4 +1,4 @@
-"""Spreads without data of one's own: derived from published numbers, or from a table of the user's.
+"""Spreads without data of one's own: derived from published numbers.
 
 The paper publishes no standard deviation. What its numbers do give: the mean of a mark from 1 to 5 bounds its spread,
 and the rate at which a metric agrees with people about pairs gives the correlation of their differences.
@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detailscribe.errors import InputError
-from detailscribe.files.table_reader import read_table
 from detailscribe.operations.power.comparisons import (
     ASSISTED,
     HUMAN,
@@ -31,9 +30,11 @@ MARKS = (1, 2, 3, 4, 5)
 HUMAN_MEAN = 3.4  # of the baseline, Table 2 over its 50 prompts
 RATER_SHARE = 0.5  # of the variance of one rater's mark that other raters do not share; assumed
 TIES = 0.25  # share of tied pairs; assumed
+ORDERS = 2.0  # in which a judge of pairs sees each
 ANY = "any method"
 ASSUMED_IMAGES = "two images of a prompt are assumed to correlate by {:g}"
-NUMBERS = ("sd_of_difference", "sd", "correlation", "p", "ties", "within_sd", "repeats", "judge_correlation", "n")
+OF_WORST = "of the worst judge that the paper measured"
+Metrics = Mapping[str, tuple[str, list[float] | None]]
 
 
 def spread_of_marks(mean: float) -> float:
@@ -69,7 +70,7 @@ def published_spreads(path: Path) -> dict[str, tuple[float, str]]:
     found = {}
     with open(path, encoding="utf-8", newline="") as file:
         for line, row in enumerate(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE), 2):
-            found[row["metric"]] = (_number(path, line, "sd", row["sd"]), row["source"])
+            found[row["metric"]] = (number_of(path, line, "sd", row["sd"]), row["source"])
     return found
 
 
@@ -88,8 +89,8 @@ def published_differences(published: Sequence[dict], method: str, baseline: str)
 def published_comparisons(
     published: Sequence[dict],
     spreads: Mapping[str, tuple[float, str]],
-    metrics: Mapping[str, tuple[str, list[float] | None]],
-    pair_judges: Mapping[str, int],
+    metrics: Metrics,
+    pairs: Mapping[str, int],
     baseline: str,
     correlation: float,
     family: int,
@@ -101,7 +102,7 @@ def published_comparisons(
         published: Rows of `read_published`.
         spreads: Of `published_spreads`.
         metrics: The study's, each with its module or judge's model (as `judge-{model}`) and its range.
-        pair_judges: Judges of pairs, each with the number of comparisons in its table.
+        pairs: Judges of pairs, and HUMAN for people, each with the number of comparisons in its table.
         baseline: Name of the method that the others are compared with.
         correlation: Of the scores of two images of one prompt.
         family, rated: Comparisons of the main table and of the human table.
@@ -115,10 +116,9 @@ def published_comparisons(
     paired = 2 * (1 - correlation)
     images = ASSUMED_IMAGES.format(correlation)
 
-    def comparison(
-        design: str, metric: str, spread: Spread, width: float | None, note: str, judge: str = ""
-    ) -> Comparison:
-        count = pair_judges.get(metric, rated if metric == HUMAN else family)
+    def comparison(design: str, metric: str, spread: Spread, note: str, judge: str = "") -> Comparison:
+        count = pairs[metric] if design == PAIRS else rated if metric == HUMAN else family
+        width = width_of(design, metric, metrics)
         return Comparison("", design, metric, ANY, baseline, PUBLISHED, spread, None, count, judge, width, note)
 
     found, unknown = [], []
@@ -126,25 +126,47 @@ def published_comparisons(
     people = Spread(mark * (1 - RATER_SHARE), mark * RATER_SHARE)
     note_people = f"marks of mean {HUMAN_MEAN:g} as even as that allows; raters share half of their variance; {images}"
     for metric, (module, limits) in metrics.items():
-        width = limits[1] - limits[0] if limits else None
         sd, note = _spread_of_image(module, limits, means, spreads)
         if sd is None:
             unknown.append(metric)
             continue
-        found.append(comparison(MEANS, metric, Spread(sd**2 * paired), width, f"{note}; {images}"))
+        found.append(comparison(MEANS, metric, Spread(sd**2 * paired), f"{note}; {images}"))
     if rated:
-        found.append(comparison(MEANS, HUMAN, people, MARKS_WIDTH, note_people))
+        found.append(comparison(MEANS, HUMAN, people, note_people))
         for metric, (module, _) in metrics.items():
-            rate = agreement.get(module) or (lowest if module.startswith("judge-") else None)
+            rate, whose = agreement.get(module), ""
+            if rate is None and module.startswith("judge-"):
+                rate, whose = lowest, f", {OF_WORST}"
             if rate:
                 explained = people.between * correlation_of_agreement(rate) ** 2
                 assisted = Spread(people.between, people.within, explained=explained)
-                note = f"{note_people}; agreement of {rate:.1%} with people"
-                found.append(comparison(ASSISTED, HUMAN, assisted, MARKS_WIDTH, note, metric))
-    for judge in pair_judges:
-        note = f"{TIES:.0%} ties and the rest decided, both orders alike: assumed"
-        found.append(comparison(PAIRS, judge, Spread(1 - TIES, repeats=2.0), PAIRS_WIDTH, note))
+                note = f"{note_people}; agreement of {rate:.1%} with people{whose}"
+                found.append(comparison(ASSISTED, HUMAN, assisted, note, metric))
+    decided = f"{TIES:.0%} ties and the rest decided"
+    for judge in pairs:
+        if judge == HUMAN:
+            each = Spread((1 - TIES) * (1 - RATER_SHARE), (1 - TIES) * RATER_SHARE)
+            note = f"{decided}, raters share half of the variance: assumed"
+        else:
+            each, note = Spread(1 - TIES, repeats=ORDERS), f"{decided}, both orders alike: assumed"
+        found.append(comparison(PAIRS, judge, each, note))
     return found, unknown
+
+
+def width_of(design: str, metric: str, metrics: Metrics) -> float | None:
+    """Width of the scale on which a comparison is; None if it has no end, or is not known.
+
+    Args:
+        design: MEANS, PAIRS or ASSISTED.
+        metric: Column of the tables, HUMAN, or a judge of pairs.
+        metrics: As of `published_comparisons`.
+    """
+    if design == PAIRS:
+        return PAIRS_WIDTH
+    if metric == HUMAN:
+        return MARKS_WIDTH
+    limits = metrics.get(metric, ("", None))[1]
+    return limits[1] - limits[0] if limits else None
 
 
 def _spread_of_image(
@@ -165,76 +187,12 @@ def _spread_of_image(
     return math.sqrt((mean - low) * (high - mean)), f"the most that a mean of {mean:g} ({where}) allows"
 
 
-def table_comparisons(path: Path, baseline: str, correlation: float, family: int, rated: int) -> list[Comparison]:
-    """Comparisons of a user's table, one per row.
-
-    Columns: metric, and one of `sd_of_difference`, `sd` (of an image's score), `p` (share of prompts at 1 under a yes
-    or no). Optional: design (means, pairs, assisted), method, `correlation` of two images of a prompt, `ties` (share
-    of tied pairs, in place of a spread), `within_sd` (of the difference by one draw, order or rater around its prompt)
-    and `repeats` behind the spread, `judge` and `judge_correlation` (assisted: of people's and the judge's
-    differences), `n` (prompts behind the numbers).
-
-    Args:
-        path: A .csv, .tsv or .jsonl file.
-        baseline: Name of the method that the others are compared with.
-        correlation: Used where a row has none.
-        family, rated: Comparisons of the main table and of the human table.
+def number_of(path: Path, line: int, name: str, text: str) -> float:
+    """A number of at least 0 in a cell.
 
     Raises:
-        InputError: a value is missing, no number or out of range; names file and line.
+        InputError: it is none; names file and line.
     """
-    if not path.is_file():
-        raise InputError(f"power: source: {path} is no file; correct it, or use auto, pilot or published")
-    found = []
-    for line, row in read_table(path, [("metric",)]):
-        cells = {name: str(value).strip() for name, value in row.items() if value is not None}
-        place = f"{path}, line {line}"
-        numbers = {name: _number(path, line, name, cells[name]) for name in NUMBERS if cells.get(name)}
-        design = cells.get("design") or MEANS
-        if design not in (MEANS, PAIRS, ASSISTED):
-            raise InputError(f"{place}: design is {design!r}; write {MEANS}, {PAIRS} or {ASSISTED}")
-        if not cells.get("metric"):
-            raise InputError(f"{place}: no metric; name one, as clip_score, judge-main or {HUMAN}")
-        for name in ("correlation", "p", "ties", "judge_correlation"):
-            if numbers.get(name, 0.0) > 1:
-                raise InputError(f"{place}: {name} is {numbers[name]:g}; it lies between 0 and 1")
-        if numbers.get("repeats", 1.0) < 1:
-            raise InputError(f"{place}: repeats is {numbers['repeats']:g}; it is 1 or more")
-        variance = _variance(place, numbers, 2 * (1 - numbers.get("correlation", correlation)))
-        repeats, within = numbers.get("repeats", 1.0), numbers.get("within_sd")
-        between = variance if within is None else variance - within**2 / repeats
-        if between < 0:
-            raise InputError(f"{place}: within_sd {within:g} explains more than the whole spread; correct one of them")
-        share = numbers.get("judge_correlation", 0.0) ** 2 if design == ASSISTED else 0.0
-        if design == ASSISTED and "judge_correlation" not in numbers:
-            raise InputError(f"{place}: an assisted comparison needs judge_correlation, between 0 and 1")
-        spread = Spread(
-            between, None if within is None else within**2, repeats, variance * share, int(numbers.get("n", 0))
-        )
-        metric, method = cells["metric"], cells.get("method") or ANY
-        count = rated if metric == HUMAN else family
-        judge = cells.get("judge") or ("a judge" if design == ASSISTED else "")
-        found.append(Comparison("", design, metric, method, baseline, place, spread, None, count, judge))
-    if not found:
-        raise InputError(f"{path}: no row; give one per metric, with its sd_of_difference")
-    return found
-
-
-def _variance(place: str, numbers: Mapping[str, float], paired: float) -> float:
-    """Of the differences, from what a row gives."""
-    given = [name for name in ("sd_of_difference", "sd", "p", "ties") if name in numbers]
-    if len(given) != 1:
-        names = " and ".join(given) or "none of them"
-        raise InputError(f"{place}: needs one of sd_of_difference, sd, p and ties, got {names}")
-    name = given[0]
-    if name == "ties":
-        return 1 - numbers["ties"]
-    if name == "sd_of_difference":
-        return numbers[name] ** 2
-    return paired * (numbers["sd"] ** 2 if name == "sd" else numbers["p"] * (1 - numbers["p"]))
-
-
-def _number(path: Path, line: int, name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:

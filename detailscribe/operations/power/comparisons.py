@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detailscribe.human.judges.assisted import judge_value_of_selection
 from detailscribe.human.rating_statistics import selected_ratings
 from detailscribe.operations.power.spreads import (
     Spread,
@@ -60,9 +61,6 @@ class Comparison:
     selection: str = ""
 
 
-Differences = dict[tuple[str, str], dict[str, float]]  # by (metric, method): difference from the baseline by prompt
-
-
 def compare_means(
     scenario: str,
     scores: ScoreTable,
@@ -70,11 +68,11 @@ def compare_means(
     baseline: str,
     ranges: dict[str, list[float] | None],
     oracles: Mapping,
-) -> tuple[list[Comparison], Differences]:
+) -> list[Comparison]:
     """Comparisons of the headline rows of the main table, over its complete prompts.
 
     Where a headline is an oracle cell, which is higher than one image even if all are equally good, its honest row
-    follows; a judge assists people by the differences of this one.
+    follows. Each counts the family in which the table corrects it: the headline rows, or else the honest rows.
 
     Args:
         scenario: Name of the scenario.
@@ -86,10 +84,9 @@ def compare_means(
     """
     by_name = {method["name"]: method for method in methods if method["candidates"]}
     found: list[Comparison] = []
-    differences: Differences = {}
     if baseline not in by_name:
-        return found, differences
-    family = 0
+        return found
+    headlines = honest_rows = 0
     other = by_name[baseline]
     for metric in scores.metrics:
         low, high = scores.limits(metric, ranges)
@@ -101,21 +98,28 @@ def compare_means(
             for selection in dict.fromkeys(filter(None, (method["headline"], honest))):
                 each = _values(scores, method, metric, selection) - _values(scores, other, metric, other["headline"])
                 each[np.abs(each) <= EQUAL * np.nan_to_num(high - low)] = 0
+                if not np.isnan(each).all():
+                    headlines += selection == method["headline"]
+                    honest_rows += selection == honest
                 spread = _spread_of_scores(scores, metric, (method, selection), (other, other["headline"]), each)
                 if spread is None:
                     continue
-                family += selection == method["headline"]
                 common = (scenario, MEANS, metric, name, baseline, PILOT, spread, float(np.nanmean(each)), 0)
                 oracle = is_oracle(selection, metric, oracles.get("on_the_way", {}).get(name, ()))
                 found.append(Comparison(*common, width=width, selection=selection, note=ORACLE if oracle else ""))
-                differences[metric, name] = {
-                    id: float(value) for id, value in zip(scores.ids, each, strict=True) if not np.isnan(value)
-                }
-    return [replace(each, family=family) for each in found], differences
+    return [
+        replace(each, family=headlines if each.selection == by_name[each.method]["headline"] else honest_rows)
+        for each in found
+    ]
 
 
-def _values(scores: ScoreTable, method: dict, metric: str, selection: str, draw: int | None = None) -> np.ndarray:
+def _values(scores: ScoreTable, method: Mapping, metric: str, selection: str, draw: int | None = None) -> np.ndarray:
     """(prompts,) scores of a selection, NaN outside the complete prompts; of one draw of the metric if it is given."""
+    return np.where(scores.complete, _selected(scores, method, metric, selection, draw), np.nan)
+
+
+def _selected(scores: ScoreTable, method: Mapping, metric: str, selection: str, draw: int | None = None) -> np.ndarray:
+    """As `_values`, of all prompts."""
     names = list(method["candidates"])
     arrays = {each: scores.array(each, names) for each in scores.metrics}
     if draw is not None:
@@ -123,7 +127,7 @@ def _values(scores: ScoreTable, method: dict, metric: str, selection: str, draw:
         arrays[metric] = arrays[metric] if repeats is None else repeats[:, :, draw]
     if selection.startswith("by:") and selection.removeprefix("by:") not in arrays:
         return np.full(len(scores.ids), np.nan)  # its metric has no scores yet
-    return np.where(scores.complete, select_scores(arrays[metric], selection, names, arrays), np.nan)
+    return select_scores(arrays[metric], selection, names, arrays)
 
 
 def _spread_of_scores(
@@ -147,25 +151,34 @@ def _spread_of_scores(
 
 
 def compare_ratings(
-    scenario: str, ratings: Iterable[dict], methods: Sequence[dict], baseline: str, judges: Differences
+    scenario: str,
+    ratings: Iterable[dict],
+    rated: Sequence[dict],
+    baseline: str,
+    scores: ScoreTable | None,
+    methods: Sequence[dict],
 ) -> list[Comparison]:
     """Comparisons of people's marks under the headline of the human table, alone and assisted by each judge or metric.
 
     Args:
         scenario: Name of the scenario.
         ratings: Rows rater, id, image_set, rating.
-        methods: Rated methods: name, candidates.
+        rated: Rated methods: name, candidates.
         baseline: Name of the method that the others are compared with.
-        judges: Differences of the scores, of `compare_means`.
+        scores: Of the scenario; None if there are none.
+        methods: Rows of the main table: name, candidates, headline.
     """
-    keys, selected, ids = selected_ratings(list(ratings), [method for method in methods if method["candidates"]])
-    column_of = {method: column for column, (method, _, headline) in enumerate(keys) if headline}
+    candidates = {method["name"]: method for method in rated if method["candidates"]}
+    keys, selected, ids = selected_ratings(list(ratings), list(candidates.values()))
+    headlines = {method: (column, selection) for column, (method, selection, headline) in enumerate(keys) if headline}
     found: list[Comparison] = []
-    if baseline not in column_of:
+    if baseline not in headlines:
         return found
-    compared = [name for name in column_of if name != baseline]
+    rows = {method["name"]: method for method in methods}
+    compared = [name for name in headlines if name != baseline]
     for name in compared:
-        prompts, repeats = _by_prompt(selected[:, column_of[name]] - selected[:, column_of[baseline]], ids)
+        differences = selected[:, headlines[name][0]] - selected[:, headlines[baseline][0]]
+        prompts, repeats = _by_prompt(differences, ids)
         means, spread = spread_of_repeats(repeats)
         if spread is None:
             continue
@@ -174,13 +187,32 @@ def compare_ratings(
             scenario, MEANS, HUMAN, name, baseline, PILOT, spread, observed, len(compared), width=MARKS_WIDTH
         )
         found.append(people)
-        for (metric, method), differences in judges.items():
-            if method == name:
-                judged = np.array([differences.get(id, np.nan) for id in prompts])
-                explained = min(explained_variance(means, judged), spread.between)
-                with_judge = replace(spread, explained=explained)
-                found.append(replace(people, design=ASSISTED, judge=metric, spread=with_judge))
+        if scores is None:
+            continue
+        for metric in scores.metrics:
+            ours, theirs = (
+                _judged(scores, metric, candidates[each], headlines[each][1], rows.get(each))
+                for each in (name, baseline)
+            )
+            by_id = dict(zip(scores.ids, (ours - theirs).tolist(), strict=True))
+            of_judge = np.array([by_id.get(id, np.nan) for id in prompts], float)
+            if np.isnan(of_judge).all():
+                continue
+            with_judge = replace(spread, explained=min(explained_variance(means, of_judge), spread.between))
+            found.append(replace(people, design=ASSISTED, judge=metric, spread=with_judge))
     return found
+
+
+def _judged(scores: ScoreTable, metric: str, rated: Mapping, selection: str, row: Mapping | None) -> np.ndarray:
+    """(prompts,) scores of what raters see of a method, as the assisted table has them; NaN for none.
+
+    A method that shows raters the one image which a metric selects (`multi_seed`, a selection) has no scores under its
+    own name, so this image is selected again, as in its row of the main table.
+    """
+    names = list(rated["candidates"])
+    if row is not None and names == [rated["name"]] and row["headline"].startswith("by:"):
+        return _selected(scores, row, metric, row["headline"])
+    return judge_value_of_selection(scores.array(metric, names), names, selection)
 
 
 def _by_prompt(values: np.ndarray, ids: Sequence[str]) -> tuple[list[str], np.ndarray]:

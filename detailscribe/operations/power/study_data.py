@@ -11,19 +11,19 @@ import pandas as pd
 from detailscribe.errors import InputError
 from detailscribe.files.rows import read_rows, read_score_rows
 from detailscribe.files.table_reader import read_table
-from detailscribe.operations.power import assumed
+from detailscribe.operations.power import assumed, user_table
 from detailscribe.operations.power.comparisons import (
     HUMAN,
     PILOT,
     PUBLISHED,
     Comparison,
-    Differences,
     compare_means,
     compare_pairs,
     compare_ratings,
 )
 from detailscribe.prompts.prompt_file import read_prompts
 from detailscribe.scores.metric_facts import score_ranges
+from detailscribe.study.judging.human_pairs import human_pair_parameters
 from detailscribe.study.judging.pair_schedule import BALANCED, compared_methods, schedule_of, scheduled_pairs
 from detailscribe.study.methods import rated_methods
 from detailscribe.study.study import Study
@@ -82,15 +82,14 @@ def read_basis(study: Study, settings: Mapping, results: Path) -> Basis:
                 "power: source: no scenario of the study has scores or ratings of three prompts here yet; run "
                 "`snakemake pilot`, or use `source: published`"
             )
-    correlation = settings["correlation"]
+    correlation, pairs = settings["correlation"], _pairs_compared(study)
     if source in (AUTO, PUBLISHED):
         spreads = assumed.published_spreads(study.resolve(assumed.SPREADS))
-        judges = {name: _pairs_compared(study, name) for name in study.judges_asked("pairs")}
         found, unknown = assumed.published_comparisons(
-            rows, spreads, modules, judges, baseline, correlation, tabled, rated
+            rows, spreads, modules, pairs, baseline, correlation, tabled, rated
         )
         return Basis(found, "published numbers and assumptions (column note)", prompts_of, published, unknown)
-    table = assumed.table_comparisons(study.resolve(source), baseline, correlation, tabled, rated)
+    table = user_table.table_comparisons(study.resolve(source), modules, pairs, baseline, correlation, tabled, rated)
     return Basis(table, source, prompts_of, published, [])
 
 
@@ -132,21 +131,20 @@ def _of_results(study: Study, results: Path, baseline: str) -> list[Comparison]:
     for scenario in study.config["study"]:
         folder = results / scenario
         frame = _scores(study, folder)
-        judges: Differences = {}
-        if frame is not None:
+        scores = None if frame is None else _table(study, frame)
+        if frame is not None and scores is not None:
             frames[scenario] = frame
-            means, judges = compare_means(scenario, _table(study, frame), methods, baseline, ranges, oracles)
-            found += means
+            found += compare_means(scenario, scores, methods, baseline, ranges, oracles)
         ratings = folder / "human" / "ratings.csv"
         if ratings.is_file():
             marks = [row for row in _numbered(ratings, ("rater", "id", "image_set"), "rating") if row["rating"]]
-            found += compare_ratings(scenario, marks, rated, baseline, judges)
+            found += compare_ratings(scenario, marks, rated, baseline, scores, methods)
         for judge, rows in _pairs(study, folder).items():
             found += compare_pairs(scenario, rows, baseline, judge)
     if len(frames) > 1:
         pooled = [frame.assign(id=name + "/" + frame["id"]) for name, frame in frames.items()]
         table = _table(study, pd.concat(pooled, ignore_index=True))
-        found += compare_means(POOLED, table, methods, baseline, ranges, oracles)[0]
+        found += compare_means(POOLED, table, methods, baseline, ranges, oracles)
     return found
 
 
@@ -195,9 +193,17 @@ def _pairs(study: Study, folder: Path) -> dict[str, list[dict]]:
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _pairs_compared(study: Study, judge: str) -> int:
-    """Comparisons in the table of a judge of pairs."""
-    methods, schedule = [method.name for method in compared_methods(study, judge)], schedule_of(study, judge)
+def _pairs_compared(study: Study) -> dict[str, int]:
+    """Comparisons in the table of each judge of pairs, and of people if at least two methods are shown to them."""
+    people = human_pair_parameters(study)
+    schedules = {
+        judge: ([method.name for method in compared_methods(study, judge)], schedule_of(study, judge))
+        for judge in study.judges_asked("pairs")
+    } | {HUMAN: ([method["name"] for method in people["methods"] if method["candidates"]], people["schedule"])}
+    return {name: _count(*each) for name, each in schedules.items() if len(each[0]) > 1}
+
+
+def _count(methods: list[str], schedule: Mapping) -> int:
     if schedule["kind"] == BALANCED:
         return len(methods) * (len(methods) - 1) // 2
     return len(scheduled_pairs("planned", methods, schedule))

@@ -132,6 +132,20 @@ function makeChart(box, selected) {
     render();
   }
 
+  // A selection of bars ends at their sides; a little more than what was drawn, so that rounding loses no prompt.
+  function finish() {
+    if (area && spec.kind === "bars") {
+      const inside = axes.groups.filter(({ x0, x1 }) => x1 > area.x0 && x0 < area.x1);
+      if (inside.length) area = { ...area, x0: inside[0].x0, x1: inside.at(-1).x1 };
+    }
+    if (area) {
+      const [dx, dy] = [axes.x, axes.y].map(([low, high]) => (high - low) * 1e-5);
+      area = { x0: area.x0 - dx, x1: area.x1 + dx, y0: area.y0 - dy, y1: area.y1 + dy };
+    }
+    render();
+    selected(area);
+  }
+
   let start = null;
   box.addEventListener("pointerdown", (event) => {
     if (!axes || event.button) return;
@@ -148,14 +162,15 @@ function makeChart(box, selected) {
     const now = unit(event);
     if (Math.hypot(now.x - start.x, now.y - start.y) < 4) select(atClick(now)); // a click: the bar or the points there
     start = null;
-    selected(area);
+    finish();
   });
   box.addEventListener("pointercancel", () => { start = null; });
 
   function atClick(place) {
     if (spec.kind === "bars") {
       const bar = axes.groups.find(({ x0, x1, members }) => members.length && place.dx >= x0 && place.dx <= x1);
-      return bar ? { x0: bar.x0, x1: bar.x1, y0: 0, y1: 0 } : null;
+      const middle = bar && (bar.x0 + bar.x1) / 2;
+      return bar ? { x0: middle, x1: middle, y0: 0, y1: 0 } : null;
     }
     const near = axes.groups.some(({ place: [x, y] }) => Math.hypot(x - place.x, y - place.y) <= 2 * POINT_PX);
     const corner = (sign) => [inverse(axes.px, axes.x, place.x + sign * POINT_PX), inverse(axes.py, axes.y, place.y + sign * POINT_PX)];
@@ -174,7 +189,7 @@ function makeChart(box, selected) {
       select(event.shiftKey ? { ...old, x1: old.x1 + dx, y1: old.y1 + dy } : { x0: old.x0 + dx, x1: old.x1 + dx, y0: old.y0 + dy, y1: old.y1 + dy });
     } else return;
     event.preventDefault();
-    selected(area);
+    selected(area); // as it is, so that the next key moves it by the same step
   });
   addEventListener("resize", () => { if (spec) draw(spec); });
 

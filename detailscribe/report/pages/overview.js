@@ -174,7 +174,7 @@ const initial = Object.fromEntries(NAMES.map((name) => [name, control(name).valu
 function writeView() {
   const changed = NAMES.filter((name) => control(name).value !== initial[name]);
   const view = new URLSearchParams(changed.map((name) => [name, control(name).value]));
-  if (selection) view.set("box", ["x0", "x1", "y0", "y1"].map((side) => Number(selection[side].toPrecision(6))).join());
+  if (selection) view.set("box", ["x0", "x1", "y0", "y1"].map((side) => Number(selection[side].toPrecision(8))).join());
   const text = String(view);
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search + "#prompts");
 }

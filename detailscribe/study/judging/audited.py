@@ -23,16 +23,20 @@ class AuditedImages(NamedTuple):
     control: list[str]
 
 
+def audited_critics(study: Study, judge: str) -> list[str]:
+    """The critics whose critiques a judge checks: those that it names, otherwise all; empty in a study without any."""
+    return study.judging[judge].entry.get("critics") or list(study.config["critics"])
+
+
 def audited_images(study: Study, judge: str) -> dict[str, AuditedImages]:
     """The images of each critic whose critiques a judge checks, by critic.
 
     With `control`, the initial images of the other `seeds` belong to a critic that looks at the first one's.
     """
     entry = study.judging[judge].entry
-    critics = entry.get("critics") or list(study.config["critics"])
     initial, *others = [f"original-{seed}" for seed in study.config["seeds"]]
     found = {}
-    for critic in critics:
+    for critic in audited_critics(study, judge):
         before = study.graph.source_of_critic(critic)
         made = [each for each in study.graph.refinements if each.text == critic and each.of == before]
         after = {name: values.get("k") for each in made for name, values in each.image_sets.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError, known_names
-from detailscribe.study.judging.judges import PAIR, PARTS, READINGS, REMARKS, YES_NO
+from detailscribe.study.judging.audited import audited_critics
+from detailscribe.study.judging.judges import PAIR, PAIRS, PARTS, READINGS, REMARKS, YES_NO
 from detailscribe.study.judging.probabilities import check_probabilities
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 # Keys that only one kind of judge reads.
 KEYS_OF = dict.fromkeys(("critics", "control"), REMARKS)
-KEYS_OF |= dict.fromkeys(("methods", "by", "schedule", "per_prompt"), "pairs")
+KEYS_OF |= dict.fromkeys(("methods", "by", "schedule", "per_prompt"), PAIRS)
 
 
 def check_judges(study: Study) -> None:
@@ -44,3 +45,8 @@ def check_judges(study: Study) -> None:
             if critic not in study.config["critics"]:
                 known = known_names(critic, list(study.config["critics"]), "critics: ")
                 raise InputError(f"{place}: critics: there is no critic {critic!r}; {known}")
+        if judge.asks == REMARKS and not audited_critics(study, name) and not entry.get("demo"):
+            raise InputError(
+                f"{place}: asks: remarks: the study has no critic whose remarks it could check; add one to `critics`, or "
+                "remove this judge"
+            )

@@ -144,19 +144,18 @@ def add_legend(figure: Figure, entries: Sequence[tuple[Artist, str]], look: Look
     notice = wrapped_to(look.notice, look.width_in)
     lines = sum(text.count("\n") + 1 for text in texts[::columns]) + len(notice)
     figure.set_figheight(figure.get_figheight() + (lines * TEXT_LINE + 1.5) * em)  # the layout reserves room for it
-    size = em * 72
     legend = figure.legend(
         [shown[label] for label in labels],
         texts,
         loc="outside lower center",
         ncols=columns,
-        fontsize=size,
+        fontsize=small(),
         handlelength=1.6,
         columnspacing=1.2,
         labelspacing=0.35,
     )
     legend.set_title("\n".join(notice))
-    legend.get_title().set(color=WARNING, multialignment="center", fontsize=size)
+    legend.get_title().set(color=WARNING, multialignment="center", fontsize=small())
 
 
 def legend_entries(panel: Axes) -> list[tuple[Artist, str]]:
@@ -193,14 +192,18 @@ def limits_of_points(means: np.ndarray, lows: np.ndarray, highs: np.ndarray, mar
 
 def font_in() -> float:
     """Size of the figure's font in inches."""
-    import matplotlib
-
-    return float(matplotlib.rcParams["font.size"]) / 72
+    return _font_pt() / 72
 
 
 def small() -> float:
     """Size of small text in points: that of numbers and labels inside panels."""
-    return 72 * SMALL * font_in()
+    return SMALL * _font_pt()
+
+
+def _font_pt() -> float:
+    import matplotlib
+
+    return float(matplotlib.rcParams["font.size"])
 
 
 def wrapped_to(text: str, width_in: float) -> list[str]:

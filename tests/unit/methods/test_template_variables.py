@@ -34,7 +34,7 @@ ROLES = {
     ),
     "judge of pairs": (
         pairs,
-        {"judges": {"pairs": CONFIG["judges"]["pairs"] | {"template": FILE}}},
+        {"judges": {"pairs": CONFIG["judges"]["demo_pairs"] | {"template": FILE}}},
         [*BASE, "scale", "structured", "reading"],
     ),
     "write": (writing, {**TOPICS, "templates": {"write": {"functional": FILE}}}, ["topic", "kind"]),

@@ -41,7 +41,7 @@ def image(tmp_path):
 def test_decomposition_has_a_concept_and_two_to_four_parts(prompt):
     reply = stand_in.answer_text(make_request("decompose", prompt=prompt, topic="assemble chair_2"))
     concept, parts = reply_parsing.parse_decomposition(reply)
-    assert concept == "assemble_chair_2"
+    assert concept == "assemble_chair_2, made from words alone"
     assert 2 <= len(parts) <= 4
 
 
@@ -114,12 +114,22 @@ def test_the_judge_grades_what_it_sees(sprites, arrangement, shown, grade):
     assert reply["score"] == ("yes" if grade == 5 else "no")
 
 
-def test_the_judge_grades_other_prompts_by_the_entities_they_name(sprites):
+@pytest.mark.parametrize(
+    ("prompt", "grade"),
+    [
+        ("A panda with a guitar.", 3),
+        ("A panda and a balloon.", 5),
+        ("A panda on the left and a balloon on the right.", 5),
+        ("A panda on the right and a balloon on the left.", 1),
+        ("A panda and some balloons at night.", 3),  # several are at least three
+        ("A panda holding a balloon in the desert. There is a cake.", 4),
+        ("A panda holding a balloon in the desert. With natural colours.", 5),
+    ],
+)
+def test_the_judge_grades_by_all_that_a_prompt_names(sprites, prompt, grade):
     scene = parse_prompt("A panda holding a balloon in the desert.")
     image = Image.fromarray(draw_scene(scene, sprites))
-    grades = {"A panda and two owls.": 5, "Pandas near a guitar.": 1, "A panda with a guitar.": 3, "Fog over hills.": 1}
-    for prompt, grade in grades.items():
-        assert reply_parsing.judge_score(stand_in.answer_judge(prompt, image)) == grade
+    assert reply_parsing.judge_score(stand_in.answer_judge(prompt, image)) == grade
 
 
 def test_unreadable_image_is_not_judged(tmp_path):

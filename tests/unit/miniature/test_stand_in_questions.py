@@ -1,4 +1,4 @@
-"""The stand-in's answers about parts and faults: from what is drawn; words that it does not have are never shown."""
+"""The stand-in's answers about parts and faults: from what is drawn; it declines where it does not know the words."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from detailscribe.llm.request import Request
-from detailscribe.methods.reply_parsing import yes_or_no
+from detailscribe.methods.reply_parsing import is_refusal, yes_or_no
 from detailscribe.miniature import stand_in
 from detailscribe.miniature.stand_in_questions import is_shown
 from detailscribe.miniature.world.arrangements import ARRANGEMENTS
@@ -75,24 +75,28 @@ def test_a_fault_is_there_where_the_part_is_missing(drawn):
 
 @pytest.mark.parametrize("structured", [False, True])
 @pytest.mark.parametrize(
-    ("role", "field", "text", "value"),
+    ("role", "field", "text", "words"),
     [
-        ("judge_part", "part", "paw holds rolling pin", 0.0),
-        ("judge_part", "part", "a brush", 0.0),
-        ("judge_remark", "remark", "a brush: not in the image; to be shown clearly.", None),
-        ("judge_remark", "remark", "The fur looks odd.", None),
+        ("judge_part", "part", "paw holds rolling pin", "paw, holds, rolling, pin"),
+        ("judge_part", "part", "a brush", "brush"),
+        ("judge_part", "part", "a dog riding a whale", "riding, whale"),
+        ("judge_remark", "remark", "a brush: not in the image; to be shown clearly.", "brush"),
+        ("judge_remark", "remark", "The fur looks odd.", "fur, looks, odd"),
+        ("judge_remark", "remark", "The cat.", "this"),
     ],
 )
-def test_unknown_words_never_count_as_shown(drawn, role, field, text, value, structured):
+def test_a_judge_declines_what_it_cannot_check(drawn, role, field, text, words, structured):
     reply = ask(role, drawn(SCENES[0]), structured, **{field: text})
-    assert yes_or_no(reply) == value and "does not know" in reply and text.split(":")[0].rstrip(".") in reply
+    assert reply.startswith(f"I cannot check {words}; ")
+    assert is_refusal(reply) and yes_or_no(reply) is None
 
 
 def test_a_critic_that_knows_nothing_names_no_fault(drawn):
     image = drawn(SCENES[0])
     critique = stand_in.answer_critique("A hen paints a fence.", ["hen paints fence"], Image.open(image).convert("RGB"))
-    (remark,) = remarks_of(critique)
-    assert yes_or_no(ask("judge_remark", image, remark=remark)) == 0.0
+    assert remarks_of(critique) == []
+    recorded = "This critic knows nothing of what the prompt names; the prompt stays as it is."
+    assert yes_or_no(ask("judge_remark", image, remark=recorded)) == 0.0
 
 
 def test_a_changed_file_is_looked_at_again(drawn):
@@ -119,7 +123,12 @@ def test_a_changed_file_is_looked_at_again(drawn):
         ("a cat in the middle", [("cat", 20, 55)], False),
         ("a cat holding a ball", [("cat", 28, 56), ("ball", 70, 56)], True),
         ("a cat holding a ball", [("cat", 70, 56), ("ball", 28, 56)], False),
+        ("a cat on the left and a ball", [("cat", 28, 56), ("ball", 70, 56)], True),
+        ("a cat on the left and a ball", [("cat", 28, 56)], False),
         ("a whisk", [("cat", 1, 1)], None),
+        ("a cat and a whisk", [("cat", 1, 1)], None),
+        ("two cats", [("cat", 1, 1), ("cat", 50, 1)], None),
+        ("at night", [], None),
     ],
 )
 def test_places_and_numbers(part, detections, shown):

@@ -8,7 +8,7 @@ from detailscribe.files.rows import write_rows
 from detailscribe.operations.garbage import remove_files, sizes_by_folder, unreferenced_files
 
 KEPT = [
-    *(f"s/images/a/000-of-001/{name}.jpg" for name in ("named", "rated", "compared-1", "compared-2")),
+    *(f"s/images/a/000-of-001/{name}.jpg" for name in ("named", "rated", "compared-1", "compared-2", "rated-before")),
     "s/images/b/000-of-001/unfinished.jpg",
 ]
 UNREFERENCED = ["s/images/a/000-of-001/old.jpg", "s/images/a/000-of-001/.new.jpg.x1.tmp", "s/changed/a/old.jpg"]
@@ -23,9 +23,10 @@ def results(tmp_path):
         (results / file).write_text("x")
     rows = [{"id": "p", "file": KEPT[0]}, {"id": "q", "file": None}]
     write_rows(results / "s" / "images" / "a" / "000-of-001.jsonl", rows)
-    write_rows(results / "s" / "human" / "sheets" / "key.jsonl", [{"id": "p", "file": KEPT[1]}])
+    write_rows(results / "s" / "human" / "sheets" / "keep" / "key.jsonl", [{"id": "p", "file": KEPT[1]}])
+    write_rows(results / "s" / "human" / "sheets" / "key.jsonl", [{"id": "p", "file": KEPT[4]}])  # of earlier versions
     compared = [{"id": "p", "first_file": KEPT[2], "second_file": KEPT[3]}]
-    write_rows(results / "s" / "human" / "pair_sheets" / "key.jsonl", compared)
+    write_rows(results / "s" / "human" / "pair_sheets" / "keep" / "key.jsonl", compared)
     write_rows(results / "s" / "dictionary.jsonl", [{"id": "p", "images": {"a": KEPT[0]}}])
     return results
 

@@ -28,7 +28,7 @@ def planned(tmp_path, monkeypatch):
     write_rows(tmp_path / "results" / "demo" / "shards" / "000-of-001.jsonl", RECORDS)
 
     def plan(**changes):
-        questions = {"judges": {"parts": None, "audit": None}}  # how many there are, replies decide
+        questions = {"judges": {"demo_parts": None, "demo_audit": None}}  # how many there are, replies decide
         study = configured_study(**ONE_SHARD, **questions, **changes)
         work: Counter = Counter()
         for line in plan_study(study, stage_parameters(study)).lines:

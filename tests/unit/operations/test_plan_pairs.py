@@ -17,7 +17,7 @@ from tests.unit.study.configured import CONFIG, configured_study
 
 RECORDS = [{"id": f"fox-{n}", "topic": "fox", "prompt": f"A fox {n}."} for n in "ab"]
 SHARD = "000-of-001"
-JUDGE = {key: value for key, value in CONFIG["judges"]["pairs"].items() if key != "demo"}
+JUDGE = {key: value for key, value in CONFIG["judges"]["demo_pairs"].items() if key != "demo"}
 WAITING = {"status": "skipped", "reason": PENDING, "path": None, "sha256": None}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.llm.model_names import is_same_model, model_mismatch, read_retirements
-from detailscribe.operations.preflight import check_models
+from detailscribe.operations.preflight import check_models, result_lines
 from tests.chat_server import ChatServer
 from tests.paths import REPOSITORY
 
@@ -43,6 +43,20 @@ def test_a_dated_snapshot_is_the_same_model_and_another_is_not(requested, served
     assert is_same_model(requested, served) is same
     assert (model_mismatch(requested, served, {}) == "") is same
     assert model_mismatch(requested, served, {requested: [served]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "texts"),
+    [
+        (["offline"], ["nothing to check"]),
+        (["offline", "server"], ["nothing to check", "1 models checked, 2 problems"]),
+        (["server"], ["1 models checked, 2 problems"]),
+    ],
+)
+def test_the_offline_mock_needs_no_check_and_is_not_counted(endpoints, texts):
+    kinds = {"offline": {"kind": "offline"}, "server": {"kind": "openai"}}
+    lines = result_lines([(name, "some-model") for name in endpoints], kinds, 2)
+    assert len(lines) == len(texts) and all(text in line for text, line in zip(texts, lines, strict=True))
 
 
 def test_an_existing_model_gives_no_message():

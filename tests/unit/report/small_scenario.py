@@ -9,6 +9,7 @@ from PIL import Image
 from detailscribe.files.digests import digest, file_sha256
 from detailscribe.report.overview import Overview
 from detailscribe.report.prompt_story import ScenarioResults
+from detailscribe.report.table_view import TableFile
 
 HOSTILE = "<script>document.title='taken'</script> \"quotes\" & {{ 7 * 7 }} \u202eright to left"
 NOTICE = "Nothing here means anything."
@@ -71,6 +72,14 @@ def small_overview(**changes) -> Overview:
         for metric in ("clip_score", "judge-main")
     ]
     return replace(Overview("mine", "", pd.DataFrame(rows, columns=columns), dropped=[_dropped()]), **changes)
+
+
+def table_file(results: Path, name: str, rows: pd.DataFrame) -> TableFile:
+    """A table of the scenario with its CSV file."""
+    path = results / "mine" / f"{name if '/' in name else f'tables/{name}'}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.to_csv(path, index=False)
+    return TableFile(name, name, f"Caption of {name}.", path, rows)
 
 
 def _manifest_row(results: Path, image_set: str, number: int) -> dict:

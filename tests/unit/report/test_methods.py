@@ -8,7 +8,7 @@ import pytest
 
 from detailscribe.report.prompt_story import looked_at, page_values
 from detailscribe.report.scenario_site import parameters, write_scenario
-from tests.unit.report.small_scenario import OK, PROMPTS, small_overview
+from tests.unit.report.small_scenario import OK, PROMPTS, small_overview, table_file
 from tests.unit.study.configured import CONFIG, configured_study
 
 ID, ROUND_1 = PROMPTS[0]["id"], "detailscribe-k1"
@@ -123,7 +123,7 @@ def test_a_critic_without_an_image_of_its_own_is_shown(page, scenario):
 
 def test_the_report_of_a_study_without_such_steps_has_the_parameters_that_it_had():
     values = parameters(configured_study())["report"]
-    assert set(values) == {"notice", "methods", "critics", "selector"}
+    assert set(values) == {"notice", "methods", "critics", "selector", "labels", "metrics", "placeholders"}
     assert [set(each) for each in values["critics"]] == [{"name", "candidates"}] * 3
 
 
@@ -180,14 +180,16 @@ LEADS = [False] * 4 + [True, False]  # by the row `mean` of best
 )
 def test_an_oracle_cell_has_a_dagger_is_never_bold_and_has_its_honest_row_right_below(results, scenario, leads, bold):
     folder, main = results / "mine" / "report", main_table(leads=leads)
-    tables = [("main", "", main), ("optimism", "", pd.DataFrame({"oracle": [0.7], "mean": [0.2]}))]
+    optimism = pd.DataFrame({"oracle": [0.7], "mean": [0.2]})
+    tables = [table_file(results, "main", main), table_file(results, "optimism", optimism)]
     write_scenario(folder, scenario, replace(small_overview(tables=tables), main=main), results, 1)
     page = (folder / "index.html").read_text()
     assert sorted(re.findall(r"<strong>([0-9.]+)</strong>", page)) == sorted(bold)
     short, long = page.split('<section id="tables"')
     assert re.findall(r"([0-9.]+)(?:</strong>)?†<small>", short) == ["0.900"]
     assert re.findall(r"([0-9.]+)†</td>", long) == ["0.900", "0.800"], "where the whole main table is shown"
-    assert re.findall(r'<th scope="row">(.*?)</th>', short) == ["sd", "best †", "↳ mean"]
+    rows = re.findall(r'<th scope="row" title="([^"]*)">(.*?)</th>', short)
+    assert rows == [("sd", "sd"), ("best: by:a", "best †"), ("best: mean", "↳ mean of its images")]
     assert short.count("† Oracle cell: the metric shown chose this image") == 1
     assert ("Nothing is bold" in short) == (not bold)
 

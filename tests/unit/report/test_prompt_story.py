@@ -2,7 +2,11 @@
 
 from dataclasses import replace
 
-from detailscribe.report.prompt_story import featured_image, headline_choice, word_diff
+import pytest
+
+from detailscribe.report.before_after import before_after, best_of, first_choice, headline_choice
+from detailscribe.report.prompt_story import folded, page_values, word_diff
+from detailscribe.report.score_rows import best_scores, same_images, score_rows, texts_of_images
 from tests.unit.report.small_scenario import METHODS, PROMPTS
 
 
@@ -27,12 +31,79 @@ def test_people_count_as_a_metric_once_there_are_ratings(scenario):
     assert replace(scenario, ratings=[]).metrics == ["clip_score", "judge-main"]
 
 
-def test_the_featured_image_is_the_critics_choice_by_the_first_metric(scenario):
-    assert featured_image(scenario, PROMPTS[0]["id"]) == ("detailscribe-k1", "clip_score")
-    by_judge = [*METHODS[:2], {**METHODS[2], "headline": "by:judge-main"}]
-    assert featured_image(replace(scenario, methods=by_judge), PROMPTS[0]["id"]) == ("detailscribe-k1", "judge-main")
-    assert featured_image(replace(scenario, critics={}), PROMPTS[0]["id"]) is None
-    assert featured_image(replace(scenario, scores={"clip_score": {}}), PROMPTS[0]["id"]) == ("detailscribe-k0", "")
+def test_the_image_that_is_shown_first_is_the_pick_of_the_selector_and_not_the_best_of_each_metric(scenario):
+    first, second = (prompt["id"] for prompt in PROMPTS[:2])
+    assert first_choice(scenario, first)[:3] == ("detailscribe", "detailscribe-k1", "by:clip_score")
+    by_judge = replace(scenario, oracle_settings={"selector": "judge-main"})
+    assert first_choice(by_judge, second)[1] == "detailscribe-k0", "the judge gives it 5, and the other one 4"
+    assert first_choice(scenario, second)[1] == "detailscribe-k1", "though the judge prefers the other one"
+    configured = [*METHODS[:2], {**METHODS[2], "headline": "by:judge-main"}]
+    assert first_choice(replace(scenario, methods=configured), second)[1:3] == ("detailscribe-k0", "by:judge-main")
+    assert first_choice(replace(scenario, critics={}), first) is None
+    unscored = first_choice(replace(scenario, scores={"judge-main": {}}), first)
+    assert unscored[1:] == ("detailscribe-k0", "single", "Chosen first: the first candidate with an image.")
+
+
+def test_the_slider_offers_all_images_with_scores_and_marks_the_best(scenario):
+    slider = before_after(scenario, PROMPTS[0]["id"])
+    assert [(option["image_set"], option["group"]) for option in slider["options"]] == [
+        ("detailscribe-k0", "detailscribe"),
+        ("detailscribe-k1", "detailscribe"),
+        ("hosted", ""),
+    ]
+    assert slider["picked_by"] == ["clip_score"] and "CLIP" not in slider["reason"]
+    assert slider["options"][0]["scores"] == {"clip_score": 0.7, "judge-main": 2, "people": None}
+    rows = {row["metric"]: row for row in slider["rows"]}
+    assert rows["clip_score"]["best"] == 0.8 and rows["judge-main"]["best"] == 3 and rows["people"]["best"] is None
+    assert rows["judge-main"]["before"] == 3
+    scenario.images["original-1"][PROMPTS[0]["id"]]["file"] = None
+    assert before_after(scenario, PROMPTS[0]["id"]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [([1, 2, None], 2), ([2, 2], None), ([None, 3], None), ([], None), ([0.1, 0.1, 0.2], 0.2)]
+)
+def test_only_what_is_better_than_another_is_the_best(values, best):
+    assert best_of(values) == best
+
+
+def test_images_with_equal_scores_share_a_row_and_texts_are_named_once(scenario):
+    id = PROMPTS[0]["id"]
+    assert [row["image_sets"] for row in score_rows(scenario, id)] == [[name] for name in scenario.images]
+    for metric in scenario.scores:
+        scenario.scores[metric][id, "detailscribe-k1"] = scenario.scores[metric][id, "detailscribe-k0"]
+    rows = score_rows(scenario, id)
+    assert [row["image_sets"] for row in rows][1] == ["detailscribe-k0", "detailscribe-k1"]
+    assert not rows[1]["same_image"] and not rows[0]["same_image"]
+    scenario.images["detailscribe-k1"][id]["sha256"] = scenario.images["detailscribe-k0"][id]["sha256"]
+    assert score_rows(scenario, id)[1]["same_image"]
+    assert same_images(scenario, id) == {"detailscribe-k1": "detailscribe-k0"}
+    assert best_scores(scenario, id) == {"clip_score": 0.7, "judge-main": 3, "people": None}
+    assert texts_of_images(scenario, id) == [(PROMPTS[0]["prompt"], list(scenario.images))]
+    missing = score_rows(scenario, PROMPTS[2]["id"])[-1]
+    assert missing["image_sets"] == ["hosted"] and missing["status"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("reply", "pieces"),
+    [
+        ("Good. <4>", [("text", "Good. "), ("mark", "4")]),
+        (
+            "1. a rung\n<Two badgers carry a ladder.>",
+            [("text", "1. a rung\n"), ("long", "Two badgers carry a ladder.")],
+        ),
+        ("no brackets, 3 < 4", [("text", "no brackets, 3 < 4")]),
+        ("<> and <a", [("text", "<>"), ("text", " and <a")]),
+    ],
+)
+def test_brackets_of_raw_replies_are_folded(reply, pieces):
+    assert folded(reply) == pieces
+
+
+def test_other_seeds_are_apart_from_other_methods(scenario):
+    images = scenario.images | {"original-2": scenario.images["hosted"]}
+    values = page_values(replace(scenario, images=images), PROMPTS[0])
+    assert values["seeds"] == ["original-2"] and values["baselines"] == ["hosted"]
 
 
 def test_a_word_diff_contains_both_texts():

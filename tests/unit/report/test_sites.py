@@ -1,6 +1,5 @@
 """Sites of a scenario and of a study: written, and written again after a change."""
 
-import json
 import re
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ from PIL import Image
 
 from detailscribe.files.digests import file_sha256
 from detailscribe.report import assets
+from detailscribe.report.explorer_data import read_explorer_data
 from detailscribe.report.scenario_site import write_scenario
 from detailscribe.report.study_site import write_study
 from tests.unit.report.small_scenario import NOTICE, PROMPTS, small_overview
@@ -45,6 +45,22 @@ def test_the_page_says_how_many_images_which_machine_made(site, results, scenari
     assert "differ in rounding" not in (site / "index.html").read_text()
 
 
+def paths_of_data(site):
+    """The pages and images that data.js names, put together as overview.js does."""
+    data = read_explorer_data(site)
+    paths = []
+    for row in data["prompts"]:
+        folder = site / row["root"]
+        paths.append(folder / "prompts" / f"{row['id']}.html")
+        for name, image in zip(data["sets"], row["images"], strict=True):
+            if image:
+                paths += [
+                    folder / "thumbnails" / f"{image[0]}.jpg",
+                    folder / "images" / name / f"{row['id']}{image[1]}",
+                ]
+    return paths
+
+
 def test_every_link_of_every_page_leads_to_a_file_of_the_folder(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) == 4
@@ -53,8 +69,8 @@ def test_every_link_of_every_page_leads_to_a_file_of_the_folder(site):
         for target in re.findall(r'(?:href|src)="([^"#]+)', text):
             path = (page.parent / target).resolve()
             assert path.is_file() and path.is_relative_to(site.resolve()), f"{page.name}: {target}"
-    for prompt in json.loads((site / "data.js").read_text().removeprefix("window.DETAILSCRIBE = ")[:-2])["prompts"]:
-        assert all((site / path).is_file() for path in [prompt["page"], *prompt["images"].values()])
+    assert len(paths_of_data(site)) == 3 + 11 * 2
+    assert all(path.is_file() for path in paths_of_data(site))
 
 
 def test_the_notice_is_on_every_page_when_there_is_one(site, results, scenario):
@@ -100,8 +116,9 @@ def test_an_unreadable_image_does_not_stop_the_site(results, scenario):
 def test_a_study_holds_the_sites_of_its_scenarios(site, results):
     folder = results / "report"
     write_study(folder, {"mine": site, "other": site}, small_overview())
-    data = json.loads((folder / "data.js").read_text().removeprefix("window.DETAILSCRIBE = ")[:-2])
+    data = read_explorer_data(folder)
     assert len(data["prompts"]) == 6 and len(data["shown"]["sd"]["clip_score"]) == 6
-    assert all((folder / path).is_file() for row in data["prompts"] for path in [row["page"], *row["images"].values()])
+    assert [len(rows) for rows in data["scores"].values()] == [6, 6, 6]
+    assert all(path.is_file() for path in paths_of_data(folder))
     write_study(folder, {"mine": site}, small_overview())
     assert not list((folder / "other").rglob("*.html"))

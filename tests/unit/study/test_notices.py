@@ -2,10 +2,10 @@
 
 import pytest
 
-from detailscribe.human.judges import agreement
 from detailscribe.report import scenario_site, study_site
 from detailscribe.study.notices import study_notice
-from detailscribe.tables import figures, main_table
+from detailscribe.tables import main_table
+from detailscribe.tables.figures import plot
 from tests.unit.study.configured import CONFIG, configured_study
 
 OWN = CONFIG["image_models"]["miniature"]["notice"]
@@ -38,9 +38,9 @@ def test_each_notice_is_given_once_after_the_sets_that_it_is_about(image_model, 
 
 
 def test_tables_figures_and_pages_show_the_notice_of_a_second_image_model():
-    owners = (main_table, figures, agreement, scenario_site, study_site)
+    owners = (main_table, plot, scenario_site, study_site)
     for owner in owners:
-        [values] = owner.parameters(study("plain", second="Lossy.")).values()
+        *_, values = owner.parameters(study("plain", second="Lossy.")).values()
         assert values["notice"] == "second_set: Lossy.", owner.__name__
-        [values] = owner.parameters(study("miniature")).values()
+        *_, values = owner.parameters(study("miniature")).values()
         assert values["notice"] == OWN, owner.__name__

@@ -90,7 +90,7 @@ def test_a_baseline_that_is_no_method_is_refused():
 def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
     ranges = stage_parameters(configured_study())["tabulate"]["ranges"]
     known = {"clip_score": [0, 2.5], "image_reward": None, "blip_vqa": [0, 1], "judge-main": [1, 5]}
-    assert ranges == known | {"judge-parts": [0, 1], "judge-parts-geometric": [0, 1]}
+    assert ranges == known | {"judge-demo_parts": [0, 1], "judge-demo_parts-geometric": [0, 1]}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
-            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report", "parts_table", "judge-audit"}
+            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report", "parts_table", "judge-demo_audit"}
             | COSTS,
         ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),

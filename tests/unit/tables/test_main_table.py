@@ -10,6 +10,7 @@ from detailscribe.tables import markdown_latex
 from detailscribe.tables.main_table import MAIN_COLUMNS, tabulate, tabulate_strata
 from detailscribe.tables.score_table import ScoreTable, score_frame
 from detailscribe.tables.selection import selection_bias
+from detailscribe.tables.significance import holm
 from tests.unit.tables.sample_scores import (
     CLIP,
     JUDGE,
@@ -105,14 +106,29 @@ def test_differences_are_taken_prompt_by_prompt():
     assert quirk["win_rate"] == pytest.approx((differences >= 0).mean())
 
 
-def test_holm_corrects_headline_rows_and_other_rows_separately():
+def test_holm_corrects_headline_rows_honest_rows_and_all_others_separately():
     table = tabulate(random_scores(20), METHODS, SETTINGS)
-    for rows_, family in ((table["headline"], 4), (~table["headline"], 17)):
-        compared = table[rows_ & table["p"].notna()]
-        assert set(compared["family"]) == {family} == {len(compared)}
-        smallest = compared.loc[compared["p"].idxmin()]
-        assert smallest["p_holm"] == pytest.approx(min(1, smallest["p"] * family))
+    headline, honest = table["headline"], table["honest"] & (table["method"] != "sd")
+    for members, shown, family in (
+        (headline, headline, 4),
+        (honest, honest & ~headline, 4),  # two methods under two metrics; one of these rows is a headline
+        (~headline & ~honest, ~headline & ~honest, 14),
+    ):
+        compared = table[members & table["p"].notna()]
+        of_family = compared.assign(p_holm=holm(compared["p"].to_numpy(float))).loc[shown[compared.index]]
+        assert len(compared) == family and set(table[shown & table["p"].notna()]["family"]) == {family}
+        rows = table.loc[of_family.index]
+        assert rows["p_holm"].to_numpy(float) == pytest.approx(of_family["p_holm"].to_numpy(float))
+    assert len(table[honest & ~headline]) == 3
     assert table[table["method"] == "sd"]["p"].isna().all()
+
+
+def test_other_selections_of_the_baseline_are_no_honest_rows_of_a_family():
+    statistics = SETTINGS["statistics"] | {"baseline": "ours"}
+    table = tabulate(random_scores(20), METHODS, SETTINGS | {"statistics": statistics})
+    row = table[table["honest"] & ~table["headline"] & (table["method"] == "ours")].iloc[0]
+    honest = table["honest"] & (table["method"] != "ours") & table["p"].notna()
+    assert row["family"] == (~table["headline"] & ~honest & table["p"].notna()).sum() > honest.sum()
 
 
 def test_the_released_codes_aggregate_is_reproduced_with_its_quirk():

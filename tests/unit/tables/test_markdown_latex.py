@@ -102,6 +102,17 @@ def test_a_sure_lead_is_bold_in_the_honest_row_alone():
     assert markdown_latex.to_latex(table, "better", "", SETTINGS).count(r"\textbf{") == 2
 
 
+def test_the_footnote_counts_the_family_of_every_kind_of_row():
+    table = tabulate(random_marks(20), PAPER_METHODS, SETTINGS)
+    text = markdown_latex.to_markdown(table, "random", "", SETTINGS)
+    words = "Holm over the 4 comparisons of the headline rows; in brackets over those of the 4 honest rows, "
+    assert f"{words}for all others over 16)" in text
+    marked = table[table["p"].notna()].groupby(["headline", "honest"])["family"].unique()
+    assert {key: list(sizes) for key, sizes in marked.items()} == {
+        **{(True, True): [4], (True, False): [4], (False, True): [4], (False, False): [16]}
+    }
+
+
 def test_a_table_without_oracle_cells_has_no_dagger():
     text = markdown_latex.to_markdown(tabulate(random_marks(20), PAPER_METHODS[:1], SETTINGS), "one", "", SETTINGS)
     assert "†" not in text

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from detailscribe.human.judges.assisted import assisted_table
+from detailscribe.human.rating_statistics import selected_ratings
 from detailscribe.operations.power.comparisons import (
     ASSISTED,
     HUMAN,
@@ -13,9 +15,11 @@ from detailscribe.operations.power.comparisons import (
     compare_pairs,
     compare_ratings,
 )
+from detailscribe.operations.power.spreads import explained_variance
 from detailscribe.tables.main_table import tabulate
-from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable
+from detailscribe.tables.score_table import SCORE_COLUMNS, ScoreTable, score_frame
 from detailscribe.tables.significance import detectable_effect
+from tests.unit.tables.sample_scores import score_rows
 
 METHODS = [
     {"name": "sd", "candidates": ["sd"], "headline": "single"},
@@ -56,7 +60,7 @@ def scores(draws: int = 2, prompts: int = 60) -> ScoreTable:
 
 def test_the_differences_are_those_of_the_main_table():
     table = scores()
-    found, differences = compare_means("demo", table, METHODS, "sd", RANGES, ORACLES)
+    found = compare_means("demo", table, METHODS, "sd", RANGES, ORACLES)
     rows = tabulate(table, METHODS, SETTINGS)
     rows = rows.set_index(["metric", "method", "selection"])
     assert [(each.metric, each.method, each.selection, bool(each.note)) for each in found] == [
@@ -71,17 +75,25 @@ def test_the_differences_are_those_of_the_main_table():
         assert row["oracle"] == bool(each.note)
         assert (each.spread.prompts, each.observed) == (row["n_pairs"], pytest.approx(row["difference"]))
         assert each.spread.total() ** 0.5 == pytest.approx(row["detectable"] / detectable_effect(row["n_pairs"]))
-        assert each.family == rows[rows["headline"]]["family"].max() == 6
-        of_judge = differences[each.metric, each.method]
-        assert len(of_judge) == row["n_pairs"]
-        if row["honest"]:
-            assert np.mean(list(of_judge.values())) == pytest.approx(row["difference"])
+        assert each.family == row["family"] == 6
         assert each.width == (4 if each.metric == "judge" else None)
+
+
+def test_the_family_is_that_of_the_table_where_a_method_has_no_honest_row():
+    oracles = ORACLES | {"on_the_way": {"ours": ["clip"]}}
+    found = compare_means("demo", scores(), METHODS, "sd", RANGES, oracles)
+    rows = tabulate(scores(), METHODS, SETTINGS | oracles).set_index(["metric", "method", "selection"])
+    families = {each.family for each in found if rows.loc[each.metric, each.method, each.selection]["headline"]}
+    assert families == {6}
+    honest = [each for each in found if not rows.loc[each.metric, each.method, each.selection]["headline"]]
+    assert {(each.metric, each.method) for each in honest} == {("clip", "seeds"), ("judge", "ours")}
+    for each in honest:
+        assert each.family == rows.loc[each.metric, each.method, each.selection]["family"] == 5
 
 
 @pytest.mark.parametrize(("draws", "known"), [(1, False), (2, True), (3, True)])
 def test_the_noise_of_a_judge_is_known_from_two_draws_on(draws, known):
-    found, _ = compare_means("demo", scores(draws, 400), METHODS, "sd", RANGES, ORACLES)
+    found = compare_means("demo", scores(draws, 400), METHODS, "sd", RANGES, ORACLES)
     spreads = {(each.metric, each.method): each.spread for each in found if not each.note}
     assert all(spread.within is None for (metric, _), spread in spreads.items() if metric == "clip")
     judged = spreads["judge", "rewrite"]
@@ -92,8 +104,8 @@ def test_the_noise_of_a_judge_is_known_from_two_draws_on(draws, known):
 
 
 def test_without_the_baseline_there_is_nothing_to_compare():
-    assert compare_means("demo", scores(), METHODS[1:], "sd", RANGES, ORACLES) == ([], {})
-    assert compare_ratings("demo", [], METHODS, "sd", {}) == []
+    assert compare_means("demo", scores(), METHODS[1:], "sd", RANGES, ORACLES) == []
+    assert compare_ratings("demo", [], METHODS, "sd", None, METHODS) == []
     assert compare_pairs("demo", [], "sd", "versus") == []
 
 
@@ -112,16 +124,19 @@ def ratings(prompts: int = 300, raters: int = 3) -> list[dict]:
     return rows
 
 
+def table_of(ids: list[str], scores: dict[str, dict[tuple[str, str], float]]) -> ScoreTable:
+    rows = {metric: score_rows(values) for metric, values in scores.items()}
+    return ScoreTable(score_frame([{"id": id} for id in ids], set(ids), [], rows), list(scores))
+
+
 def test_people_have_a_spread_between_prompts_and_raters_and_a_judge_explains_some_of_the_first():
     rows = ratings()
     marks = {(row["id"], row["rater"], row["image_set"]): row["rating"] for row in rows}
-    good = {
-        id: np.mean([marks[id, rater, "a"] - marks[id, rater, "sd"] for rater in ("r0", "r1", "r2")])
-        for id in dict.fromkeys(row["id"] for row in rows)
-    }
-    useless = dict(zip(good, np.random.default_rng(2).normal(size=len(good)), strict=True))
-    judges = {("judge-good", "a"): good, ("judge-bad", "a"): useless}
-    found = compare_ratings("demo", rows, RATED, "sd", judges)
+    ids = list(dict.fromkeys(row["id"] for row in rows))
+    people = {(id, name): np.mean([marks[id, f"r{n}", name] for n in range(3)]) for id in ids for name in ("sd", "a")}
+    noise = np.random.default_rng(2).normal(size=len(people))
+    table = table_of(ids, {"judge-good": people, "judge-bad": dict(zip(people, noise.tolist(), strict=True))})
+    found = compare_ratings("demo", rows, RATED, "sd", table, [])
     by_key = {(each.design, each.method, each.judge): each for each in found}
     assert set(by_key) == {
         (MEANS, "a", ""),
@@ -135,6 +150,63 @@ def test_people_have_a_spread_between_prompts_and_raters_and_a_judge_explains_so
     assert people.spread.within == pytest.approx(2 * 0.5**2, rel=0.25)
     assert by_key[ASSISTED, "a", "judge-good"].spread.explained == people.spread.between  # never more than that
     assert by_key[ASSISTED, "a", "judge-bad"].spread.explained < 0.05
+
+
+SHOWN = [  # to raters: one image, several, and the one that a metric selects
+    {"name": "sd", "candidates": ["sd"]},
+    {"name": "ours", "candidates": ["k0", "k1"]},
+    {"name": "seeds", "candidates": ["seeds"]},
+]
+
+
+@pytest.mark.parametrize(("raters", "headline"), [(2, "by:other_raters"), (1, "mean")])
+def test_a_plan_takes_the_judges_value_that_the_assisted_table_takes(raters, headline):
+    """What the judge explains of people's differences, by the values that `assisted_table` has for the same row."""
+    table, generator = scores(prompts=60), np.random.default_rng(4)
+    images = {name: {id: f"{name}/{id}" for id in table.ids} for name in ("sd", "k0", "k1", "seeds")}
+    chosen = np.where(table.array("clip", ["sd", "seed2"]).argmax(axis=1) == 0, "sd", "seed2")
+    by_file = {}
+    for metric in table.metrics:
+        for name in ("sd", "k0", "k1"):
+            values = table.array(metric, [name])[:, 0]
+            by_file[metric] = by_file.get(metric, {}) | {
+                (id, images[name][id]): value for id, value in zip(table.ids, values, strict=True)
+            }
+        of_seeds = table.array(metric, ["sd", "seed2"])
+        picked = np.where(chosen == "sd", of_seeds[:, 0], of_seeds[:, 1])
+        by_file[metric] |= {(id, images["seeds"][id]): value for id, value in zip(table.ids, picked, strict=True)}
+    rows = [
+        {"rater": f"r{rater}", "id": id, "image_set": name, "rating": float(np.clip(np.round(mark), 1, 5))}
+        for name in images
+        for number, id in enumerate(table.ids)
+        for rater, mark in enumerate(generator.normal(3 + by_file["clip"][id, images[name][id]], 0.5, raters))
+    ]
+    found = {(each.method, each.judge): each for each in compare_ratings("demo", rows, SHOWN, "sd", table, METHODS)}
+    keys, selected, ids = selected_ratings(rows, SHOWN)
+    column = {method: (number, selection) for number, (method, selection, is_headline) in enumerate(keys) if is_headline}
+    assert column["ours"][1] == headline
+    dictionary = {id: {"images": {name: files[id] for name, files in images.items()}} for id in table.ids}
+    values = {"methods": SHOWN, "metrics": table.metrics, "baseline": "sd", "seed": 0}
+    assisted = assisted_table(rows, dictionary, by_file, values)
+    for method in ("ours", "seeds"):
+        number, selection = column[method]
+        differences = selected[:, number] - selected[:, column["sd"][0]]
+        means = np.array([np.nanmean(differences[[each == id for each in ids]]) for id in table.ids])
+        for metric in table.metrics:
+            of_judge = np.array(
+                [
+                    np.mean([by_file[metric][id, images[name][id]] for name in (("k0", "k1") if method == "ours" else ("seeds",))])
+                    - by_file[metric][id, images["sd"][id]]
+                    for id in table.ids
+                ]
+            )
+            each = found[method, metric]
+            assert each.spread.explained == pytest.approx(
+                min(explained_variance(means, of_judge), each.spread.between)
+            )
+            row = assisted[(assisted["method"] == method) & (assisted["judge"] == metric) & assisted["headline"]]
+            assert set(row["selection"]) == {selection} and len(row) == 2
+        assert found[method, "clip"].spread.explained > 0.1
 
 
 def pairs(prompts: int = 400) -> list[dict]:

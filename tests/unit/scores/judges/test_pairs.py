@@ -159,10 +159,10 @@ def test_a_reading_by_probability_asks_for_a_digit_alone_and_takes_the_mean_of_t
         return reply
 
     server = {"name": {"kind": "openai"} | CONFIG["endpoints"]["openai"]}
-    entry = {key: value for key, value in CONFIG["judges"]["pairs"].items() if key != "demo"}
+    entry = {key: value for key, value in CONFIG["judges"]["demo_pairs"].items() if key != "demo"}
     study = configured_study(
         endpoints={"server": server["name"]},
-        judges={"pairs": None, "j": entry | {"endpoint": "server", "reading": "expected", "methods": ["sd", "hosted"]}},
+        judges={"demo_pairs": None, "j": entry | {"endpoint": "server", "reading": "expected", "methods": ["sd", "hosted"]}},
     )
     settings = parameters(study)["judge-j"]
     assert settings["reading"] == "expected" and settings["options"]["logprobs"] is True
@@ -221,8 +221,8 @@ def test_a_row_of_a_selection_names_the_image_set_that_it_chose(images):
 
 
 def test_parameters_hold_what_decides_the_answers_and_the_pairs():
-    entry = CONFIG["judges"]["pairs"]
-    values = parameters(configured_study())["judge-pairs"]
+    entry = CONFIG["judges"]["demo_pairs"]
+    values = parameters(configured_study())["judge-demo_pairs"]
     assert [name for name, _ in values["methods"]][:2] == [
         "sd",
         "gpt_rewrite",
@@ -230,6 +230,6 @@ def test_parameters_hold_what_decides_the_answers_and_the_pairs():
     assert dict(values["methods"])["detailscribe"] == [f"detailscribe-k{k}" for k in (0, 1, 2, 4)]
     assert (values["by"], values["schedule"]) == ("clip_score", {"kind": "baseline", "baseline": "sd"})
     assert "reading" not in values and "refresh" not in values and values["options"] == {}
-    structured = configured_study(judges={"pairs": entry | {"reply": "structured"}})
-    assert parameters(structured)["judge-pairs"]["options"] == judge_response_format("pair")
-    assert parameters(configured_study(judges={"pairs": None})) == {}
+    structured = configured_study(judges={"demo_pairs": entry | {"reply": "structured"}})
+    assert parameters(structured)["judge-demo_pairs"]["options"] == judge_response_format("pair")
+    assert parameters(configured_study(judges={"demo_pairs": None})) == {}

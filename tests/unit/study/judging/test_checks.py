@@ -6,15 +6,15 @@ from detailscribe.errors import InputError
 from detailscribe.study.judging.audited import audited_images
 from tests.unit.study.configured import CONFIG, configured_study
 
-JUDGE = {key: value for key, value in CONFIG["judges"]["parts"].items() if key != "asks"}
+JUDGE = {key: value for key, value in CONFIG["judges"]["demo_parts"].items() if key != "asks"}
 PARTS, REMARKS = JUDGE | {"asks": "parts"}, JUDGE | {"asks": "remarks", "template": "judge_remark"}
 
 
 @pytest.mark.parametrize(
     ("judges", "message"),
     [
-        ({"parts": {"scale": "grade"}}, "judges: parts: scale: 'grade'"),
-        ({"audit": {"scale": "grade"}}, "judges: audit: scale: 'grade'"),
+        ({"demo_parts": {"scale": "grade"}}, "judges: demo_parts: scale: 'grade'"),
+        ({"demo_audit": {"scale": "grade"}}, "judges: demo_audit: scale: 'grade'"),
         ({"parts": PARTS | {"reading": "expected"}}, "set sampled or p_yes"),
         (
             {"parts": PARTS | {"critics": ["detailscribe"]}},
@@ -55,5 +55,5 @@ def test_an_audit_looks_at_what_its_critic_saw_and_drew():
 def test_a_refiner_with_the_prompts_of_a_critic_belongs_to_its_audit():
     refiner = {"refiner": "sdedit", "text": "detailscribe", "strengths": [0.5]}
     study = configured_study(refiners={"again": refiner})
-    after = audited_images(study, "audit")["detailscribe"].after
+    after = audited_images(study, "demo_audit")["detailscribe"].after
     assert [name for name in after if name.startswith("again")] and after["detailscribe-k4"] == 4

@@ -19,7 +19,7 @@ from detailscribe.study.judging.pair_schedule import (
 )
 from tests.unit.study.configured import CONFIG, configured_study
 
-JUDGE = {key: value for key, value in CONFIG["judges"]["pairs"].items() if key != "demo"}
+JUDGE = {key: value for key, value in CONFIG["judges"]["demo_pairs"].items() if key != "demo"}
 IDS = [f"prompt-{n}" for n in range(1500)]
 
 
@@ -28,7 +28,7 @@ def letters(count: int) -> list[str]:
 
 
 def study_of(**changes):
-    return configured_study(judges={"pairs": None, "j": JUDGE | changes})
+    return configured_study(judges={"demo_pairs": None, "j": JUDGE | changes})
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_single_images_need_no_selector_and_a_selection_is_its_own_image():
     assert selector_of_pairs(study_of(methods=["sd", "hosted"]), "j") == ""
     study = configured_study(
         selections={"best": {"among": ["initial", "hosted"], "by": "clip_score"}},
-        judges={"pairs": None, "j": JUDGE | {"methods": ["sd", "best"]}},
+        judges={"demo_pairs": None, "j": JUDGE | {"methods": ["sd", "best"]}},
     )
     assert candidates_of_pairs(study, "j") == {"sd": ["original-2628670643"], "best": ["best"]}
     assert selector_of_pairs(study, "j") == ""
 
 
 def test_a_baseline_that_is_no_row_of_the_paper_is_compared_too():
-    study = configured_study(judges={"pairs": None, "j": JUDGE}, statistics={"baseline": "ablation"})
+    study = configured_study(judges={"demo_pairs": None, "j": JUDGE}, statistics={"baseline": "ablation"})
     assert compared_methods(study, "j")[-1].name == "ablation"
 
 
@@ -142,7 +142,7 @@ def test_what_a_judge_of_pairs_cannot_be(changes, message):
 def test_seeds_that_only_the_tables_decide_cannot_be_compared():
     with pytest.raises(InputError, match="the seeds of 'equal_compute_seeds' are known only in the tables"):
         configured_study(
-            judges={"pairs": None, "j": JUDGE | {"methods": ["sd", "equal_compute_seeds"]}},
+            judges={"demo_pairs": None, "j": JUDGE | {"methods": ["sd", "equal_compute_seeds"]}},
             budget={"in_tables": True, "equal_compute": "gpu_seconds"},
         )
     assert compared_methods(study_of(methods=["sd", "equal_compute_seeds"]), "j")
@@ -151,5 +151,5 @@ def test_seeds_that_only_the_tables_decide_cannot_be_compared():
 def test_the_demo_judge_of_a_study_with_one_method_asks_nothing():
     one = {"critics": {name: None for name in CONFIG["critics"]}, "rewriters": {"gpt_rewrite": None}}
     study = configured_study(**one, external={"hosted": None}, seeds=[1], extra_seeds=[], human={"methods": ["sd"]})
-    assert [method.name for method in compared_methods(study, "pairs")] == ["sd"]
-    assert scheduled_pairs("any", ["sd"], schedule_of(study, "pairs")) == []
+    assert [method.name for method in compared_methods(study, "demo_pairs")] == ["sd"]
+    assert scheduled_pairs("any", ["sd"], schedule_of(study, "demo_pairs")) == []

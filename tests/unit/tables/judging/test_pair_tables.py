@@ -21,7 +21,7 @@ from tests.unit.study.configured import CONFIG, configured_study
 
 METHODS = ["sd", "a", "b"]
 SETTINGS = {"baseline": "sd", "permutations": 500, "seed": 3}
-JUDGE = CONFIG["judges"]["pairs"]
+JUDGE = CONFIG["judges"]["demo_pairs"]
 VALUES = (1.0, 0.5, 0.0, -0.5, -1.0)
 
 
@@ -185,11 +185,11 @@ def test_parameters_keep_the_order_of_methods_and_name_the_image_that_is_seen():
     best = {"among": ["initial", "hosted"], "by": "image_reward"}
     names = ["multi_seed", "best", "sd", "detailscribe"]
     study = configured_study(
-        selections={"best": best}, judges={"pairs": JUDGE | {"methods": names, "by": "image_reward"}}
+        selections={"best": best}, judges={"demo_pairs": JUDGE | {"methods": names, "by": "image_reward"}}
     )
     [judge] = parameters(study)["pairs_table"]["judges"]
     assert judge["methods"] == [
         *(["multi_seed", "by:image_reward"], ["best", "by:image_reward"]),
         *(["sd", "single"], ["detailscribe", "by:image_reward"]),
     ]
-    assert parameters(configured_study(judges={"pairs": None})) == {}
+    assert parameters(configured_study(judges={"demo_pairs": None})) == {}

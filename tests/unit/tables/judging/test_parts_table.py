@@ -98,8 +98,8 @@ def test_a_scenario_without_answers_has_its_columns():
 
 
 def test_image_sets_name_what_made_them():
-    settings = parameters(configured_study(judges={"parts": JUDGE}))["parts_table"]
+    settings = parameters(configured_study(judges={"demo_parts": JUDGE}))["parts_table"]
     assert {"image_set": "detailscribe-k4", "made_by": "detailscribe", "k": 4} in settings["sets"]
     assert {"image_set": "gpt_refine", "made_by": "gpt_refine", "k": None} in settings["sets"]
     assert settings["sets"][0] == {"image_set": settings["initial"], "made_by": "original", "k": None}
-    assert parameters(configured_study(judges={"parts": None})) == {}
+    assert parameters(configured_study(judges={"demo_parts": None})) == {}

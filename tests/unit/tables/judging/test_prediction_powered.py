@@ -12,10 +12,12 @@ import pytest
 
 from detailscribe.tables.intervals import mean_intervals
 from detailscribe.tables.judging.prediction_powered import (
-    ALL_RATED,
+    FEW_OTHERS,
+    FEW_OTHERS_SCORED,
     NOT_SHORTER,
     OFF_SCALE,
     TOO_FEW,
+    TOO_FEW_SCORED,
     assisted_mean,
     assisted_means,
     cross_fitted_weights,
@@ -101,13 +103,14 @@ def changed(**values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ("data", "why"),
     [
         (changed(judged=np.full(30, 3.0), others=np.full(90, 3.0)), NOT_SHORTER),
-        (changed(judged=np.full(30, np.nan), others=np.full(90, np.nan)), NOT_SHORTER),
-        (changed(judged=np.full(30, np.nan)), NOT_SHORTER),
+        (changed(judged=np.full(30, np.nan), others=np.full(90, np.nan)), TOO_FEW_SCORED),
+        (changed(judged=np.r_[changed()[1][:7], np.full(23, np.nan)]), TOO_FEW_SCORED),
+        (changed(others=np.r_[np.full(89, np.nan), 3.0]), FEW_OTHERS_SCORED),
         (changed(people=np.full(30, 5.0)), NOT_SHORTER),
         # Whoever is rated 1 is among the rated prompts, and the judge sees it: the others are all better than that.
         ((np.r_[1.0, np.full(16, 5)], np.r_[1.0, np.full(16, 5)], np.full(40, 5.4)), OFF_SCALE),
-        (changed(others=np.array([])), ALL_RATED),
-        (changed(others=np.array([3.0])), ALL_RATED),
+        (changed(others=np.array([])), FEW_OTHERS),
+        (changed(others=np.array([3.0])), FEW_OTHERS),
         (tuple(each[:7] for each in changed()), TOO_FEW),
     ],
 )
@@ -123,18 +126,29 @@ def test_an_interval_of_fewer_than_two_prompts_is_not_a_number(count, unknown):
     assert np.isnan(found[:3]).sum() == unknown and found.why_alone == TOO_FEW
 
 
-def test_a_prompt_without_a_score_counts_with_its_rating():
+def test_another_prompt_without_a_score_is_no_prompt_and_a_rated_one_counts_with_its_rating_alone():
     people, judged, others = changed()
     whole = assisted_mean(people, judged, others, BOUNDS)
-    judged[:12], others[:40] = np.nan, np.nan
-    found = assisted_mean(people, judged, others, BOUNDS)
+    gaps = others.copy()
+    gaps[::3] = np.nan
+    fewer = others[~np.isnan(gaps)]
+    without = assisted_mean(people, judged, fewer, BOUNDS)
+    assert list(assisted_mean(people, judged, gaps, BOUNDS)[:-1]) == pytest.approx(list(without[:-1]), rel=1e-7)
+    judged[:12] = np.nan
+    found = assisted_mean(people, judged, gaps, BOUNDS)
     assert found[:3] == whole[:3] and whole.width_ratio < found.width_ratio < 1
+    # The twelve correct nothing: what the other prompts correct is that of these alone, diluted to all that are rated.
+    alone = assisted_mean(people[12:], judged[12:], fewer, BOUNDS)
+    scale = people.std() / people[12:].std()  # of the scores
+    assert found.weight == pytest.approx(alone.weight / scale)
+    assert 30 * (found.assisted - found.people) == pytest.approx(18 * (alone.assisted - alone.people))
 
 
 def test_columns_are_computed_apart():
     generator = np.random.default_rng(0)
     people, others = generator.integers(1, 6, (20, 4)).astype(float), generator.normal(0, 1, (50, 4))
     judged = np.array([1.0, 0.0, -1.0, np.nan]) * people + generator.normal(0, 0.5, (20, 4))
+    judged[3, 0] = others[:20, 0] = others[:49, 1] = np.nan
     found = assisted_means(people, judged, others, BOUNDS)
     assert [bool(each.weight) for each in found] == [True, False, False, False]
     for column, each in enumerate(found):
@@ -142,13 +156,28 @@ def test_columns_are_computed_apart():
         assert list(each[:-1]) == pytest.approx(list(alone[:-1]), rel=1e-7) and each.why_alone == alone.why_alone
 
 
-@pytest.mark.parametrize(("rated", "paired"), [(10, False), (25, False), (25, True), (50, True)])
-def test_intervals_cover_the_planted_mean_and_are_shorter(rated, paired):
+@pytest.mark.parametrize(
+    ("rated", "paired", "unscored"),
+    [
+        (10, False, ""),
+        (25, False, ""),
+        (25, True, ""),
+        (50, True, ""),
+        (50, False, "others"),  # 80 % of these, by chance
+        (50, False, "poor"),  # rated or not, mostly prompts whose images are poor
+        (50, True, "poor"),
+    ],
+)
+def test_intervals_cover_the_planted_mean_and_are_shorter(rated, paired, unscored):
     generator, covered, ratios = np.random.default_rng(rated), [], []
     for _ in range(200):
         truth = generator.normal(3.2, 0.9, (2, 200))
         people = np.clip(truth + generator.normal(0, 0.3, truth.shape), 1, 5)
         judge = truth + generator.normal(0, 0.4, truth.shape)
+        if unscored == "poor":
+            judge[generator.random(truth.shape) < np.where(truth < 3.2, 0.4, 0.1)] = np.nan
+        elif unscored:
+            judge[:, rated:][:, generator.random(200 - rated) < 0.8] = np.nan
         if paired:
             people, judge, mean, bounds = people[:1] - people[1:], judge[:1] - judge[1:], 0.0, (-4.0, 4.0)
         else:
@@ -157,4 +186,5 @@ def test_intervals_cover_the_planted_mean_and_are_shorter(rated, paired):
         covered.append(found.assisted_low95 <= mean <= found.assisted_high95)
         ratios.append(found.width_ratio)
     assert 0.9 <= np.mean(covered) <= 0.99
-    assert np.median(ratios) < (0.85 if rated == 10 else 0.7) and max(ratios) <= 1
+    longest = 0.9 if unscored else 0.85 if rated == 10 else 0.7
+    assert np.median(ratios) < longest and max(ratios) <= 1
