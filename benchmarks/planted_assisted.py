@@ -2,7 +2,8 @@
 
 People rate images from 1 to 5, two raters each; a judge grades the same images with an error of its own, and prefers
 one of two methods for no reason. Prompts differ in difficulty. The truth comes from a population of a million prompts.
-Every kind of judge helps with the mean of a method and with the difference of two, for few rated prompts of many.
+Every kind of judge helps with the mean of a method and with the difference of two, for few rated prompts of many. Some
+judges lack scores: of unrated prompts by chance, or of all prompts, mostly of those with poor images.
 
     python benchmarks/planted_assisted.py        alone; the last line is JSON
 """
@@ -42,12 +43,16 @@ class Planted(NamedTuple):
         sees: Its share of the images' quality; below 0, it is wrong.
         graded: Whether it gives whole grades instead of their mean under its probabilities.
         ease: Added to the quality of all images: high for ratings near 5.
+        unscored_others: Share of the unrated prompts that it has not scored, by chance.
+        unscored_poor: Whether it lacks the scores of about half of all prompts, the more likely the worse their images.
     """
 
     error: float | None
     sees: float = 1.0
     graded: bool = True
     ease: float = 0.0
+    unscored_others: float = 0.0
+    unscored_poor: bool = False
 
 
 JUDGES = {
@@ -57,6 +62,8 @@ JUDGES = {
     "useless": Planted(None),
     "wrong": Planted(0.5, sees=-1.0),
     "good, ratings near 5": Planted(0.15, graded=False, ease=1.6),
+    "good, 80 % of the others unscored": Planted(0.15, graded=False, unscored_others=0.8),
+    "good, half unscored, mostly poor images": Planted(0.15, graded=False, unscored_poor=True),
 }
 ERRORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # of judges by whose correlation the widths are reported
 
@@ -69,14 +76,17 @@ def grades(quality: np.ndarray) -> np.ndarray:
 def planted(
     generator: np.random.Generator, prompts: int, kind: Planted, better: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean ratings of people and scores of the judge, (prompts, 2 methods)."""
+    """Mean ratings of people and scores of the judge, (prompts, 2 methods); NaN for no score."""
     difficulty = generator.normal(kind.ease, 0.8, (prompts, 1))
     quality = difficulty + np.array([0, better]) + generator.normal(0, 0.6, (prompts, 2))
     people = np.mean([grades(quality + generator.normal(0, 0.4, quality.shape)) for _ in range(2)], axis=0)
     seen = generator.normal(0, 1, quality.shape) if kind.error is None else kind.sees * quality
     noise = generator.normal(0, kind.error or 0.0, quality.shape)
     judged = seen + noise + np.array([0, BIAS])
-    return people, grades(judged) if kind.graded else np.clip(3 + judged / 0.9, 1, 5)
+    scores = grades(judged) if kind.graded else np.clip(3 + judged / 0.9, 1, 5)
+    if kind.unscored_poor:
+        scores[generator.random(prompts) < 1 / (1 + np.exp(2 * (quality.mean(axis=1) - kind.ease)))] = np.nan
+    return people, scores
 
 
 def of_methods(people: np.ndarray, judged: np.ndarray) -> dict:
@@ -86,12 +96,13 @@ def of_methods(people: np.ndarray, judged: np.ndarray) -> dict:
 
 
 def truth(kind: Planted, better: float) -> dict:
-    """Of the population: each estimand, and the correlation of people and judge over prompts."""
+    """Of the population: each estimand, and the correlation of people and judge over the prompts with a score."""
     values = of_methods(*planted(np.random.default_rng(1), POPULATION, kind, better))
-    return {
-        name: (float(people.mean()), float(np.corrcoef(people, judged)[0, 1]))
-        for name, (people, judged, _) in values.items()
-    }
+    found = {}
+    for name, (people, judged, _) in values.items():
+        scored = ~np.isnan(judged)
+        found[name] = float(people.mean()), float(np.corrcoef(people[scored], judged[scored])[0, 1])
+    return found
 
 
 def measured(task: tuple[Planted, float, int, int, int, dict]) -> dict:
@@ -102,7 +113,12 @@ def measured(task: tuple[Planted, float, int, int, int, dict]) -> dict:
     """
     kind, better, rated, prompts, studies, true = task
     generator = np.random.default_rng([4, rated, prompts])
-    drawn = [of_methods(*planted(generator, prompts, kind, better)) for _ in range(studies)]
+    drawn = []
+    for _ in range(studies):
+        people, judged = planted(generator, prompts, kind, better)
+        if kind.unscored_others:
+            judged[rated:][generator.random(prompts - rated) < kind.unscored_others] = np.nan
+        drawn.append(of_methods(people, judged))
     rows = {}
     for name, (value, correlation) in true.items():
         people, judged = (np.array([study[name][side] for study in drawn]).T for side in (0, 1))

@@ -21,6 +21,7 @@ from multiprocessing import Pool
 import numpy as np
 from scipy import stats
 
+from benchmarks.planted_honest import planned_and_found
 from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MEANS, PILOT, Comparison, compare_pairs
 from detailscribe.operations.power.power_table import DEFAULTS, Goal, power_rows
 from detailscribe.operations.power.spreads import Spread, explained_variance, spread_of_repeats, spread_of_selection
@@ -250,8 +251,17 @@ def assisted_of(task: tuple[Case, int]) -> tuple[int, float]:
     return rated, found / STUDIES
 
 
+def honest_of(task: tuple[Case, int]) -> tuple[int, float]:
+    """As `means_of`, of the honest row below an oracle cell, through the whole main table and the family that it has."""
+    case, number = task
+    settings = {"others": case.others, "power": WANTED}
+    generator = np.random.default_rng([13, number])
+    return planned_and_found(generator, case.shift, PILOT_PROMPTS, STUDIES, settings, PERMUTATIONS)
+
+
 OTHER_CASES: list[tuple[Callable, Case]] = [
     (oracle_of, Case("marks, best of four, 4 draws from a pilot of 2", marks, -0.3, 1, pilot_repeats=2, repeats=4)),
+    (honest_of, Case("marks, honest row below an oracle", marks, 0.1, 8)),
     (pairs_of, Case("pairs with ties, bias of position", marks, 0.12, 1)),
     (pairs_of, Case("pairs with ties, bias of position", marks, 0.15, 5)),
     (assisted_of, Case("assisted, 1 rater from a pilot of 2", marks, 0.3, 1, pilot_repeats=2, repeats=1)),

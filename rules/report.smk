@@ -15,6 +15,10 @@ rule write_report:
         samples=["results/{scenario}/tables/scores.csv"],
         people=lambda wildcards: FILES.people(wildcards.scenario),
         figures=[f"results/{{scenario}}/figures/{name}.svg" for name in [*FIGURES, *FILES.budget, *judging_figures(STUDY)]],
+        narrow_figures=[
+            f"results/{{scenario}}/figures/{ONE_COLUMN}/{name}.svg"
+            for name in [*FIGURES, *FILES.budget, *judging_figures(STUDY)]
+        ],
         decompositions=lambda wildcards: FILES.of_stage(wildcards.scenario, "decompose"),
         critiques=lambda wildcards: FILES.of_stage(wildcards.scenario, "critique"),
         rewrites=lambda wildcards: FILES.rewrites(wildcards.scenario),
@@ -53,6 +57,7 @@ rule pool_reports:
         people=[file for scenario in config["study"] for file in FILES.people(scenario)],
         samples=expand("results/{scenario}/tables/scores.csv", scenario=config["study"]),
         figures=expand(f"results/{{scenario}}/figures/{FIGURES[0]}.svg", scenario=config["study"]),
+        narrow_figures=expand(f"results/{{scenario}}/figures/{ONE_COLUMN}/{FIGURES[0]}.svg", scenario=config["study"]),
         manifests=[file for scenario in config["study"] for file in FILES.manifests(scenario)],
         captions=FILES.captions,
         parameters="results/parameters/reports.json",

@@ -7,6 +7,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from detailscribe.errors import InputError, SetupError
 from detailscribe.llm import exchange_store
@@ -19,6 +20,19 @@ from detailscribe.llm.served.servers import Servers
 from detailscribe.llm.spending.budget import Budget
 
 NAMED = 3  # missing exchanges that an error lists
+
+
+class AnswerCheck(Protocol):
+    """What answers must hold for their reader, besides a text."""
+
+    def is_usable(self, reply: Reply) -> bool:
+        """Whether a recorded reply holds it; a reply that is no answer counts as usable."""
+
+    def __call__(self, request: Request, reply: Reply) -> str:
+        """Why no more calls should be made to the request's endpoint, in words that continue its name; else empty.
+
+        Called once with each request and its reply.
+        """
 
 
 class Chat:
@@ -61,14 +75,14 @@ class Chat:
         self,
         requests: list[Request],
         on_done: Callable[[], None] | None = None,
-        check: Callable[[Request, Reply], str] | None = None,
+        check: AnswerCheck | None = None,
     ) -> list[Reply]:
         """Replies to requests, in the same order; identical requests are made once.
 
         Args:
             on_done: Called once per finished request, for a progress bar.
-            check: Called once with each request and its recorded reply, in live mode: why no more calls should be made
-                to its endpoint, in words that continue its name; empty if they should.
+            check: What answers must hold, in live mode. A recorded one that does not is asked for again, and kept in
+                the store's folder `replaced/`.
 
         Raises:
             InputError: a request names an endpoint that the config does not have.
@@ -100,6 +114,9 @@ class Chat:
                 reply = exchange_store.recorded_reply(self.store, digest)
             except ValueError:
                 reply, damaged = None, damaged + 1
+            if reply is not None and check and self.mode == "live" and not check.is_usable(reply):
+                exchange_store.replace_exchange(self.store, digest)
+                reply = None
             if reply is not None:
                 recorded.append((request, reply))
             if reply is None or (reply.status not in exchange_store.ANSWERED and self.mode == "live"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detailscribe.files.rows import read_rows
 from detailscribe.operations.costs import exchanges_of
-from detailscribe.operations.verify_outputs import set_aside
+from detailscribe.operations.verify_outputs import remove_what_asks_for, set_aside
 from detailscribe.study.stages import KEY_OF_FOLDER, ROW_FOLDERS, UNEQUAL, folder_of
 
 OUTPUT = re.compile(r"\d{3,}-of-\d{3,}\.jsonl")  # other files in these folders are the user's
@@ -17,10 +17,12 @@ def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
     """Check that every output of a shard can be read and covers the prompts of its shard; set it aside otherwise.
 
     Returns:
-        A message per file that was set aside.
+        A message per file that was set aside, or removed with one that it was made from.
     """
     problems = []
     for path in outputs_of(results / scenario):
+        if not path.is_file():
+            continue  # made from one that was set aside
         shard = results / scenario / "shards" / path.name
         try:
             folder = folder_of(path)
@@ -36,17 +38,22 @@ def remove_damaged_outputs(results: Path, scenario: str) -> list[str]:
             problem = f"cannot be read ({error})"
         if problem:
             problems.append(f"{path}: {problem}; removed to {set_aside(results, path)}")
+            problems += remove_what_asks_for(results, path)
     return problems
 
 
-def remove_outputs_if(results: Path, scenario: str, is_unwanted: Callable[[dict], bool]) -> list[Path]:
-    """Remove the outputs of a scenario that hold an unwanted row; the next run makes them again, row by row."""
-    removed = []
+def remove_outputs_if(results: Path, scenario: str, is_unwanted: Callable[[dict], bool], reason: str) -> list[str]:
+    """Remove the outputs of a scenario that hold an unwanted row; the next run makes them again, row by row.
+
+    Returns:
+        A message with the reason per removed file.
+    """
+    messages = []
     for path in outputs_of(results / scenario):
-        if any(is_unwanted(row) for row in read_rows(path)):
+        if path.is_file() and any(is_unwanted(row) for row in read_rows(path)):
             path.unlink()
-            removed.append(path)
-    return removed
+            messages += [f"{path}: {reason}; removed", *remove_what_asks_for(results, path)]
+    return messages
 
 
 def made_from_exchange(exchanges: set[str]) -> Callable[[dict], bool]:

@@ -47,10 +47,10 @@ def remove_for_retry(
     kept, answers = _answers(results, scenarios, again)
     replaced = {digest for digest in sorted(answers - kept) if store and replace_exchange(store, digest)}
     for scenario in scenarios:
-        removed = remove_outputs_if(results, scenario, lambda row: row["status"] in statuses)
-        messages += [f"{path}: has {' or '.join(statuses)} rows; removed" for path in removed]
-        removed = remove_outputs_if(results, scenario, made_from_exchange(replaced))
-        messages += [f"{path}: has rows made from an answer that is asked for again; removed" for path in removed]
+        has = f"has {' or '.join(statuses)} rows"
+        messages += remove_outputs_if(results, scenario, lambda row: row["status"] in statuses, has)
+        again_asked = "has rows made from an answer that is asked for again"
+        messages += remove_outputs_if(results, scenario, made_from_exchange(replaced), again_asked)
     counts = f"{len(messages)} files removed"
     if replaced:
         counts += f", {len(replaced)} answers moved to {store}/{REPLACED}"

@@ -38,8 +38,7 @@ def verify_study(results: Path, resources: Path, scenarios: Iterable[str]) -> li
         images, image_problems = verify_images(results, scenario)
         checked, first_rows = checked + images, first_rows + rows
         messages += problems + image_problems
-        removed = remove_outputs_if(results, scenario, made_from_exchange(damaged))
-        messages += [f"{path}: made from a damaged exchange; removed" for path in removed]
+        messages += remove_outputs_if(results, scenario, made_from_exchange(damaged), "made from a damaged exchange")
     first = {"files": record_first_seen(results, scenarios), "rows of ledgers": first_rows}
     named = ", ".join(f"{count} {name}" for name, count in {**first, "exchanges": first_exchanges}.items() if count)
     seen = [f"{named} of an earlier version had no digest; recorded now, checked from here on"] if named else []

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.output_records import forget_outputs, record_outputs, recorded_outputs, recorded_sha256
-from detailscribe.study.stages import JUDGING_TABLES, REPORT_TABLES, ROW_FOLDERS
+from detailscribe.files.rows import read_rows
+from detailscribe.study.stages import JUDGING_TABLES, REPORT_TABLES, ROW_FOLDERS, folder_of
 
 CHANGED = "changed"  # folder below results/ for files that were changed by hand
 TABLES = ("scores", "main", "strata", "pooled", "truncation", *REPORT_TABLES, *chain(*JUDGING_TABLES.values()))
@@ -41,7 +42,7 @@ def verify_outputs(results: Path) -> tuple[int, list[str]]:
         checked += 1
         if file_sha256(output) != sha256:
             problems.append(f"{output}: changed since its job wrote it; moved to {set_aside(results, output)}")
-            _make_noun_phrases_again(results, output)
+            problems += remove_what_asks_for(results, output)
     return checked, problems
 
 
@@ -63,9 +64,36 @@ def _is_written_at_start(output: Path) -> bool:
     return output.name == "prompts.jsonl" or output.parent.name == "shards"
 
 
-def _make_noun_phrases_again(results: Path, output: Path) -> None:
-    """No target asks for noun phrases, so that a missing file alone is not made again: the count of their tokens is."""
-    if output.parent.name == "noun_phrases":
-        tokens = output.parent.parent / "tables" / "truncation.csv"
-        tokens.unlink(missing_ok=True)
-        forget_outputs(results, [tokens])
+def remove_what_asks_for(results: Path, output: Path) -> list[str]:
+    """Remove what was made from a file that is gone and that no target asks for, so that the next run makes both again.
+
+    These files are noun phrases, of which a table counts the tokens, and parts, of which judges hold the values: where
+    nothing is to be made from it, Snakemake does not miss a file.
+
+    Returns:
+        A message per removed file; one that was changed by hand is set aside.
+    """
+    made: list[Path] = []
+    if folder_of(output) == "noun_phrases":
+        made = [output.parent.parent / "tables" / "truncation.csv"]
+    elif folder_of(output) == "parts":
+        scores = sorted(output.parent.parent.glob(f"scores/judge-*/{output.name}"))
+        made = [path for path in scores if _is_about_parts(path)]
+    messages = []
+    for path in [path for path in made if path.is_file()]:
+        place = "removed"
+        if recorded_sha256(results, path) in (None, file_sha256(path)):
+            path.unlink()
+            forget_outputs(results, [path])
+        else:
+            place = f"moved to {set_aside(results, path)}"
+        messages.append(f"{path}: made from {output}, which is made again; {place}")
+    return messages
+
+
+def _is_about_parts(scores: Path) -> bool:
+    """Whether a judge was asked about parts. A file that cannot be read is the matter of `remove_damaged_outputs`."""
+    try:
+        return any("parts" in row for row in read_rows(scores))
+    except ValueError:
+        return False

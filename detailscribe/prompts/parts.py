@@ -1,4 +1,4 @@
-"""Parts of a prompt that a picture must show, one yes/no question each: interactions and entities of its decomposition.
+"""Parts of a prompt that an image must show, one yes/no question each: interactions and entities of its decomposition.
 
 An interaction is a component of the decomposition, such as "paw holds rolling pin". Its entities are the noun phrases
 in it. Components leave out articles, and a parser of sentences then takes "needle pierces cloth" for one noun phrase;
@@ -26,13 +26,19 @@ from detailscribe.study.study import Study
 STAGE = "parts"
 ALGORITHM = 1
 INTERACTION, ENTITY = "interaction", "entity"  # kinds of parts
-# Places in the picture, which are no things in it.
+# Places in the image, which are no things in it.
 _PLACE_WORDS = """
 left right top bottom side sides middle center centre front back foreground background edge corner place position
 contact
 """
 PLACES = frozenset(_PLACE_WORDS.split())
 ACTION_WORDS = 2  # at most, of the action in "hand - grips - handle"
+# Verbs that a word in -ing follows: "sits eating"; and verbs in their base form that an object follows.
+_WITHOUT_OBJECT_WORDS = """
+sits stands lies hangs kneels leans rests floats waits goes comes keeps starts begins stops helps enjoys
+"""
+WITHOUT_OBJECT = frozenset(_WITHOUT_OBJECT_WORDS.split())
+WITH_OBJECT = frozenset(("hold", "carry", "make", "take", "use", "put", "show"))
 COMPONENT_WORDS = 15  # longer ones are sentences of their own
 ARTICLES = frozenset(("a", "an", "the"))
 _FIELDS = re.compile(r"\s*(?:->|→|=>|[,;|]|\s[-–—]\s)\s*")  # of "hand - grips - handle"
@@ -88,7 +94,7 @@ def list_parts(records: list[dict], decompositions: dict[str, dict], parser: dic
 
 
 def entities_of(component: str, parse: Parser | None) -> list[str]:
-    """The things in a component, in its order and words, without places in the picture.
+    """The things in a component, in its order and words, without places in the image.
 
     Args:
         component: Such as "paw holds rolling pin" or "a cat left of a ball".
@@ -102,7 +108,7 @@ def entities_of(component: str, parse: Parser | None) -> list[str]:
     elif parse:
         found = _entities_by_sentences(text, parse)
     else:
-        found = phrases_by_rules(" ".join(_marked_verbs(_WORD.findall(text))))
+        found = _entities_by_rules(_WORD.findall(text))
     return [entity for entity in found if _bare(entity) and not _is_place(entity)]
 
 
@@ -161,15 +167,36 @@ def _readings(words: list[str], auxiliary: bool) -> Iterator[Reading]:
             yield Reading(f"{sentence[:1].upper()}{sentence[1:]}.", tuple(entities))
 
 
-def _marked_verbs(words: list[str]) -> list[str]:
-    """Words with a comma in place of each inner one that reads as a verb in -s: "needle , cloth"."""
-    marked: list[str] = []
+def _entities_by_rules(words: list[str]) -> Iterator[str]:
+    """Noun phrases of a component cut at its inner verbs: "needle" and "cloth".
+
+    A word in -ing before a noun belongs to it where a subject or an object stands: "rolling pin presses dough", "holds
+    rolling pin", but "rolling dough", "sits eating fish".
+    """
+    cut = list(_cut_at_verbs(words))
+    for verb, part in cut:
+        is_thing = verb not in WITHOUT_OBJECT if verb else len(cut) > 1
+        content = len(part) > 1 and part[1].lower() not in BOUNDARIES | DETERMINERS | PRONOUNS
+        if is_thing and content and part[0].lower().endswith("ing"):
+            first, *more = phrases_by_rules(" ".join(["the", *part]))  # a word in -ing after an article is no verb
+            yield from (first.removeprefix("the "), *more)
+        else:
+            yield from phrases_by_rules(" ".join(part))
+
+
+def _cut_at_verbs(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The words before the first inner verb, with an empty text; then each verb with the words after it."""
+    verb, part = "", list[str]()
     for index, word in enumerate(words):
         before = words[index - 1].lower() if index else ""
-        inner = index > 0 and before not in DETERMINERS | BOUNDARIES and not before.endswith(("s", "s'", "’"))
-        is_verb = inner and index < len(words) - 1 and re.fullmatch(r"\w+[^\Wsui_]e?s", word.lower())
-        marked.append("," if is_verb else word)
-    return marked
+        inner = 0 < index < len(words) - 1 and before not in DETERMINERS | BOUNDARIES
+        in_s = re.fullmatch(r"\w+[^\Wsui_]e?s", word.lower()) and not before.endswith(("s", "s'", "’"))
+        if inner and (in_s or word.lower() in WITH_OBJECT):
+            yield verb, part
+            verb, part = word.lower(), []
+        else:
+            part.append(word)
+    yield verb, part
 
 
 def _each_once(texts: list[str], kind: str) -> list[dict]:

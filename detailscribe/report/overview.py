@@ -12,6 +12,7 @@ from detailscribe.report import assets, explorer_data
 from detailscribe.report.labels import SINGLE, Labels
 from detailscribe.report.table_view import TableFile, table_view
 from detailscribe.report.templates import PAGES, page_template
+from detailscribe.study.stages import ONE_COLUMN
 from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING, honest_label
 from detailscribe.tables.honest.row_order import lines_of
 from detailscribe.tables.markdown_latex import lead_note, phrase_notes
@@ -33,7 +34,8 @@ class Overview:
         tables: Every table.
         people: Tables of what people rated and compared; empty where nobody did.
         samples: The tables of single scores, one per scenario.
-        figures: (caption, SVG file) pairs, the most important one first.
+        figures: (caption, SVG file) pairs, the most important one first. Narrow screens get the file of the same name
+            in the folder ONE_COLUMN beside it, if there is one.
         dropped: Rows scenario, id, topic, stage, image_set, status, reason.
         runs: Rows rule, jobs, seconds.
         versions: Library versions by name.
@@ -74,13 +76,24 @@ def write_overview(site: Path, overview: Overview, data: dict, keep: set[str]) -
     for number, (caption, path) in enumerate(overview.figures):
         name = f"figures/{number}-{path.name}"
         write_if_changed(site / name, path.read_text(encoding="utf-8"))
-        figures.append((caption, name))
+        narrow = path.parent / ONE_COLUMN / path.name
+        for_phones = f"figures/{number}-{path.stem}-{ONE_COLUMN}.svg" if narrow.is_file() else ""
+        if for_phones:
+            write_if_changed(site / for_phones, narrow.read_text(encoding="utf-8"))
+        figures.append((caption, name, for_phones))
     files = {table.site_path: table.path for table in [*overview.tables, *overview.people]}
     samples = {f"tables/{_sample_name(path, overview.samples)}": path for path in overview.samples}
     for name, path in {**files, **samples}.items():
         assets.link_or_copy(path, site / name)
     explorer_data.write_explorer_data(site, data)
-    own = {*COPIED, "index.html", explorer_data.FILE_NAME, *(name for _, name in figures), *files, *samples}
+    own = {
+        *COPIED,
+        "index.html",
+        explorer_data.FILE_NAME,
+        *(name for _, *names in figures for name in names),
+        *files,
+        *samples,
+    }
     assets.remove_other_files(site, keep | own)
     reasons = Counter(
         (row["stage"], row["image_set"], row["status"], QUOTED_REPLY.sub(r"\1", row["reason"]))

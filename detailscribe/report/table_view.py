@@ -20,6 +20,7 @@ MOST_ROWS = 400
 DIGEST = re.compile(r"^[0-9a-f]{32,}$")
 DIGEST_LENGTH = 8
 SMALLEST = 0.0005  # below it, three decimals show nothing
+LONG_TEXT = 45  # letters; longer cells have several lines
 P_COLUMNS = ("p", "p_holm", "position_bias_p")
 METHOD_COLUMNS = ("method", "other", "reference", "next_best", "baseline", "critic")
 METRIC_COLUMNS = ("metric", "judge", "first", "second")
@@ -62,7 +63,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, what hovering shows (empty for none), and its kind: yes, no, or empty for any other value."""
+    """A cell: its text, what hovering shows (empty for none), and its kind: yes, no, text (long), or empty."""
 
     text: str
     title: str
@@ -151,7 +152,7 @@ def _cell(column: str, value: object, labels: Labels) -> tuple[str, str, str]:
             shown = labels.image_set(value)
         elif column in ("selection", "against"):
             shown = labels.selection(value)
-        return shown, value if shown != value else "", ""
+        return shown, value if shown != value else "", "text" if len(shown) > LONG_TEXT else ""
     text = number_text(value)
     if column in P_COLUMNS and isinstance(value, float) and 0 < value < SMALLEST:
         text = f"{value:.1e}"

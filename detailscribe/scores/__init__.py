@@ -24,8 +24,9 @@ weights(parameters: dict) -> list[dict]
 and a Scorer, any object with
 
 score(prompts: list[str], images: list[PIL.Image.Image]) -> list[float]
-    One number per pair. The prompt is the original one, also for refined images; images have any mode and size. A
-    pair's score must not depend on the other pairs. Never invent one: raise for what cannot be scored.
+    One number per pair, higher for a better image (the negative of a measure that is better when lower). The prompt is
+    the original one, also for refined images; images have any mode and size. A pair's score must not depend on the
+    other pairs. Never invent one: raise for what cannot be scored.
 weights: str
     Digest of the weights loaded, for instance `engines.metric_weights.state_digest(model.state_dict())`; "" if there
     are none.
@@ -38,6 +39,8 @@ READS_PHRASES: bool
     Whether `score` takes a third list, the noun phrases of each prompt.
 RANGE: list[float]
     Lowest and highest possible score; an unbounded metric has none.
+LABEL: str
+    What people read in figures and reports; by default the name of its entry.
 ENVIRONMENT: str
     Name of the file in envs/ that its jobs run in, if that is not scores; rules/score.smk has a rule for each. Its
     pins replace the versions of LIBRARIES in planning.

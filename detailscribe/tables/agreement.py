@@ -1,11 +1,9 @@
-"""Agreement coefficients: Krippendorff's alpha, weighted kappa, and preference agreement of a metric with people.
+"""Agreement coefficients: Krippendorff's alpha and weighted kappa.
 
 Sources: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability; Cohen 1968 (weighted kappa).
 """
 
 import numpy as np
-
-from detailscribe.tables.intervals import EQUAL
 
 LEVELS = ("nominal", "ordinal", "interval")  # of measurement
 
@@ -76,32 +74,3 @@ def kappa_of_joint(joint: np.ndarray, levels: np.ndarray) -> float:
     weights = (levels[:, None] - levels) ** 2
     chance = (weights * expected).sum()
     return float(1 - (weights * observed).sum() / chance) if chance > 0 else float("nan")
-
-
-def pair_hits(people: np.ndarray, metric: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """How often a metric prefers the image that people prefer, over all pairs of images of the same prompt.
-
-    Ties: a pair that people rate equally expresses no preference and is excluded; a pair that the metric scores
-    equally counts as half a hit, the expectation of a random choice.
-
-    Args:
-        people: (prompts, images), mean rating; NaN for an image without a rating, or padding.
-        metric: (prompts, images); scores within 1e-9 of the range of all are equal.
-
-    Returns:
-        Hits, pairs, pairs tied by people, pairs tied by the metric; each (prompts,).
-    """
-    first, second = np.triu_indices(people.shape[1], k=1)
-    preference = np.sign(np.round(people[:, first] - people[:, second], 9))
-    known = metric[~np.isnan(metric)]
-    choice = metric[:, first] - metric[:, second]
-    choice = np.where(np.abs(choice) <= EQUAL * (np.ptp(known) if known.size else 0), choice * 0, np.sign(choice))
-    available = ~np.isnan(preference) & ~np.isnan(choice)
-    decided = available & (preference != 0)
-    hits = np.where(choice == 0, 0.5, choice == preference)
-    return (
-        np.where(decided, hits, 0.0).sum(axis=1),
-        decided.sum(axis=1),
-        (available & (preference == 0)).sum(axis=1),
-        (decided & (choice == 0)).sum(axis=1),
-    )

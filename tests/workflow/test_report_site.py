@@ -18,6 +18,17 @@ def test_the_sites_hold_everything_that_their_pages_name(study, tmp_path):
                 assert path.is_file() and path.is_relative_to(folder.resolve()), f"{page}: {target}"
 
 
+def test_the_site_has_its_tables_and_asks_no_other_host(study):
+    for folder in (study.results / "small/report", study.results / "report"):
+        assert any(path.name.endswith("scores.csv") for path in (folder / "tables").iterdir())
+        for file in (path for path in folder.rglob("*") if path.suffix in (".html", ".js", ".css")):
+            outside = re.findall(
+                r"""(?:src|href)=["']?(?:https?:)?//|url\(|@import|fetch\(""", file.read_text(encoding="utf-8")
+            )
+            assert not outside, f"{file}: {outside}"
+        assert "SD (demo)" in (folder / "index.html").read_text(encoding="utf-8"), "names that people read"
+
+
 def test_every_page_of_the_miniature_says_that_it_means_nothing(study):
     pages = list((study.results / "report").rglob("*.html"))
     assert pages and all('class="notice"' in page.read_text(encoding="utf-8") for page in pages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detailscribe.human.judges.preferences import agreement, of_ratings, of_scores
 from detailscribe.study.study import Study
 
 if TYPE_CHECKING:
@@ -53,49 +54,23 @@ def metric_agreement(
 ) -> pd.DataFrame:
     """Rows with AGREEMENT_COLUMNS: how often each metric prefers the image of a pair that people prefer.
 
-    Pairs are of one prompt; people's preference is that of the mean over raters; the rule for ties is `pair_hits`'.
-    Files of a prompt with the same bytes are one image, with the mean of their ratings and of their scores: between
-    them there is nothing to prefer. `images_identical` counts the files beyond the first.
+    Pairs are of one prompt; people's preference is that of the mean over raters; ties are those of `Agreement`. Files
+    of a prompt with the same bytes are one image, with the mean of their ratings and of their scores: between them
+    there is nothing to prefer. `images_identical` counts the files beyond the first, `images_unmatched` rated images
+    without a score.
 
     Args:
         ratings: Rows id, file, rating.
         scores: By metric, by (id, file).
         digests: SHA-256 by file; a file without one equals no other.
     """
-    import numpy as np
     import pandas as pd
 
-    from detailscribe.tables.agreement import pair_hits
-    from detailscribe.tables.intervals import mean_intervals
-
-    frame = pd.DataFrame(ratings, columns=["id", "file", "rating"])
-    frame["image"] = [digests.get(file, file) for file in frame["file"]]
-    means = frame.groupby(["id", "image"], sort=False)["rating"].mean()
-    identical = len(frame[["id", "file"]].drop_duplicates()) - len(means)
-    images: dict[str, list[str]] = {}
-    for id, image in means.index:
-        images.setdefault(id, []).append(image)
-    width = max(map(len, images.values()), default=0)
-
-    def matrix(values) -> np.ndarray:
-        """(prompts, images) of values by (id, image), NaN where a prompt has fewer images or an image no value."""
-        rows = [[values.get((id, image), np.nan) for image in of_id] for id, of_id in images.items()]
-        padded = [row + [np.nan] * (width - len(row)) for row in rows]
-        return np.array(padded, dtype=float).reshape(len(images), width)
-
-    human = matrix(means.to_dict())
+    people, files = of_ratings(ratings, digests), {(row["id"], row["file"]) for row in ratings}
+    rated = {(id, digests.get(file, file)) for id, file in files}
     rows = []
     for metric, by_file in scores.items():
-        by_image: dict[tuple[str, str], list[float]] = {}
-        for (id, file), score in by_file.items():
-            if not np.isnan(score):
-                by_image.setdefault((id, digests.get(file, file)), []).append(score)
-        scored = matrix({key: np.mean(values) for key, values in by_image.items()})
-        hits, pairs, human_tied, metric_tied = pair_hits(human, scored)
-        low, high = mean_intervals(hits[:, None], (0, 1), counts=pairs[:, None].astype(float))
-        total = int(pairs.sum())
-        unmatched = int((~np.isnan(human) & np.isnan(scored)).sum())
-        share = hits.sum() / total if total else np.nan
-        tied = int(human_tied.sum()), int(metric_tied.sum())
-        rows.append((metric, total, share, low[0], high[0], *tied, unmatched, identical))
+        found = agreement(people, of_scores(by_file, digests, people))
+        scored = {(id, digests.get(file, file)) for (id, file), score in by_file.items() if score == score}
+        rows.append((metric, *found, len(rated - scored), len(files) - len(rated)))
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)

@@ -5,8 +5,11 @@ Two image sets of a prompt with the same bytes are one image, and no pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
 from typing import NamedTuple
+
+from detailscribe.scores.judges.pairs import TIE, choice_of
 
 # By prompt, by two images in alphabetical order (their SHA-256, or their file if that is unknown): above 0 where the
 # first is preferred, below 0 where the second is, 0 for a tie.
@@ -21,17 +24,18 @@ class Agreement(NamedTuple):
     Attributes:
         n: Pairs that people decided and the other one judged.
         agreement, low95, high95: Share of these where both prefer the same image, with its interval over prompts, in
-            [0, 1]. A tie of the other one is half a hit.
-        tied_by_people: Share of the pairs that the other one judged which people left tied.
-        tied_by_metric: Share of n that the other one left tied.
+            [0, 1]. A tie of the other one is half a hit, the expectation of a random choice.
+        tied_by_people: Pairs that the other one judged and people left tied; they express no preference, and are
+            none of n.
+        tied_by_metric: Pairs of n that the other one left tied.
     """
 
     n: int
     agreement: float
     low95: float
     high95: float
-    tied_by_people: float
-    tied_by_metric: float
+    tied_by_people: int
+    tied_by_metric: int
 
 
 def of_ratings(ratings: Iterable[dict], digests: Mapping[str, str]) -> Preferences:
@@ -46,7 +50,7 @@ def of_ratings(ratings: Iterable[dict], digests: Mapping[str, str]) -> Preferenc
         found.setdefault(row["id"], {}).setdefault(digests.get(row["file"], row["file"]), []).append(row["rating"])
     preferences = {}
     for id, images in found.items():
-        means = {image: sum(values) / len(values) for image, values in sorted(images.items())}
+        means = {image: fmean(values) for image, values in sorted(images.items())}
         preferences[id] = {
             (one, other): round(means[one] - means[other], 9) for one in means for other in means if one < other
         }
@@ -54,32 +58,45 @@ def of_ratings(ratings: Iterable[dict], digests: Mapping[str, str]) -> Preferenc
 
 
 def of_choices(rows: Iterable[dict], dictionary: Mapping[str, dict], digests: Mapping[str, str]) -> Preferences:
-    """Preferences of those who compared two images directly: the mean of their values.
+    """People's preferences by their choices between two images: the mean of the raters' values.
+
+    A rater has one say on two images, however many methods share them.
 
     Args:
-        rows: With CHOICE_COLUMNS, `value` above 0 where the first is better, None or NaN for no answer; `rater` of
-            people, who have one say on two images, however many methods share them.
+        rows: `rater` and CHOICE_COLUMNS, `value` above 0 where the first is better, None or NaN for no answer.
         dictionary: Rows of dictionary.jsonl by id; other prompts and image sets do not count.
         digests: SHA-256 by file.
     """
-    found: dict[str, dict[tuple[str, str], dict[object, float]]] = {}
-    for number, row in enumerate(rows):
-        images = dictionary[row["id"]]["images"] if row["id"] in dictionary else {}
-        files = [images.get(row[f"{side}_image_set"], "") for side in ("first", "second")]
-        first, second = (digests.get(file, file) for file in files)
-        if not first or not second or first == second or row["value"] is None or row["value"] != row["value"]:
-            continue
-        value = row["value"] if first < second else -row["value"]
-        of_pair = found.setdefault(row["id"], {}).setdefault((min(first, second), max(first, second)), {})
-        of_pair[row.get("rater", number)] = value
+    found: dict[str, dict[tuple[str, str], dict[str, float]]] = {}
+    for row, first, second in _compared(rows, dictionary, digests):
+        pair, value = ((first, second), row["value"]) if first < second else ((second, first), -row["value"])
+        found.setdefault(row["id"], {}).setdefault(pair, {})[row["rater"]] = value
     return {
-        id: {pair: round(sum(values.values()) / len(values), 9) for pair, values in pairs.items()}
-        for id, pairs in found.items()
+        id: {pair: round(fmean(values.values()), 9) for pair, values in pairs.items()} for id, pairs in found.items()
     }
 
 
+def of_judge(rows: Iterable[dict], dictionary: Mapping[str, dict], digests: Mapping[str, str]) -> Preferences:
+    """Preferences of a judge of pairs, by the rule of pairs.csv: both orders together, nothing of a pair with one.
+
+    Args:
+        rows: Of `scores.judges.pairs.judge_pairs`: CHOICE_COLUMNS, the first image was shown first.
+        dictionary, digests: As in `of_choices`.
+    """
+    shown: dict[str, dict[tuple[str, str], list[float]]] = {}  # by both images in the order in which they were shown
+    for row, first, second in _compared(rows, dictionary, digests):
+        shown.setdefault(row["id"], {}).setdefault((first, second), []).append(row["value"])
+    found: Preferences = {}
+    for id, orders in shown.items():
+        for (first, second), values in orders.items():
+            if first < second and (second, first) in orders:
+                value = (fmean(values) - fmean(orders[second, first])) / 2
+                found.setdefault(id, {})[first, second] = 0.0 if choice_of(value) == TIE else value
+    return found
+
+
 def of_scores(scores: Scores, digests: Mapping[str, str], pairs: Preferences) -> Preferences:
-    """Preferences of a metric on pairs that others compared; scores within 1e-9 of the range of all are tied.
+    """Preferences of a metric on pairs that others compared; scores within 1e-9 of the range of these are tied.
 
     Args:
         scores: By (id, file); NaN for none.
@@ -88,11 +105,13 @@ def of_scores(scores: Scores, digests: Mapping[str, str], pairs: Preferences) ->
     """
     from detailscribe.tables.intervals import EQUAL
 
+    compared = {(id, image) for id, of_prompt in pairs.items() for pair in of_prompt for image in pair}
     values: dict[tuple[str, str], list[float]] = {}
     for (id, file), score in scores.items():
-        if score == score:
-            values.setdefault((id, digests.get(file, file)), []).append(score)
-    means = {key: sum(each) / len(each) for key, each in values.items()}
+        image = id, digests.get(file, file)
+        if image in compared and score == score:
+            values.setdefault(image, []).append(score)
+    means = {key: fmean(each) for key, each in values.items()}
     smallest = EQUAL * (max(means.values()) - min(means.values())) if means else 0.0
     found: Preferences = {}
     for id, of_prompt in pairs.items():
@@ -109,7 +128,7 @@ def agreement(people: Preferences, other: Preferences) -> Agreement:
 
     from detailscribe.tables.intervals import mean_intervals
 
-    hits, counts, tied_by_people, tied_by_metric = [0.0], [0.0], 0, 0  # the first is no prompt's and counts nothing
+    hits, counts, tied_by_people, tied_by_metric = list[float](), list[float](), 0, 0
     for id, pairs in people.items():
         both = [(value, other[id][pair]) for pair, value in pairs.items() if pair in other.get(id, {})]
         decided = [(value, judged) for value, judged in both if value]
@@ -119,9 +138,17 @@ def agreement(people: Preferences, other: Preferences) -> Agreement:
         counts.append(float(len(decided)))
     total = int(sum(counts))
     low, high = mean_intervals(np.array(hits)[:, None], (0, 1), counts=np.array(counts)[:, None])
-    shares = _share(tied_by_people, tied_by_people + total), _share(tied_by_metric, total)
-    return Agreement(total, _share(sum(hits), total), float(low[0]), float(high[0]), *shares)
+    share = sum(hits) / total if total else float("nan")
+    return Agreement(total, share, float(low[0]), float(high[0]), tied_by_people, tied_by_metric)
 
 
-def _share(count: float, total: int) -> float:
-    return count / total if total else float("nan")
+def _compared(
+    rows: Iterable[dict], dictionary: Mapping[str, dict], digests: Mapping[str, str]
+) -> Iterator[tuple[dict, str, str]]:
+    """Rows with an answer about two different images of the dictionary, with the first and the second image."""
+    for row in rows:
+        images = dictionary[row["id"]]["images"] if row["id"] in dictionary else {}
+        files = [images.get(row[f"{side}_image_set"], "") for side in ("first", "second")]
+        first, second = (digests.get(file, file) for file in files)
+        if first and second and first != second and row["value"] is not None and row["value"] == row["value"]:
+            yield row, first, second

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.errors import InputError
-from detailscribe.human.judges.preferences import Agreement, Scores, agreement, of_choices, of_ratings, of_scores
+from detailscribe.human.judges.preferences import (
+    Agreement,
+    Scores,
+    agreement,
+    of_choices,
+    of_judge,
+    of_ratings,
+    of_scores,
+)
 from detailscribe.study.judging.judges import PAIRS
 from detailscribe.study.study import MINIATURE, Study
 
@@ -101,14 +109,14 @@ def worth_table(
     digests: Mapping[str, str],
     values: dict,
 ) -> pd.DataFrame:
-    """Rows with WORTH_COLUMNS, one per metric and judge.
+    """Rows with WORTH_COLUMNS, one per metric and judge; ties as shares of the pairs that both judged, and of n.
 
     Args:
         ratings: Rows id, file, rating.
         choices: Rows of people's pairs (`preferences.of_choices`); empty if nobody compared any.
         scores: By metric, by (id, image file).
-        judged_pairs: Rows of each judge of pairs (`preferences.of_choices`), by its name. Both orders of a pair count
-            alike, so that a preference for one place cancels.
+        judged_pairs: Rows of each judge of pairs (`preferences.of_judge`), by its name. Both orders of a pair count
+            together, so that a preference for one place cancels.
         dictionary: Rows of dictionary.jsonl by id.
         digests: SHA-256 by file.
         values: Parameters of the stage: `metrics`, `judges_of_pairs`, `models`, `mmrb2`.
@@ -118,11 +126,17 @@ def worth_table(
     people = of_ratings(ratings, digests), of_choices(choices, dictionary, digests)
     found = {name: [of_scores(scores[name], digests, each) for each in people] for name in values["metrics"]}
     for name in values["judges_of_pairs"]:
-        found[f"judge-{name}"] = [of_choices(judged_pairs[name], dictionary, digests)] * len(people)
+        found[f"judge-{name}"] = [of_judge(judged_pairs[name], dictionary, digests)] * len(people)
     rows = []
     for metric, preferences in found.items():
-        own = [number for pair in zip(people, preferences, strict=True) for number in agreement(*pair)]
+        own = [number for pair in zip(people, preferences, strict=True) for number in _numbers(agreement(*pair))]
         measured = values["mmrb2"][metric] or {}
         of_benchmark = (measured.get("agreement"), measured.get("name", ""), measured.get("source", ""))
         rows.append((metric, values["models"][metric], *own, *of_benchmark))
     return pd.DataFrame(rows, columns=WORTH_COLUMNS).astype({"mmrb2": float})
+
+
+def _numbers(found: Agreement) -> tuple[float, ...]:
+    """Of the columns of one source."""
+    ties = (found.tied_by_people, found.n + found.tied_by_people), (found.tied_by_metric, found.n)
+    return (*found[:4], *(count / total if total else float("nan") for count, total in ties))

@@ -88,7 +88,8 @@ def strength_table(rows: Sequence[dict], methods: Sequence[str], reference: str)
         reference: One of them, whose strength is 0.
     """
     given = [row for row in rows if row["value"] is not None]
-    answers = [(row["id"], row["first"], row["second"], (1 + np.sign(row["value"])) / 2) for row in given]
+    shares = [None if row["choice"] == IDENTICAL else (1 + np.sign(row["value"])) / 2 for row in given]
+    answers = [(row["id"], row["first"], row["second"], share) for row, share in zip(given, shares, strict=True)]
     compared = [name for name in methods if any(name in answer[1:3] for answer in answers)]
     if not compared:
         return pd.DataFrame(columns=STRENGTH_COLUMNS)

@@ -101,9 +101,16 @@ def _tokens(entries: list[tuple[Spelled, list[Spelled]]]) -> list[Token]:
     for (text, data, log), top in entries:
         cut = decoder.decode(b"", final=True) if data is None else ""  # a character that the bytes before began
         shown = cut + text.translate(PIECE_MARKS) if data is None else decoder.decode(data)
-        own = [] if any(each[:2] == (text, data) for each in top) else [(text, data, log)]
+        own = [] if any(_same_token(each, (text, data)) for each in top) else [(text, data, log)]
         tokens.append(Token(shown, tuple((_shown(*each[:2]), math.exp(each[2])) for each in [*top, *own])))
     return tokens
+
+
+def _same_token(one: Spelled, other: tuple[str, bytes | None]) -> bool:
+    """Whether two entries are one token; a server may send bytes with one of them alone."""
+    if one[1] is None or other[1] is None:
+        return _shown(*one[:2]) == _shown(*other)
+    return one[:2] == other
 
 
 def _shown(text: str, data: bytes | None) -> str:

@@ -15,6 +15,7 @@ from detailscribe.study.study import Study
 
 LOADS, STARTS = "load", "server start"
 REASONS = ("new", "changed prompt", "changed parameter", "missing file", "estimate", LOADS, STARTS)
+IMAGES_SHOWN = {"judge_pair": 2}  # by the role of a request that shows more than one
 UNKNOWN_INPUT_TOKENS = 1000  # of a request of which nothing is known: an instruction and perhaps an image
 
 
@@ -116,7 +117,7 @@ class Estimate:
     def add_unknown_call(self, line: Line, role: str, endpoint: str, model: str, options: dict | None = None) -> None:
         """Add a call whose inputs do not exist yet; `options` are those of its request, if they are known."""
         tokens = self._mean_tokens(role, model) or (
-            line.input_tokens / line.calls if line.calls else UNKNOWN_INPUT_TOKENS,
+            line.input_tokens / line.calls if line.calls else UNKNOWN_INPUT_TOKENS * IMAGES_SHOWN.get(role, 1),
             self.study.config["plan"]["output_tokens"],
         )
         self._add_tokens(line, endpoint, model, _limited(tokens, options or {}), "estimate")

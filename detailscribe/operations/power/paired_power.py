@@ -65,7 +65,8 @@ def permutation_level(level: float, permutations: int) -> float:
     """Level of the test that random sign patterns leave of a level: p is (k + 1) / (patterns + 1), in whole k.
 
     A p value is below the level for at most K patterns that are as extreme. In half of the studies that is so where the
-    share of all patterns is (K + 2/3) / patterns, the median of a Poisson count.
+    share of all patterns is (K + 2/3) / patterns, the median of a Poisson count. It says nothing about the few prompts
+    of which all patterns are tried.
 
     Args:
         level: Of the single test.

@@ -56,7 +56,11 @@ class Goal:
         return comparison.metric != HUMAN and self.statistics["test"] == test
 
     def level(self, comparison: Comparison) -> tuple[int, float]:
-        """Number of comparisons, and the level of the single test under Holm's correction for them."""
+        """Number of comparisons, and the level of the single test under Holm's correction for them.
+
+        It is that of random sign patterns. Up to `significance.EXACT_UP_TO` prompts, where all patterns are tried, the
+        test has the whole level, and the plan is on the safe side.
+        """
         family = self.settings["family"] or max(comparison.family, 1)
         level = family_level(family, self.settings["power"], self.settings["others"])
         if self.is_tested(comparison, "permutation"):

@@ -27,7 +27,6 @@ class Prices:
     Attributes:
         stages: Dollars of a stage by (stage, name); the judges are not among them.
         judges: Dollars of one answer of a judge about one image (of a pair: about one order), by the judge's name.
-        decomposed: Critics that read decompositions.
         study: Whose images and methods these are.
     """
 

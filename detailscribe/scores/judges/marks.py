@@ -11,12 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from detailscribe.llm.client import Chat
-from detailscribe.llm.request import Reply
+from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
-from detailscribe.methods.roles import excerpt, image_problem, request_for
-from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER, record_fingerprint
+from detailscribe.methods.roles import excerpt, image_problem
+from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER
 from detailscribe.scores.judges.asking import VARIABLES, asking_parameters
-from detailscribe.scores.judges.reading import GRADES, YES_OR_NO, Reading, ask_and_read
+from detailscribe.scores.judges.questions import (
+    Answered,
+    ask_questions,
+    fingerprints_of_answers,
+    question_requests,
+)
+from detailscribe.scores.judges.reading import GRADES, YES_OR_NO, Reading
 from detailscribe.study.judging.judges import PROMPT, SAMPLED
 from detailscribe.study.study import Study
 
@@ -41,8 +47,7 @@ def parameters(study: Study) -> dict[str, dict]:
 
 SCALES = {"grade": GRADES, "yes_no": YES_OR_NO}
 RELEASED_SCALES = {"grade": reply_parsing.released_score, "yes_no": reply_parsing.released_yes_or_no}
-DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut", "missing_score")
-ALSO_DECIDES = ("parsing", "served", "reading")  # where the judge has them
+ALSO_DECIDES = ("missing_score", "parsing")  # of its scores, besides what decides its answers
 
 
 def judge_images(
@@ -82,46 +87,33 @@ def judge_images(
     first; the released code's 2 needs `missing_score: 2`, its reading `parsing: released`, its cut topic
     `topic_cut: true`.
     """
-    also = {key: judge[key] for key in ALSO_DECIDES if key in judge}
-    reading = judge.get("reading", SAMPLED)
-    role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
-    rows, requests = [], []
+    by_probability = judge.get("reading", SAMPLED) != SAMPLED
+    parse = RELEASED_SCALES[judge["scale"]] if judge.get("parsing") == "released" else None
+    rows: list[dict] = []
+    questions: list[list[Request]] = []
+    asked_in: list[int] = []  # row of each question
     for image_set, images in image_sets.items():
         for record in records:
             problem = image_problem(images.get(record["id"]))
             row = {"id": record["id"], "image_set": image_set, "score": None, "status": "skipped", "reason": problem}
-            rows.append(row | {"draws": [], "exchange": [], "fingerprint": None} | _spread(judge, []))
+            row |= {"draws": [], "exchange": [], "fingerprint": None}
+            rows.append(row | _spread(Answered((), ()), judge))
             if not problem:
-                topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
-                values = {"prompt": record["prompt"], "topic": topic}
-                values |= {"scale": judge["scale"], "structured": judge["structured"], "reading": reading}
                 path = Path(images[record["id"]]["path"])
-                for repeat in range(judge["draws"]):
-                    first = reading != SAMPLED
-                    request = request_for("judge", role, record, values, [path], repeat, images_first=first)
-                    requests.append((len(rows) - 1, request))
+                questions.append(question_requests("judge", judge, record, {}, path, scenario, by_probability))
+                asked_in.append(len(rows) - 1)
             elif on_done:
                 on_done()
-    scale = SCALES[judge["scale"]]
-    scale = scale if judge["structured"] else replace(scale, expected=f"{scale.expected} in <...>")
-    asked = [request for _, request in requests]
-    answers_of_row: dict[int, list[tuple[Reply, Reading]]] = {}
-    for (index, _), answer in zip(requests, ask_and_read(chat, asked, scale, reading, on_done), strict=True):
-        answers_of_row.setdefault(index, []).append(answer)
-    fingerprint_of: dict[tuple, str] = {}
-    for index, answers in answers_of_row.items():
-        replies = [reply for reply, _ in answers]
-        released = RELEASED_SCALES[judge["scale"]] if also.get("parsing") == "released" else None
-        parsed = [_as_released(reply, released) if released else each for reply, each in answers]
-        failed = replies[0].status == "failed" or (reading != SAMPLED and parsed[0].status == "failed")
-        rows[index] |= _combine_repeats(parsed, None if failed else judge["missing_score"])
-        rows[index]["exchange"] = [reply.digest for reply in replies]
-        models = tuple(sorted({reply.served_model for reply in replies if reply.served_model}))
-        if models not in fingerprint_of:
-            recipe = {key: judge[key] for key in DECIDES} | {"served_model": ", ".join(models)} | also
-            fingerprint_of[models] = record_fingerprint(recipe, fingerprints)
-        rows[index] |= {"fingerprint": fingerprint_of[models]}
-        rows[index] |= {key: value for key, value in also.items() if key == "parsing"} | _spread(judge, parsed)
+    own = {key: judge[key] for key in ALSO_DECIDES if key in judge}
+    fingerprint = fingerprints_of_answers(judge, fingerprints, PROMPT, own)
+    answers = ask_questions(questions, judge, chat, on_done, SCALES[judge["scale"]])
+    for index, answer in zip(asked_in, answers, strict=True):
+        if parse:
+            answer = replace(answer, readings=tuple(_as_released(reply, parse) for reply in answer.replies))
+        failed = answer.replies[0].status == "failed" or (by_probability and answer.readings[0].status == "failed")
+        rows[index] |= _score(answer, None if failed else judge["missing_score"])
+        rows[index] |= {"draws": answer.draws, "exchange": answer.exchange, "fingerprint": fingerprint([answer])}
+        rows[index] |= {key: judge[key] for key in ("parsing",) if key in judge} | _spread(answer, judge)
     return rows
 
 
@@ -135,25 +127,19 @@ def _as_released(reply: Reply, parse: Callable[[str], float | None]) -> Reading:
     return Reading("ok", "", score)
 
 
-def _spread(judge: dict, readings: list[Reading]) -> dict:
+def _spread(answer: Answered, judge: dict) -> dict:
     """Entropy and mass outside the marks of an image, if its reading is by probability: means, and those of draws."""
     columns: dict = {}
-    for name in ("entropy", "outside") if judge.get("reading", SAMPLED) != SAMPLED else ():
-        draws = [getattr(each, name) for each in readings]
-        known = [each for each in draws if each is not None]
-        columns[name] = sum(known) / len(known) if known else None
-        columns |= {f"{name}_draws": draws} if judge["draws"] > 1 else {}
+    for name, mean in answer.spread(judge).items():
+        columns[name] = mean
+        if judge["draws"] > 1:
+            columns[f"{name}_draws"] = [getattr(each, name) for each in answer.readings]
     return columns
 
 
-def _combine_repeats(readings: list[Reading], missing_score: float | None) -> dict:
-    """Score, status, reason and draws of an image, from the reading of each repeat."""
-    draws = [reading.value for reading in readings]
-    scores = [score for score in draws if score is not None]
-    if scores:
-        return {"score": sum(scores) / len(scores), "status": "ok", "reason": "", "draws": draws}
-    status, reason = readings[0].status, readings[0].reason
-    if missing_score is not None:
-        reason = f"{reason}; counted as {missing_score:g} (`missing_score`)"
-        return {"score": float(missing_score), "status": "ok", "reason": reason, "draws": draws}
-    return {"score": None, "status": status, "reason": reason, "draws": draws}
+def _score(answer: Answered, missing_score: float | None) -> dict:
+    """Score, status and reason of an image."""
+    if answer.value is None and missing_score is not None:
+        reason = f"{answer.reason}; counted as {missing_score:g} (`missing_score`)"
+        return {"score": float(missing_score), "status": "ok", "reason": reason}
+    return {"score": answer.value, "status": answer.status, "reason": answer.reason}

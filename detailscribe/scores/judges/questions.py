@@ -1,12 +1,12 @@
 """Questions of a judge about images: their requests, what the answers say together, and the fingerprint.
 
-Questions about one image follow each other and begin alike (`images_first`), so that a server that caches prefixes
-encodes the image once.
+One question may be all that a judge is asked about an image: its mark. Questions about one image follow each other and
+begin alike (`images_first`), so that a server that caches prefixes encodes the image once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from detailscribe.methods.roles import request_for
 from detailscribe.scores.fingerprints import record_fingerprint
 from detailscribe.scores.judges.asking import VARIABLES
 from detailscribe.scores.judges.reading import YES_OR_NO, Reading, Scale, ask_and_read
-from detailscribe.study.judging.judges import SAMPLED
+from detailscribe.study.judging.judges import PROMPT, SAMPLED
 
 DECIDES = ("model", "template", "scenario_templates", "options", "scale", "draws", "topic_cut")
 ALSO_DECIDES = ("served", "reading")  # where the judge has them
@@ -77,23 +77,29 @@ def question_variables(*own: str) -> tuple[str, ...]:
 
 
 def question_requests(
-    role_name: str, judge: dict, record: dict, values: dict, image: Path, scenario: str
+    role_name: str,
+    judge: dict,
+    record: dict,
+    values: dict,
+    image: Path,
+    scenario: str,
+    images_first: bool = True,
 ) -> list[Request]:
     """The requests of one question about one image, one per draw.
 
     Args:
-        role_name: Of the requests: judge_part or judge_remark.
+        role_name: Of the requests: judge, judge_part or judge_remark.
         judge: Parameters of the judge (`asking.asking_parameters`), with `endpoint`.
         values: Template variables of its kind.
         scenario: Its name; selects the template if the judge has one for it.
+        images_first: Whether requests about the image begin alike.
     """
     topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
     common = {"scale": judge["scale"], "structured": judge["structured"], "reading": judge.get("reading", SAMPLED)}
     values = {"prompt": record["prompt"], "topic": topic, **common, **values}
     role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
-    return [
-        request_for(role_name, role, record, values, [image], draw, images_first=True) for draw in range(judge["draws"])
-    ]
+    draws = range(judge["draws"])
+    return [request_for(role_name, role, record, values, [image], draw, images_first=images_first) for draw in draws]
 
 
 def ask_questions(
@@ -123,19 +129,23 @@ def ask_questions(
     return answered
 
 
-def fingerprints_of_answers(judge: dict, folder: Path, asks: str) -> Callable[[Sequence[Answered]], str]:
+def fingerprints_of_answers(
+    judge: dict, folder: Path, asks: str, own: Mapping | None = None
+) -> Callable[[Sequence[Answered]], str]:
     """A function that gives the fingerprint of what some answers say, and records its recipe in `folder` once.
 
     Args:
-        asks: What the judge is asked about.
+        asks: What the judge is asked about; a mark of the whole prompt is not named.
+        own: What else decides the scores of its kind.
     """
     known: dict[tuple[str, ...], str] = {}
+    recipe = {key: judge[key] for key in DECIDES} | {key: judge[key] for key in ALSO_DECIDES if key in judge}
+    recipe |= dict(own or {}) | ({} if asks == PROMPT else {"asks": asks})
 
     def fingerprint(answered: Sequence[Answered]) -> str:
         models = tuple(sorted(set().union(*(each.served_models for each in answered))))
         if models not in known:
-            recipe = {key: judge[key] for key in DECIDES} | {key: judge[key] for key in ALSO_DECIDES if key in judge}
-            known[models] = record_fingerprint(recipe | {"served_model": ", ".join(models), "asks": asks}, folder)
+            known[models] = record_fingerprint(recipe | {"served_model": ", ".join(models)}, folder)
         return known[models]
 
     return fingerprint

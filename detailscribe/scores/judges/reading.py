@@ -26,6 +26,7 @@ from detailscribe.methods.roles import excerpt, read_reply
 from detailscribe.scores.judges.mark_place import NARROW, mark_place
 from detailscribe.study.judging.judges import SAMPLED
 
+MOST_ABOVE_ONE = 1e-3  # of a sum of probabilities that a server rounded
 LEAST_ON_MARKS = 0.5  # of the first token's probability, for a reply in which no mark can be read
 DECORATION = " \t\r\n\"'`*_<>()[]{}.,:;!#“”‘’"  # around a mark, within its token
 
@@ -132,7 +133,7 @@ def read_answer(reply: Reply, request: Request, scale: Scale, reading: str, stor
 
 
 class ProbabilityCheck:
-    """Stops the calls to a server whose first answers have no token probabilities.
+    """Stops the calls to a server whose first answers have no token probabilities, and has recorded ones asked again.
 
     Args:
         store: Folder of the exchanges.
@@ -143,6 +144,10 @@ class ProbabilityCheck:
         self._store, self._reading = store, reading
         self._given = False
         self._lacking: set[str] = set()  # digests
+
+    def is_usable(self, reply: Reply) -> bool:
+        """Whether a recorded reply has token probabilities; a reply that is no answer counts as usable."""
+        return reply.status != "ok" or _tokens_of(reply, self._store)[0] is not None
 
     def __call__(self, request: Request, reply: Reply) -> str:
         """Why no more calls should be made; empty once an answer had probabilities, and while few had none.
@@ -200,6 +205,8 @@ def _distribution(token: Token, scale: Scale) -> Reading:
         if name := known.get(text.translate(NARROW).strip(DECORATION).casefold()):
             mass[name] += probability
     total = math.fsum(mass.values())
+    if total > 1 + MOST_ABOVE_ONE:
+        return Reading("failed", f"the probabilities of the marks add up to {total:.3f}, which is more than 1", None)
     if not total:
         return Reading("failed", f"no mark is among the {len(token.alternatives)} most probable tokens", None)
     shares = [(scale.marks[name], each / total) for name, each in mass.items()]

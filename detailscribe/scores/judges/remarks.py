@@ -15,6 +15,7 @@ from detailscribe.methods import angle_brackets
 from detailscribe.methods.json_replies import begins_as_json, json_objects, unfenced
 from detailscribe.methods.reply_parsing import whole_text
 from detailscribe.methods.reply_text import spoken_text
+from detailscribe.scores.judges.all_clear import is_all_clear
 
 HEADING_WORDS = 10  # at most, of a heading that ends in a colon
 _LABEL = r"(?:issue|problem|fault|error|flaw|defect|abnormality|anomaly|remark|point|item|correction|part)s?"
@@ -44,14 +45,6 @@ _RANKS = re.compile(r"\b(?:rank\w*|priorit\w+|summar\w+|(?:new|refined|final|rev
 _CONTINUES = re.compile(
     r"[\s*_]*(?:problem|issue|fault|fix|correction|remedy|solution|suggestion|should|expected|how it should|it should"
     r"|observation|description|reason|why|current\w*|instead|impact|severity)\b[^.!?]{0,30}:",
-    re.IGNORECASE,
-)
-_ALL_CLEAR = re.compile(
-    r"(?:none|nothing|n/a)\b(?! (?:of|holds|touches|connects|supports)\b)|everything\b"
-    r"|no (?:further |other |more |visible ){0,3}"
-    r"(?:issues?|problems?|faults?|errors?|flaws?|abnormal\w*|anomal\w+|corrections?|changes?)\b"
-    r"|all (?:\w+ ){0,3}(?:is|are|looks?|appears?|seems?) (?:\w+ )?"
-    r"(?:correct|fine|complete|present|normal|intact|good)\b",
     re.IGNORECASE,
 )
 _CIRCLED = {ord("①") + i: f"{i + 1}. " for i in range(20)} | {ord("０") + i: str(i) for i in range(10)}
@@ -94,7 +87,7 @@ def remarks_of(critique: str | None, refined_prompt: str | None = None) -> list[
         lines = list(_lines(_without_prompt(text)))
         found = _of_lines(lines)
     cleaned = [" ".join(each.split()).strip(" -–—:") for each in found]
-    return [each for each in dict.fromkeys(cleaned) if re.search(r"[^\W\d_]", each) and not _ALL_CLEAR.match(each)]
+    return [each for each in dict.fromkeys(cleaned) if re.search(r"[^\W\d_]", each) and not is_all_clear(each)]
 
 
 def _without_prompt(text: str) -> str:

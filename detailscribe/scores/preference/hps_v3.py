@@ -103,7 +103,8 @@ def load(parameters: dict) -> Scorer:
     Args:
         parameters: `model`, "MizzenAI/HPSv3" or "local-dir:FOLDER" with HPSv3.safetensors; `revision` of the
             repository; and, if wanted, `vocabulary`, the Qwen2-VL whose sizes, processor and chat template are used
-            (Qwen/Qwen2-VL-7B-Instruct, or "local-dir:FOLDER"; its weights are not), and `precision` (bf16 or fp32).
+            (Qwen/Qwen2-VL-7B-Instruct, or "local-dir:FOLDER"; its weights are not), `vocabulary_revision`, and
+            `precision` (bf16 or fp32).
 
     Raises:
         SetupError: a file cannot be found, downloaded or read, or is not such a model.
@@ -114,11 +115,11 @@ def load(parameters: dict) -> Scorer:
 
     from detailscribe.scores.preference.hps_v3_model import load_reward_model
 
-    dtype, vocabulary = vision_language.torch_dtype(parameters), parameters.get("vocabulary", VOCABULARY)
-    processor = vision_language.load_processor(vocabulary, "")
+    dtype, (vocabulary, revision) = vision_language.torch_dtype(parameters), _vocabulary(parameters)
+    processor = vision_language.load_processor(vocabulary, revision)
     processor.tokenizer.add_tokens([MARK], special_tokens=True)
     with vision_language.loading_errors(vocabulary, "a Qwen2-VL"):
-        sizes = Qwen2VLConfig.from_pretrained(vision_language.model_path(vocabulary, ""))
+        sizes = Qwen2VLConfig.from_pretrained(vision_language.model_path(vocabulary, revision))
     file = blip.fetch_weight_file(parameters["model"], FILE, parameters.get("revision", ""))
     model = load_reward_model(file, sizes, dtype, default_device())
     rows = model.network.get_input_embeddings().num_embeddings
@@ -127,9 +128,14 @@ def load(parameters: dict) -> Scorer:
     return Scorer(model, processor)
 
 
+def _vocabulary(parameters: dict) -> tuple[str, str]:
+    """Repository or folder, and revision, of the Qwen2-VL that brings sizes, processor and chat template."""
+    return parameters.get("vocabulary", VOCABULARY), parameters.get("vocabulary_revision", "")
+
+
 def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
     """A function of a record that counts the tokens of its prompt in the question: (in the text, read), all read."""
-    tokenizer = vision_language.load_tokenizer(parameters.get("vocabulary", VOCABULARY), "")
+    tokenizer = vision_language.load_tokenizer(*_vocabulary(parameters))
 
     def count(record: dict) -> tuple[int, int]:
         tokens = len(tokenizer(record["prompt"], add_special_tokens=False, verbose=False).input_ids)
@@ -140,6 +146,5 @@ def reader(parameters: dict) -> Callable[[dict], tuple[int, int]]:
 
 def weights(parameters: dict) -> list[dict]:
     """Files that `load` fetches from the hub: repository, revision, files."""
-    vocabulary = parameters.get("vocabulary", VOCABULARY)
     own = vision_language.hub_entry(parameters["model"], parameters.get("revision", ""), [FILE])
-    return own + vision_language.hub_entry(vocabulary, "", vision_language.TOKENIZER_FILES)
+    return own + vision_language.hub_entry(*_vocabulary(parameters), vision_language.TOKENIZER_FILES)

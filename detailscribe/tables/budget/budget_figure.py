@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from detailscribe.tables.budget.costs_of_methods import HONEST, METHOD, REFERENCE, seconds_of
 from detailscribe.tables.figures.look import Look
-from detailscribe.tables.figures.palette import BEST, BLUE, INK, PALE, PAPER, PLAIN, QUIET, VERMILLION
+from detailscribe.tables.figures.palette import BEHIND, BEST, BLUE, INK, PALE, PAPER, PLAIN, QUIET, VERMILLION
 from detailscribe.tables.figures.panels import (
     add_legend,
     legend_entries,
@@ -144,7 +144,6 @@ def _add_numbers(
     """A number beside each point, one list of numbers where points coincide; a thin line leads to one that is far."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.patheffects import withStroke
 
     from detailscribe.tables.figures.label_places import group_points, label_places
 
@@ -152,7 +151,7 @@ def _add_numbers(
     figure.draw_without_rendering()  # the layout decides where a point lies
     figure.set_layout_engine("none")
     pixel, letter = figure.dpi / 72, small()
-    style = NUMBER | {"fontsize": letter, "path_effects": [withStroke(linewidth=1.5, foreground=PAPER)]}
+    style = NUMBER | {"fontsize": letter, "bbox": BEHIND}
     for panel, (metric, kind) in panels:
         of_metric = table[table["metric"] == metric]
         shown, reference = _points(of_metric), of_metric[of_metric["role"] == REFERENCE]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from detailscribe.tables.figures.look import Look
-from detailscribe.tables.figures.palette import BEST, INK, PALE, PAPER, PLAIN, QUIET
+from detailscribe.tables.figures.palette import BEHIND, BEST, INK, PALE, PLAIN, QUIET
 from detailscribe.tables.figures.panels import (
     add_legend,
     legend_entries,
@@ -79,7 +79,6 @@ def _add_names(figure: Figure, panels: Sequence[tuple[Axes, pd.DataFrame]], look
     """The name of each method beside its point, or its oracle cell if it has one; a thin line leads to one far away."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.patheffects import withStroke
 
     from detailscribe.tables.figures.label_places import group_points, label_places
 
@@ -88,7 +87,7 @@ def _add_names(figure: Figure, panels: Sequence[tuple[Axes, pd.DataFrame]], look
     figure.set_layout_engine("none")
     pixel, renderer = figure.dpi / 72, canvas.get_renderer()
     style: dict[str, Any] = {"fontsize": small(), "color": INK, "ha": "center", "va": "center", "linespacing": 1.0}
-    style |= {"zorder": 6, "path_effects": [withStroke(linewidth=1.5, foreground=PAPER)]}
+    style |= {"zorder": 6, "bbox": BEHIND}
     for panel, rows in panels:
         rows = rows.sort_values("oracle", kind="stable", ascending=False)
         named = ~rows.duplicated("method")

@@ -21,6 +21,7 @@ DARK = {  # what a page in dark mode shows instead
 PLAIN: dict[str, Any] = {"color": BLUE, "marker": "o", "label": "not selected by the metric shown"}
 BEST: dict[str, Any] = {"color": VERMILLION, "marker": "D", "markerfacecolor": PAPER}
 BEST["label"] = f"{DAGGER} oracle: selected among several by the metric shown"
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.4}  # a name or number inside a panel
 # Glyphs as outlines, so that the figure looks the same everywhere; a fixed salt for constant ids.
 STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "detailscribe",

@@ -24,6 +24,7 @@ LABEL_LETTERS = {True: 20, False: 24}  # of a label on the y axis; what is longe
 LETTER = 0.56  # mean width of a letter in font sizes
 BOLD = 0.85  # of a width: room for bold letters
 LINE = 1.75  # height of a line of a panel in font sizes
+TICKS: dict[str, Any] = {"steps": [1, 2, 2.5, 5, 10], "min_n_ticks": 2}
 TEXT_LINE = 1.35  # height of a line of text in font sizes
 
 
@@ -49,7 +50,7 @@ def line_panels(title: str, names: Sequence[str], labels: Sequence[str], look: L
     figure, panels = panel_grid(title, names, per_row, height, look, sharey=True)
     for panel in panels:
         panel.set_ylim(max(len(labels), 1) - 0.5, -0.5)
-        panel.xaxis.set_major_locator(MaxNLocator(max(2, int(room / per_row / (4 * em))), min_n_ticks=2))
+        panel.xaxis.set_major_locator(MaxNLocator(min(max(2, int(room / per_row / (4 * em))), 6), **TICKS))
         panel.grid(axis="x")
         panel.tick_params(axis="y", length=0)
         panel.spines[["top", "right", "left"]].set_visible(False)

@@ -10,8 +10,8 @@ alone. With the PPI++ weight the interval is the shortest. Here, the weight of a
 prompt, so that it is independent of its rating and score, and shrunk to 0 the less the ratings say about it. Scores are
 first put on the scale of the ratings (their standard deviation), so a weight lies in [0, 1] whatever the judge's scale.
 
-A prompt without a score tells nothing of the judge: among the others it is left out, among the rated ones its correction
-is 0. Whether a prompt has a score may depend on its images, but not on whether it is rated.
+A prompt without a score tells nothing of the judge: among the others it is left out, among the rated ones its
+correction is 0. Whether a prompt has a score may depend on its images, but not on whether it is rated.
 
 The rated and the other prompts are two independent samples. Each has its empirical likelihood interval (`intervals`),
 the first of the terms above, the second of the weighted scores. Their sum's arms are the roots of the summed squares
@@ -166,7 +166,10 @@ def _why_alone(judged: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(columns,), why too few prompts have what a weight needs; empty if they have it."""
     too_few = (~np.isnan(judged)).sum(axis=0) < FEWEST
     few_others = (~np.isnan(others)).sum(axis=0) < 2
-    reasons = [TOO_FEW if len(judged) < FEWEST else TOO_FEW_SCORED, FEW_OTHERS if len(others) < 2 else FEW_OTHERS_SCORED]
+    reasons = [
+        TOO_FEW if len(judged) < FEWEST else TOO_FEW_SCORED,
+        FEW_OTHERS if len(others) < 2 else FEW_OTHERS_SCORED,
+    ]
     return np.select([too_few, few_others], reasons, "")
 
 
@@ -181,8 +184,7 @@ def _without_each(people: np.ndarray, judged: np.ndarray, others: np.ndarray) ->
     rating, score = (np.where(scored, each - _mean(each, scored), 0.0) for each in (people, judged))
     factor = count / (count - 1)
     scores, ratings, products = (
-        (one * two).sum(axis=0) - factor * one * two
-        for one, two in ((score, score), (rating, rating), (rating, score))
+        (one * two).sum(axis=0) - factor * one * two for one, two in ((score, score), (rating, rating), (rating, score))
     )
     known = np.concatenate([scored, scored_others])
     every = np.where(known, np.concatenate([judged, others]), 0.0)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } });"
 # The contrast of text with the ground that is painted behind it, and of borders of controls, as WCAG 2.1 defines it.
 CONTRASTS = """() => {
@@ -83,3 +85,11 @@ def low_contrasts(tab) -> list:
     found = tab.evaluate(CONTRASTS)
     assert len(found) > 25
     return [each for each in found if each[1] < each[2]]
+
+
+def axe_violations(tab) -> list[tuple[str, str, str]]:
+    """What axe finds: impact, rule, element. Skips the test where axe is not installed."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    found = axe.run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    violations = found.response["violations"]
+    return [(each["impact"], each["id"], node["html"]) for each in violations for node in each["nodes"]]

@@ -14,10 +14,11 @@ from PIL import Image
 from detailscribe.human import assignment, page
 from detailscribe.human.filled_sheets import read_filled_sheets
 from detailscribe.human.instructions import SCALE
+from detailscribe.human.tables import rating_tables
 from detailscribe.human.thumbnail import blind_jpeg, blind_thumbnail
 from detailscribe.human.workbook import build_workbook, read_workbook
 from detailscribe.images.image_file import save_image
-from tests.unit.human.offline_pages import NO_STORAGE, download, low_contrasts, opened_pages, wait_for
+from tests.unit.human.offline_pages import NO_STORAGE, axe_violations, download, low_contrasts, opened_pages, wait_for
 from tests.unit.human.sample_ratings import shown_of
 
 HOSTILE = (
@@ -139,6 +140,13 @@ def test_rate_reload_import_elsewhere_and_read_back(open_page, key, tmp_path):
     assert len({("p-1", name) in found for name in shared}) == 1
     assert {(row["cannot_judge"], row["comment"]) for row in notes} == {(True, 'a "hand", 5 lacks; it')}
     assert len(found) + len(notes) == len(key) == 9
+    # As the job human_scores reads it.
+    parsed = read_filled_sheets({"rater_1": whole}, {assignment.key_digest(key): key}.__getitem__)
+    values = {"raters": ["rater_1"], "methods": METHODS, "best_of": ["sd", "ours"], "ties_win": False}
+    tables = rating_tables(parsed, values)
+    (counts,) = tables["raters"][["n", "missing", "cannot_judge"]].to_numpy().tolist()
+    assert counts == [7, 1, 1] and len(tables["ratings"]) == len(found)
+    assert list(tables["comments"]["comment"]) == ['a "hand", 5 lacks; it'] * len(notes)
 
 
 def test_ratings_are_cleared_and_steps_taken_back(open_page, tmp_path):
@@ -302,6 +310,15 @@ def test_text_and_controls_have_contrast_and_fit_the_width(open_page, scheme, wi
     assert low_contrasts(tab) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.get_attribute(".view img", "alt") == "image 1 of prompt 1"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page, scheme):
+    tab = open_page(color_scheme=scheme)
+    tab.keyboard.press("3")
+    assert axe_violations(tab) == []
+    tab.evaluate("by('help').open = true")
+    assert axe_violations(tab) == []
 
 
 def test_the_page_explains_each_rating_with_an_example(open_page):

@@ -41,6 +41,10 @@ SHAPES = {
         chat(entry("2", LOG(0.1), [("4", LOG(0.5), None)])),
         [("2", {"4": 0.5, "2": 0.1})],
     ),
+    "bytes of the sampled token alone": (
+        chat(entry("4", LOG(0.25), [("4", LOG(0.25), None), ("5", LOG(0.5), None)], bytes=[52])),
+        [("4", {"4": 0.25, "5": 0.5})],
+    ),
     "llama_cpp.server: no bytes": (
         chat(entry("yes", LOG(0.5), [("yes", LOG(0.5), None), ("no", LOG(0.5), None)], bytes=None)),
         [("yes", {"yes": 0.5, "no": 0.5})],

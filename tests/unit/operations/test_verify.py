@@ -110,10 +110,11 @@ def test_a_manifest_that_lost_rows_is_found(results, cut):
 def test_outputs_of_broken_exchanges_and_of_failures_are_removed_and_no_others(results):
     for name, exchange in (("x", ["one", "two"]), ("y", ["three"])):
         write_rows(results / "s" / "scores" / name / "000-of-001.jsonl", [{"status": "ok", "exchange": exchange}])
-    [removed] = remove_outputs_if(results, "s", made_from_exchange({"two"}))
-    assert removed.parent.name == "x"
-    failed = remove_outputs_if(results, "s", lambda row: row["status"] == "failed")
-    assert [path.parent.name for path in failed] == ["o1"]
+    assert remove_outputs_if(results, "s", made_from_exchange({"two"}), "is stale") == [
+        f"{results}/s/scores/x/000-of-001.jsonl: is stale; removed"
+    ]
+    [failed] = remove_outputs_if(results, "s", lambda row: row["status"] == "failed", "has failed rows")
+    assert failed.startswith(f"{results}/s/images/o1/")
     assert len(read_rows(results / "s" / "scores" / "y" / "000-of-001.jsonl")) == 1
 
 

@@ -5,13 +5,15 @@ import json
 
 import pytest
 
+from detailscribe.files.atomic import write_text
 from detailscribe.files.ledger import Ledger, write_ledger
-from detailscribe.files.output_records import forget_outputs, record_outputs
+from detailscribe.files.output_records import forget_outputs, record_outputs, recorded_sha256
 from detailscribe.files.rows import write_rows
 from detailscribe.images.seconds import LEDGERS, seconds_of
 from detailscribe.llm.exchange_store import exchange_path, record_answer
 from detailscribe.llm.request import Answer, Request
 from detailscribe.operations.outputs import remove_damaged_outputs
+from detailscribe.operations.retry import remove_for_retry
 from detailscribe.operations.verify import verify_study
 from detailscribe.operations.verify_outputs import verify_outputs
 
@@ -126,13 +128,52 @@ def test_sheets_that_raters_filled_in_and_prompts_are_left(tmp_path):
     assert verify_outputs(results) == (0, [])
 
 
-def test_changed_noun_phrases_are_made_again_for_the_table_that_counts_them(tmp_path):
+# Files that no target asks for, and what is made from them: the only reason why a run makes them again.
+UNASKED = {"noun_phrases": "tables/truncation.csv", "parts": "scores/judge-b/000-of-002.jsonl"}
+KEPT = ["tables/main.csv", "scores/judge-a/000-of-002.jsonl", "scores/judge-b/001-of-002.jsonl"]
+# How one of them is lost: what is written into it, and what finds it.
+LOSSES = {
+    "changed by hand": ('{"id": "a", "status": "ok", "reason": "", "more": 1}\n', verify_outputs),
+    "damaged": ("{cut", lambda results: (1, remove_damaged_outputs(results, "s"))),
+    "failed": (
+        '{"id": "a", "status": "failed", "reason": "too long"}\n',
+        lambda results: (1, remove_for_retry(results, ["s"])[:-1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("folder", UNASKED)
+def test_a_lost_file_that_no_target_asks_for_takes_what_was_made_from_it_along(tmp_path, folder, loss):
+    results = tmp_path / "results"
+    output, made = results / "s" / folder / "000-of-002.jsonl", results / "s" / UNASKED[folder]
+    other = results / "s" / next(name for name in UNASKED.values() if name != UNASKED[folder])
+    for shard in ("000-of-002", "001-of-002"):
+        write_rows(results / "s" / "shards" / f"{shard}.jsonl", [{"id": "a"}])
+        write_rows(results / "s" / folder / f"{shard}.jsonl", [{"id": "a", "status": "ok", "reason": ""}])
+        for judge, parts in (("a", {}), ("b", {"parts": []})):
+            row = {"id": "a", "image_set": "o", "status": "ok", "reason": "", "exchange": [], "score": 1.0} | parts
+            write_rows(results / "s" / "scores" / f"judge-{judge}" / f"{shard}.jsonl", [row])
+    kept = [*(results / "s" / name for name in KEPT), other]
+    for table in ("truncation", "main"):
+        write_text(results / "s" / "tables" / f"{table}.csv", "id\n")
+    record_outputs(results, [output, made, *kept])
+    text, find = LOSSES[loss]
+    output.write_text(text)
+    _, problems = find(results)
+    assert not output.exists() and not made.exists() and all(path.exists() for path in kept)
+    assert [problem.partition(": ")[0] for problem in problems] == [str(output), str(made)]
+    assert recorded_sha256(results, made) is None
+
+
+def test_what_was_made_from_a_lost_file_and_changed_by_hand_is_kept_aside(tmp_path):
     results = tmp_path / "results"
     phrases, table = results / "s/noun_phrases/000-of-001.jsonl", results / "s/tables/truncation.csv"
     for file in (phrases, table):
-        file.parent.mkdir(parents=True)
-        file.write_text("{}\n")
+        write_text(file, "{}\n")
     record_outputs(results, [phrases, table])
-    phrases.write_text("[]\n")
-    _, [problem] = verify_outputs(results)
-    assert str(phrases) in problem and not phrases.exists() and not table.exists()
+    for file in (phrases, table):
+        file.write_text("[]\n")
+    verify_outputs(results)
+    assert not phrases.exists() and not table.exists()
+    assert [(results / "changed" / path.relative_to(results)).read_text() for path in (phrases, table)] == ["[]\n"] * 2

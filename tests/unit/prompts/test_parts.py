@@ -53,6 +53,15 @@ BY_RULES = {
     "a penguin on the left": ["a penguin"],
     "hand - grips - handle": ["hand", "handle"],
     "beaver's paw grips flint": ["beaver's paw", "flint"],
+    "paw holds rolling pin": ["paw", "rolling pin"],
+    "two beavers hold rolling pin": ["two beavers", "rolling pin"],
+    "rolling pin presses dough": ["rolling pin", "dough"],
+    "rolling dough": ["dough"],
+    "hand grips knitting needle above cloth": ["hand", "knitting needle", "cloth"],
+    "cat sits eating fish": ["cat", "fish"],
+    "cat watches sleeping on table": ["cat", "table"],
+    "hand touches ring": ["hand", "ring"],
+    "orange blueberries": ["orange blueberries"],
 }
 
 
@@ -111,6 +120,6 @@ def test_a_text_too_long_for_the_parser_is_a_row():
 
 
 def test_only_a_study_with_a_judge_of_parts_has_parameters():
-    without = configured_study(judges={"parts": None})
+    without = configured_study(judges={name: None for name in configured_study().judges_asked("parts")})
     assert parameters(without) == {}
     assert parameters(configured_study(judges={"parts": JUDGE}))["parts"]["by"] == "spacy"

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from detailscribe.tables.agreement import krippendorff_alpha, pair_hits, weighted_kappa
+from detailscribe.tables.agreement import krippendorff_alpha, weighted_kappa
 
 _ = np.nan
 # Krippendorff 2011, Computing Krippendorff's Alpha-Reliability: examples B, C and E.
@@ -57,12 +57,3 @@ def test_quadratic_kappa_is_its_definition():
     assert weighted_kappa(first, second, np.arange(1.0, 6)) == pytest.approx(1 - observed / by_chance)
     assert weighted_kappa(first, first, np.arange(1.0, 6)) == pytest.approx(1)
     assert np.isnan(weighted_kappa(np.ones(4), np.ones(4), np.arange(1.0, 6)))
-
-
-def test_pairs_worked_by_hand():
-    people = np.array([[5, 3, 3], [4, 2, np.nan]])
-    metric = np.array([[0.9, 0.2, 0.9], [0.1, 0.4, 0.5]])
-    # First prompt: (0,1) hit, (0,2) tied by the metric: half, (1,2) tied by people: out. Second: (0,1) a miss.
-    hits, pairs, people_tied, metric_tied = pair_hits(people, metric)
-    assert hits.tolist() == [1.5, 0] and pairs.tolist() == [2, 1]
-    assert people_tied.tolist() == [1, 0] and metric_tied.tolist() == [1, 0]

@@ -106,10 +106,10 @@ def test_the_footnote_counts_the_family_of_every_kind_of_row():
     table = tabulate(random_marks(20), PAPER_METHODS, SETTINGS)
     text = markdown_latex.to_markdown(table, "random", "", SETTINGS)
     words = "Holm over the 4 comparisons of the headline rows; in brackets over those of the 4 honest rows, "
-    assert f"{words}for all others over 16)" in text
+    assert f"{words}for all others over 18)" in text
     marked = table[table["p"].notna()].groupby(["headline", "honest"])["family"].unique()
     assert {key: list(sizes) for key, sizes in marked.items()} == {
-        **{(True, True): [4], (True, False): [4], (False, True): [4], (False, False): [16]}
+        **{(True, True): [4], (True, False): [4], (False, True): [4], (False, False): [18]}
     }
 
 

@@ -1,9 +1,12 @@
 """Preferences on pairs of images, of people, metrics and judges, and their agreement."""
 
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 
 from detailscribe.human.judges import preferences
+from detailscribe.tables.judging.pair_tables import pairs_table
 from tests.unit.human.sample_ratings import RATED, rows_of
 
 DICTIONARY = {id: {"images": {name: f"{id}/{name}.jpg" for name in RATED}} for id in ("a", "b", "c")}
@@ -31,21 +34,23 @@ def choices_of(*votes: tuple[str, ...]) -> list[dict]:
         ([("a", "hosted", "k1", "second"), ("a", "k1", "hosted", "first")], 1, 1, 0, 0),
         ([("a", "hosted", "k1", c) for c in ("first", "second", "second")], 1, 1, 0, 0),
         ([("a", "hosted", "k1", c) for c in ("first, slightly", "second")], 1, 1, 0, 0),
-        ([("a", "hosted", "k1", "first"), ("a", "k1", "hosted", "first")], 0, None, 1, None),
-        ([("a", "hosted", "k1", "tie"), ("a", "k0", "k1", "second")], 1, 1, 0.5, 0),
+        ([("a", "hosted", "k1", "first"), ("a", "k1", "hosted", "first")], 0, None, 1, 0),
+        ([("a", "hosted", "k1", "tie"), ("a", "k0", "k1", "second")], 1, 1, 1, 0),
         ([("a", "hosted", "k1", "tie"), ("a", "k1", "hosted", "first")], 1, 1, 0, 0),
-        ([("b", "hosted", "same", "first"), ("b", "hosted", "k1", "second")], 2, 0.75, 0, 0.5),
+        ([("b", "hosted", "same", "first"), ("b", "hosted", "k1", "second")], 2, 0.75, 0, 1),
         # A rater has one say on two images, also if two pairs of methods have them.
-        ([("a", "hosted", "k1", "first", "r1")] * 2 + [("a", "hosted", "k1", "second", "r2")], 0, None, 1, None),
+        ([("a", "hosted", "k1", "first", "r1")] * 2 + [("a", "hosted", "k1", "second", "r2")], 0, None, 1, 0),
         # No answer, prompts and image sets that are gone, and images without a score do not count.
-        ([("a", "hosted", "k1", "cannot"), ("a", "hosted", "k0", "")], 0, *[None] * 3),
+        ([("a", "hosted", "k1", "cannot"), ("a", "hosted", "k0", "")], 0, None, 0, 0),
         (
             [("gone", "hosted", "k1", "first"), ("a", "gone", "k1", "first"), ("c", "hosted", "k1", "first")],
             0,
-            *[None] * 3,
+            None,
+            0,
+            0,
         ),
-        ([("a", "k0", "copy", "first")], 0, *[None] * 3),  # the same bytes
-        ([], 0, *[None] * 3),
+        ([("a", "k0", "copy", "first")], 0, None, 0, 0),  # the same bytes
+        ([], 0, None, 0, 0),
     ],
 )
 def test_agreement_on_compared_pairs(votes, n, agreement, tied_by_people, tied_by_metric):
@@ -56,10 +61,9 @@ def test_agreement_on_compared_pairs(votes, n, agreement, tied_by_people, tied_b
     digests = {"a/copy.jpg": "x", "a/k0.jpg": "x"}
     people = preferences.of_choices(choices_of(*votes), dictionary, digests)
     found = preferences.agreement(people, preferences.of_scores(scores, digests, people))
-    shares = [
-        None if np.isnan(each) else each for each in (found.agreement, found.tied_by_people, found.tied_by_metric)
-    ]
-    assert (found.n, *shares) == (n, agreement, tied_by_people, tied_by_metric)
+    share = None if np.isnan(found.agreement) else found.agreement
+    assert (found.n, share) == (n, agreement)
+    assert (found.tied_by_people, found.tied_by_metric) == (tied_by_people, tied_by_metric)
     assert np.isnan(found.low95) or found.low95 <= found.agreement <= found.high95
 
 
@@ -67,6 +71,24 @@ def test_preferences_of_ratings_are_those_of_the_means_over_raters_and_equal_ima
     ratings = rows_of({("r1", "a"): (5, 3, 4, 1), ("r2", "a"): (5, 3, 2, 1)})
     found = preferences.of_ratings(ratings, {"a/hosted.jpg": "x", "a/k1.jpg": "x"})
     assert found == {"a": {("a/k0.jpg", "a/original-11.jpg"): -2, ("a/k0.jpg", "x"): 1, ("a/original-11.jpg", "x"): 3}}
+
+
+def test_preferences_of_a_judge_of_pairs_are_those_of_its_table():
+    generator, methods, rows = np.random.default_rng(2), RATED[:3], []
+    dictionary = {f"p{n}": {"images": {name: f"p{n}/{name}.jpg" for name in methods}} for n in range(60)}
+    for id, (first, second) in product(dictionary, permutations(methods, 2)):
+        value = generator.choice([1, 0.5, 0, -0.5, -1, 0.25, None])
+        row = {"id": id, "first": first, "second": second, "value": value, "identical": False}
+        rows.append(row | {"first_image_set": first, "second_image_set": second})
+    found = preferences.of_judge(rows, dictionary, {})
+    settings = {"baseline": methods[0], "permutations": 100, "seed": 0}
+    for row in pairs_table("duel", rows, methods, settings).iloc[:-1].itertuples():
+        sign = 1 if row.method < row.other else -1
+        names = sorted((row.method, row.other))
+        values = [sign * pairs.get(tuple(f"{id}/{name}.jpg" for name in names), np.nan) for id, pairs in found.items()]
+        tally = [sum(np.sign(value) == each for value in values) for each in (1, 0, -1)]
+        assert tally == [row.wins, row.ties, row.losses] and min(tally) > 0
+        assert sum(tally) == row.n and row.one_order > 0
 
 
 def test_the_interval_is_over_prompts():

@@ -111,16 +111,28 @@ def test_the_benchmarks_figure_stands_beside_the_studys_own():
     assert list(table["ratings_n"]) == [0, 0] and table["ratings_agreement"].isna().all()
 
 
-def test_a_judge_of_pairs_has_a_row_beside_the_metrics():
+@pytest.mark.parametrize(
+    ("both_orders", "n", "ratings_agreement", "pairs_agreement", "ties"),
+    [
+        ((0.5, -0.5), 1, 1, 0, 0),  # it prefers hosted, as the ratings do; the chooser prefers k1
+        ((1.0, 0.5), 1, 1, 0, 0),  # by 0.25 in both orders together
+        ((0.5, 0.25), 1, 0.5, 0.5, 1),  # nearest to a tie
+        ((1.0, 1.0), 1, 0.5, 0.5, 1),  # the place alone
+        ((1.0, None), 0, np.nan, np.nan, np.nan),
+        ((None, -1.0), 0, np.nan, np.nan, np.nan),
+    ],
+)
+def test_a_judge_of_pairs_has_a_row_beside_the_metrics(both_orders, n, ratings_agreement, pairs_agreement, ties):
     choice = {"id": "a", "first_image_set": "hosted", "second_image_set": "k1"}
-    orders = [choice | {"value": 0.5}, choice | {"first_image_set": "k1", "second_image_set": "hosted", "value": 0.25}]
+    turned = choice | {"first_image_set": "k1", "second_image_set": "hosted"}
+    orders = [row | {"value": value} for row, value in zip((choice, turned), both_orders, strict=True)]
     values = values_of("clip") | {"judges_of_pairs": ["duel"], "models": {"clip": "", "judge-duel": "gpt-5"}}
     values["mmrb2"]["judge-duel"] = worth.measured_worth(ROWS, "judge", {"model": "gpt-5"})
     ratings = rows_of({("r1", "a"): (1, 4, 2, 3)})
     people = [choice | {"rater": "r1", "value": -1.0}]
     table = worth.worth_table(ratings, people, {"clip": SCORES}, {"duel": orders}, DICTIONARY, {}, values)
     row = table.set_index("metric").loc["judge-duel"]
-    # In both orders together it prefers hosted by 0.125; so do the ratings, the chooser does not.
-    assert (row["ratings_n"], row["ratings_agreement"]) == (1, 1) and (row["pairs_n"], row["pairs_agreement"]) == (1, 0)
+    found = row[["ratings_n", "ratings_agreement", "pairs_n", "pairs_agreement", "ratings_tied_by_metric"]]
+    assert list(found.astype(float)) == pytest.approx([n, ratings_agreement, n, pairs_agreement, ties], nan_ok=True)
     assert (row["model"], row["mmrb2"], row["mmrb2_name"]) == ("gpt-5", 0.705, "GPT-5")
     assert list(table["metric"]) == ["clip", "judge-duel"] and table.loc[0, "ratings_n"] == 6

@@ -10,7 +10,7 @@ import pytest
 from detailscribe.files.rows import read_rows
 from detailscribe.human.assignment import find_key
 from detailscribe.human.pairs.choices import read_choices
-from tests.unit.human.offline_pages import NO_STORAGE, download, low_contrasts, opened_pages, wait_for
+from tests.unit.human.offline_pages import NO_STORAGE, axe_violations, download, low_contrasts, opened_pages, wait_for
 from tests.unit.human.pairs.sample_pairs import CANDIDATES, HOSTILE, SIZE_PX, exported, shown_pairs
 
 PAIRS = 7
@@ -241,6 +241,15 @@ def test_text_and_controls_have_contrast_and_fit_the_width(open_page, scheme, wi
     tops = tab.evaluate("[...document.querySelectorAll('.view')].map((view) => view.getBoundingClientRect().top)")
     assert (tops[0] == tops[1]) == (width > 1000)
     assert all(tab.get_attribute(f"figure:nth-child({place}) img", "alt") for place in (1, 2))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page, scheme):
+    tab = open_page(color_scheme=scheme)
+    tab.keyboard.press("3")
+    assert axe_violations(tab) == []
+    tab.evaluate("by('help').open = true")
+    assert axe_violations(tab) == []
 
 
 def test_the_page_hides_where_an_image_came_from(sheets):

@@ -95,6 +95,17 @@ def test_strengths_of_planted_choices():
     assert (table.loc["ours", "n"], table.loc["ours", "answers"], table.loc["best", "answers"]) == (400, 800, 400)
 
 
+def test_identical_images_are_shown_in_no_order():
+    rows = drawn(4, 30, {"sd": 0.0, "ours": 0.6, "best": 0.9}, always_first=0.5)
+    same = [choice("ann", f"i{n}", "ours", "sd", 0.0, choice="identical", pair="") for n in range(30)]
+    turned = [row | {"first": row["second"], "second": row["first"]} for row in same]
+    one, other, none = (
+        statistics.strength_table(rows + more, ["sd", "ours", "best"], "sd").loc[1] for more in (same, turned, [])
+    )
+    assert one["strength"] == pytest.approx(other["strength"]) and one["low95"] == pytest.approx(other["low95"])
+    assert 0 < one["strength"] < none["strength"], "they are ties"
+
+
 def alpha_by_definition(values: np.ndarray, distance) -> float:
     """Krippendorff's alpha, every value counted half as it is and half with the other sign."""
     observed, total, counts = 0.0, 0.0, dict[float, float]()

@@ -1,11 +1,10 @@
-"""Spreads from published numbers and from a table of the user's; errors name file and line."""
+"""Spreads from published numbers: of marks, metrics, people, pairs, and of judges that the paper did not measure."""
 
 import math
 
 import numpy as np
 import pytest
 
-from detailscribe.errors import InputError
 from detailscribe.operations.power import assumed
 from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MEANS, PAIRS
 from detailscribe.tables.published import PUBLISHED, read_published
@@ -52,14 +51,18 @@ METRICS = {
 
 def test_published_numbers_give_a_comparison_for_every_metric_that_has_any():
     spreads = assumed.published_spreads(REPOSITORY / assumed.SPREADS)
-    found, unknown = assumed.published_comparisons(PAPER, spreads, METRICS, {"versus": 9}, "sd", 0.5, 40, 5)
+    found, unknown = assumed.published_comparisons(PAPER, spreads, METRICS, {"versus": 9, HUMAN: 7}, "sd", 0.5, 40, 5)
     by_metric = {(each.design, each.metric, each.judge): each for each in found}
     assert unknown == ["mine"]
     assert {key[1] for key in by_metric if key[0] == MEANS} == {*METRICS, HUMAN} - {"mine"}
     assert by_metric[MEANS, "image_reward", ""].spread.total() == pytest.approx(1.0)  # two images that correlate by 0.5
     assert by_metric[MEANS, "blip_vqa", ""].spread.total() == pytest.approx(0.336 * 0.664)
     assert by_metric[MEANS, "judge-main", ""].spread.total() == pytest.approx(assumed.spread_of_marks(4.107) ** 2)
-    assert by_metric[PAIRS, "versus", ""].family == 9
+    assert {key[1]: each.family for key, each in by_metric.items() if key[0] == PAIRS} == {"versus": 9, HUMAN: 7}
+    assert {each.width for each in found if each.design == PAIRS} == {2.0}
+    assert by_metric[PAIRS, "versus", ""].spread.repeats == 2
+    pairs = by_metric[PAIRS, HUMAN, ""].spread
+    assert pairs.total(1) == pytest.approx(1 - assumed.TIES) and pairs.total(4) < pairs.total(2) < pairs.total(1)
     people = by_metric[MEANS, HUMAN, ""]
     assert people.family == 5 and people.spread.total(4) < people.spread.total(1)
     assisted = {judge: each.spread.explained for (design, _, judge), each in by_metric.items() if design == ASSISTED}
@@ -68,62 +71,14 @@ def test_published_numbers_give_a_comparison_for_every_metric_that_has_any():
     assert all(each.note for each in found)
 
 
-HEADER = "metric,design,sd_of_difference,sd,correlation,p,ties,within_sd,repeats,judge_correlation,n\n"
-ROWS = {  # cells of a row: variance of one repeat, explained
-    "clip_score,,0.1,,,,,,,,": (0.01, 0.0),
-    "image_reward,means,,1.0,0.75,,,,,,": (0.5, 0.0),
-    "judge-yes,,,,0.5,0.2,,,,,": (0.16, 0.0),
-    "versus,pairs,,,,,0.3,,,,": (0.7, 0.0),
-    "judge-main,,1.0,,,,,0.8,4,,": (1.48, 0.0),
-    "human,assisted,1.0,,,,,,,0.9,": (1.0, 0.81),
-}
-
-
-@pytest.mark.parametrize("cells", ROWS)
-def test_a_row_of_a_table_gives_its_spread(tmp_path, cells):
-    path = tmp_path / "mine.csv"
-    path.write_text(HEADER + cells + "\n")
-    (found,) = assumed.table_comparisons(path, "sd", 0.5, 28, 5)
-    variance, explained = ROWS[cells]
-    assert found.spread.total(1) == pytest.approx(variance)
-    assert found.spread.explained == pytest.approx(explained)
-    assert found.source == f"{path}, line 2"
-    assert found.family == (5 if found.metric == HUMAN else 28)
-
-
-BAD = {
-    "clip_score,,,,,,,,,,": "line 3: needs one of sd_of_difference, sd, p and ties, got none of them",
-    "clip_score,,0.1,0.2,,,,,,,": "got sd_of_difference and sd",
-    "clip_score,,wide,,,,,,,,": "line 3: sd_of_difference is 'wide'",
-    "clip_score,,-1,,,,,,,,": "must be a number of at least 0",
-    "clip_score,,inf,,,,,,,,": "line 3: sd_of_difference is 'inf'",
-    "clip_score,,,,,1.5,,,,,": "line 3: p is 1.5",
-    "clip_score,odd,0.1,,,,,,,,": "line 3: design is 'odd'",
-    "human,assisted,1,,,,,,,,": "line 3: an assisted comparison needs judge_correlation",
-    "judge-main,,0.5,,,,,0.8,1,,": "line 3: within_sd 0.8 explains more than the whole spread",
-    "judge-main,,0.5,,,,,0.1,0,,": "line 3: repeats is 0",
-    ",,0.5,,,,,,,,": "line 3: no metric",
-}
-
-
-@pytest.mark.parametrize("cells", BAD)
-def test_an_error_of_a_table_names_file_and_line(tmp_path, cells):
-    path = tmp_path / "mine.csv"
-    path.write_text(HEADER + "clip_score,,0.1,,,,,,,,\n" + cells + "\n")
-    with pytest.raises(InputError) as error:
-        assumed.table_comparisons(path, "sd", 0.5, 28, 5)
-    assert str(path) in str(error.value) and BAD[cells] in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["", HEADER])
-def test_a_table_without_rows_is_refused(tmp_path, text):
-    path = tmp_path / "mine.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match="mine.csv"):
-        assumed.table_comparisons(path, "sd", 0.5, 28, 5)
-
-
-def test_a_table_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="power: source: .*none.csv is no file"):
-        assumed.table_comparisons(tmp_path / "none.csv", "sd", 0.5, 28, 5)
+def test_the_rate_of_a_judge_that_nobody_measured_is_said_to_be_that_of_the_worst():
+    metrics = {"judge-paper": ("judge-gpt-4o", [1, 5]), "judge-mine": ("judge-some-model", [1, 5])}
+    found, _ = assumed.published_comparisons(PAPER, {}, metrics, {}, "sd", 0.5, 40, 5)
+    notes = {each.judge: each.note for each in found if each.design == ASSISTED}
+    rates = {row["metric"]: row["value"] for row in PAPER if row["method"] == "pairs"}
+    worst = min(rate for metric, rate in rates.items() if metric.startswith("judge-"))
+    assert notes["judge-mine"].endswith(
+        f"agreement of {worst:.1%} with people, of the worst judge that the paper measured"
+    )
+    assert notes["judge-paper"].endswith(f"agreement of {rates['judge-gpt-4o']:.1%} with people")
+    assert not [each for each in found if each.design == PAIRS]

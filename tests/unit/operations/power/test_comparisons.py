@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from detailscribe.human.judges.assisted import assisted_table
+from detailscribe.human.judges.assisted import judge_value_of_selection
 from detailscribe.human.rating_statistics import selected_ratings
 from detailscribe.operations.power.comparisons import (
     ASSISTED,
@@ -161,52 +161,44 @@ SHOWN = [  # to raters: one image, several, and the one that a metric selects
 
 @pytest.mark.parametrize(("raters", "headline"), [(2, "by:other_raters"), (1, "mean")])
 def test_a_plan_takes_the_judges_value_that_the_assisted_table_takes(raters, headline):
-    """What the judge explains of people's differences, by the values that `assisted_table` has for the same row."""
     table, generator = scores(prompts=60), np.random.default_rng(4)
-    images = {name: {id: f"{name}/{id}" for id in table.ids} for name in ("sd", "k0", "k1", "seeds")}
-    chosen = np.where(table.array("clip", ["sd", "seed2"]).argmax(axis=1) == 0, "sd", "seed2")
-    by_file = {}
-    for metric in table.metrics:
-        for name in ("sd", "k0", "k1"):
-            values = table.array(metric, [name])[:, 0]
-            by_file[metric] = by_file.get(metric, {}) | {
-                (id, images[name][id]): value for id, value in zip(table.ids, values, strict=True)
-            }
-        of_seeds = table.array(metric, ["sd", "seed2"])
-        picked = np.where(chosen == "sd", of_seeds[:, 0], of_seeds[:, 1])
-        by_file[metric] |= {(id, images["seeds"][id]): value for id, value in zip(table.ids, picked, strict=True)}
+    first = table.array("clip", ["sd", "seed2"]).argmax(axis=1) == 0
+
+    def seen(metric: str, names: list[str]) -> np.ndarray:
+        """Scores of the images that raters see; `seeds` is the one that clip selects."""
+        one, other = table.array(metric, ["sd", "seed2"]).T
+        picked = np.where(first, one, other)
+        return np.stack([picked if name == "seeds" else table.array(metric, [name])[:, 0] for name in names], axis=1)
+
     rows = [
         {"rater": f"r{rater}", "id": id, "image_set": name, "rating": float(np.clip(np.round(mark), 1, 5))}
-        for name in images
-        for number, id in enumerate(table.ids)
-        for rater, mark in enumerate(generator.normal(3 + by_file["clip"][id, images[name][id]], 0.5, raters))
+        for name in ("sd", "k0", "k1", "seeds")
+        for id, score in zip(table.ids, seen("clip", [name])[:, 0].tolist(), strict=True)
+        for rater, mark in enumerate(generator.normal(3 + score, 0.5, raters))
     ]
     found = {(each.method, each.judge): each for each in compare_ratings("demo", rows, SHOWN, "sd", table, METHODS)}
     keys, selected, ids = selected_ratings(rows, SHOWN)
-    column = {method: (number, selection) for number, (method, selection, is_headline) in enumerate(keys) if is_headline}
-    assert column["ours"][1] == headline
-    dictionary = {id: {"images": {name: files[id] for name, files in images.items()}} for id in table.ids}
-    values = {"methods": SHOWN, "metrics": table.metrics, "baseline": "sd", "seed": 0}
-    assisted = assisted_table(rows, dictionary, by_file, values)
-    for method in ("ours", "seeds"):
-        number, selection = column[method]
-        differences = selected[:, number] - selected[:, column["sd"][0]]
-        means = np.array([np.nanmean(differences[[each == id for each in ids]]) for id in table.ids])
+    shown = {key[0]: (column, key[1]) for column, key in enumerate(keys) if key[2]}
+    assert [selection for _, selection in shown.values()] == ["single", headline, "single"]
+    for method in SHOWN[1:]:
+        names, (column, selection) = method["candidates"], shown[method["name"]]
+        differences = selected[:, column] - selected[:, shown["sd"][0]]
+        people = np.array([differences[[each == id for each in ids]].mean() for id in table.ids])
         for metric in table.metrics:
-            of_judge = np.array(
-                [
-                    np.mean([by_file[metric][id, images[name][id]] for name in (("k0", "k1") if method == "ours" else ("seeds",))])
-                    - by_file[metric][id, images["sd"][id]]
-                    for id in table.ids
-                ]
-            )
-            each = found[method, metric]
-            assert each.spread.explained == pytest.approx(
-                min(explained_variance(means, of_judge), each.spread.between)
-            )
-            row = assisted[(assisted["method"] == method) & (assisted["judge"] == metric) & assisted["headline"]]
-            assert set(row["selection"]) == {selection} and len(row) == 2
-        assert found[method, "clip"].spread.explained > 0.1
+            judge = judge_value_of_selection(seen(metric, names), names, selection) - seen(metric, ["sd"])[:, 0]
+            spread = found[method["name"], metric].spread
+            assert spread.explained == pytest.approx(min(explained_variance(people, judge), spread.between))
+        assert found[method["name"], "clip"].spread.explained > 0.1
+
+
+def test_a_judge_without_scores_of_what_raters_see_assists_nobody():
+    table = table_of(["p0", "p1", "p2", "p3"], {"clip": {(f"p{n}", "other"): float(n) for n in range(4)}})
+    rows = [
+        {"rater": "r0", "id": f"p{n}", "image_set": name, "rating": float(1 + n)}
+        for n in range(4)
+        for name in ("sd", "a")
+    ]
+    assert [each.design for each in compare_ratings("demo", rows, RATED, "sd", table, [])] == [MEANS]
 
 
 def pairs(prompts: int = 400) -> list[dict]:

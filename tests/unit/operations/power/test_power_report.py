@@ -11,12 +11,15 @@ from detailscribe.errors import InputError
 from detailscribe.files.rows import write_rows
 from detailscribe.operations.power.power_report import write_power
 from detailscribe.operations.power.power_table import COLUMNS, DEFAULTS
+from detailscribe.study.judging.human_pairs import human_pair_parameters
+from detailscribe.study.judging.pair_schedule import compared_methods, schedule_of, scheduled_pairs
 from detailscribe.study.study import Study
 from detailscribe.workflow.parameters import stage_parameters
 from tests.paths import REPOSITORY
 from tests.unit.study.configured import CONFIG, configured_study
 
 PROMPTS = 30
+(JUDGE_OF_PAIRS,) = configured_study().judges_asked("pairs")
 PNG, SVG = b"\x89PNG", b"<?xml"
 
 
@@ -60,8 +63,32 @@ def test_without_data_a_plan_stands_on_published_numbers_and_says_so(folder):
     assert text[0].startswith("Planned from published numbers")
     assert {row["source"] for row in rows} == {"published"}
     assert {row["metric"] for row in rows if row["design"] == "means"} >= {"clip_score", "judge-main", "human"}
-    assert {row["metric"] for row in rows if row["design"] == "pairs"} == {"pairs"}
+    of_pairs = {row["metric"]: row for row in rows if row["design"] == "pairs"}
+    assert set(of_pairs) == {JUDGE_OF_PAIRS, "human"}
+    assert {float(row["difference"]) for row in of_pairs.values()} == {0.1}
+    assert int(of_pairs["human"]["family"]) == len(human_pairs(configured_study()))
+    assert float(of_pairs["human"]["hours"]) > 0
+    assert {row["raters"] for row in rows if row["design"] == "pairs" and row["metric"] == "human"} == {"1", "2", "4"}
     assert all(float(row["prompts"]) > 10 and row["note"] for row in rows)
+
+
+def human_pairs(study: Study) -> list[tuple[str, str]]:
+    values = human_pair_parameters(study)
+    return scheduled_pairs("one", [method["name"] for method in values["methods"]], values["schedule"])
+
+
+def test_a_table_of_the_users_is_on_the_scales_and_in_the_families_of_the_study(folder):
+    lines = ["metric,design,sd_of_difference", f"{JUDGE_OF_PAIRS},pairs,0.8", "judge-main,,1", "human,pairs,0.8"]
+    (folder / "mine.csv").write_text("\n".join(lines) + "\n")
+    _, rows = plan(folder, source="mine.csv")
+    found = {row["metric"]: row for row in rows}
+    assert [float(row["difference"]) for row in rows] == [0.1, 0.2, 0.1]
+    assert found[JUDGE_OF_PAIRS]["draws"] == "2"
+    study = configured_study()
+    names = [method.name for method in compared_methods(study, JUDGE_OF_PAIRS)]
+    pairs = scheduled_pairs("one", names, schedule_of(study, JUDGE_OF_PAIRS))
+    assert int(found[JUDGE_OF_PAIRS]["family"]) == len(pairs)
+    assert int(found["human"]["family"]) == len(human_pairs(study))
 
 
 def test_an_unfinished_study_is_planned_from_the_scores_so_far(folder):
@@ -98,7 +125,7 @@ def test_ratings_and_pairs_of_a_study_are_planned_from_too(folder):
         for n, value in enumerate(generator.choice([-1.0, 0.0, 1.0], PROMPTS))
         for first, second in (("gpt_rewrite", "sd"), ("sd", "gpt_rewrite"))
     ]
-    write_rows(folder / "results" / "demo" / "pairs" / "pairs" / "000-of-001.jsonl", judged)
+    write_rows(folder / "results" / "demo" / "pairs" / JUDGE_OF_PAIRS / "000-of-001.jsonl", judged)
     _, rows = plan(folder)
     found = {(row["design"], row["metric"], row["judge"]) for row in rows if row["method"] == "gpt_rewrite"}
     assert found == {
@@ -108,7 +135,7 @@ def test_ratings_and_pairs_of_a_study_are_planned_from_too(folder):
         ("assisted", "human", "clip_score"),
         ("assisted", "human", "judge-main"),
         ("pairs", "human", ""),
-        ("pairs", "pairs", ""),
+        ("pairs", JUDGE_OF_PAIRS, ""),
     }
     assert all(float(row["hours"]) > 0 for row in rows if row["metric"] == "human")
 

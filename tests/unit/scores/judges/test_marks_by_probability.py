@@ -6,6 +6,7 @@ import pytest
 
 from detailscribe.errors import SetupError
 from detailscribe.llm.client import Chat
+from detailscribe.llm.endpoint_state import MAX_ALIKE_FAILURES
 from detailscribe.methods.roles import request_for
 from detailscribe.miniature.stand_in_content import placeholder_png
 from detailscribe.scores.judges.asking import asking_parameters
@@ -188,3 +189,28 @@ def test_questions_about_an_image_begin_alike_and_follow_each_other(tmp_path, im
     # With calls side by side, those of two images may cross where one image's questions end; never before.
     assert changes == 1 if in_flight == 1 else changes <= 2 * in_flight - 1
     assert prefixes[0] == prefixes[count - in_flight] and prefixes[-1] == prefixes[count + in_flight - 1]
+
+
+@pytest.mark.parametrize("count", [8, 3], ids=["stopped", "too few to stop"])
+def test_answers_without_probabilities_are_asked_again_where_the_server_has_them_now(tmp_path, images, count):
+    image_sets = {f"set-{number}": {} for number in range(count)}
+    for number, name in enumerate(image_sets):
+        path = tmp_path / f"other-{number}.png"
+        path.write_bytes(placeholder_png(f"another {number}"))
+        image_sets[name] = {RECORDS[0]["id"]: {"status": "ok", "reason": "", "path": path, "sha256": "unused"}}
+    judge = parameters()
+    with ChatServer(answer=lambda body: "4") as server:
+        if count > MAX_ALIKE_FAILURES:
+            with pytest.raises(SetupError, match="without token probabilities"):
+                run(server, tmp_path, image_sets, judge)
+        else:
+            rows = run(server, tmp_path, image_sets, judge)
+            assert {row["status"] for row in rows if row["exchange"]} == {"failed"}
+        assert len(server.calls) == min(count, MAX_ALIKE_FAILURES)
+    with serving() as server:
+        rows = [row for row in run(server, tmp_path, image_sets, judge) if row["exchange"]]
+        assert len(server.calls) == count
+        assert run(server, tmp_path, image_sets, judge) and len(server.calls) == count, "nothing is asked twice"
+    assert [row["status"] for row in rows] == ["ok"] * count
+    kept = list((tmp_path / "exchanges" / "replaced").iterdir())
+    assert len(kept) == min(count, MAX_ALIKE_FAILURES), "what was paid for is kept"

@@ -4,6 +4,7 @@ import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.study.judging.audited import audited_images
+from detailscribe.study.stages import judging_tables, stage_outputs
 from tests.unit.study.configured import CONFIG, configured_study
 
 JUDGE = {key: value for key, value in CONFIG["judges"]["demo_parts"].items() if key != "asks"}
@@ -30,6 +31,23 @@ def test_judges_that_contradict_themselves_are_refused(judges, message):
     with pytest.raises(InputError, match="judges") as error:
         configured_study(judges=judges)
     assert message in str(error.value)
+
+
+# A study without critics.
+WITHOUT_CRITICS = {"critics": dict.fromkeys(CONFIG["critics"])}
+
+
+def test_a_judge_of_the_demo_without_a_critic_is_asked_nothing():
+    [name] = configured_study().judges_asked("remarks")
+    study = configured_study(**WITHOUT_CRITICS)
+    assert CONFIG["judges"][name]["demo"] and name in study.judging
+    assert study.judges_asked("remarks") == stage_outputs(study, "audit") == []
+    assert "critique_audit" not in judging_tables(study) and "parts" in judging_tables(study)
+
+
+def test_another_judge_without_a_critic_is_refused():
+    with pytest.raises(InputError, match=r"judges: audit: asks: remarks: the study has no critic .* remove this judge"):
+        configured_study(judges={"audit": REMARKS}, **WITHOUT_CRITICS)
 
 
 @pytest.mark.parametrize("by", ["judge-parts", "judge-parts-geometric", "judge-audit"])
