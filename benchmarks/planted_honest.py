@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.planted_scores import CUTS
 from detailscribe.operations.power.comparisons import Comparison, compare_means
 from detailscribe.operations.power.power_table import DEFAULTS, Goal, power_rows
 from detailscribe.tables.main_table import tabulate
 from detailscribe.tables.score_table import ScoreTable, score_frame
 
-CUTS = np.array([-1.6, -0.9, -0.2, 0.6])  # between marks; many marks are the highest
 SINGLE, CANDIDATES = ["sd", "m1", "m2", "m3"], ["k0", "k1", "k2", "k4"]
 METHODS = [
     *({"name": name, "candidates": [name], "headline": "single"} for name in SINGLE),

@@ -34,9 +34,9 @@ def before_after(results: ScenarioResults, id: str) -> dict | None:
     others = [name for name in shown if name not in candidates and name != initial]
     rows = []
     for metric in results.metrics:
-        cells = {name: results.score(metric, id, name) for name in [initial, *candidates]}
-        rows.append({"metric": metric, "before": cells.pop(initial), "cells": cells})
-        rows[-1]["best"] = best_of([rows[-1]["before"], *cells.values()])
+        cells = {name: results.score(metric, id, name) for name in candidates}
+        before = results.score(metric, id, initial)
+        rows.append({"metric": metric, "before": before, "cells": cells, "best": best_of([before, *cells.values()])})
     return {
         "critic": critic,
         "chosen": chosen,

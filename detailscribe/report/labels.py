@@ -99,8 +99,8 @@ def labels_parameters(study: Study) -> dict:
 
 def labels_of(parameters: Mapping) -> Labels:
     """The labels that a stage's parameters hold; names alone, if they hold none."""
-    lists = {"placeholders": parameters.get("placeholders", ()), "order": parameters.get("metrics", ())}
-    return Labels(**parameters.get("labels", {}), **{name: tuple(values) for name, values in lists.items()})
+    placeholders, order = (tuple(parameters.get(key, ())) for key in ("placeholders", "metrics"))
+    return Labels(**parameters.get("labels", {}), placeholders=placeholders, order=order)
 
 
 def metric_order(study: Study) -> list[str]:

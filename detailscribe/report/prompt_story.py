@@ -70,7 +70,7 @@ class ScenarioResults:
 
     def __post_init__(self) -> None:
         by_image: dict[tuple[str, str], dict[str, float]] = {}
-        for row in self.ratings:
+        for row in (row for row in self.ratings if row["rating"] == row["rating"]):  # else not judged
             by_image.setdefault((row["id"], row["image_set"]), {})[row["rater"]] = row["rating"]
         object.__setattr__(self, "ratings_by_image", by_image)
 

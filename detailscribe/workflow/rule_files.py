@@ -169,7 +169,8 @@ class RuleFiles(GraphFiles, JudgeFiles):
                 raise SetupError(f"human: raters: {', '.join(unread)} cannot be read; save it as .xlsx or .csv")
             raise SetupError(
                 f"human: raters: no filled sheet {folder}/NAME.xlsx or NAME.csv of {', '.join(missing)}; "
-                f"`snakemake {wildcards.scenario}_human_sheets` writes empty ones below results/; "
+                f"`snakemake {wildcards.scenario}_human_sheets` writes empty ones into "
+                f"results/{wildcards.scenario}/human/sheets/send/; "
                 f"put the filled ones into {folder}/ under their names, or take the rater out of the list"
             )
         return [f"{folder}/{file.name}" for file in files.values()]

@@ -94,6 +94,30 @@ def test_rows_tables_and_pages_and_only_what_a_changed_critique_needs_is_asked_a
     assert not server.calls  # the earlier answers are kept
 
 
+def test_parts_that_were_changed_by_hand_are_made_again(asked):
+    study, server, config = asked
+    files = [study.results / "small" / name / "000-of-001.jsonl" for name in ("parts", "scores/judge-parts")]
+    before = [file.read_bytes() for file in files]
+    files[0].write_bytes(before[0].replace(b'"entity"', b'"entitx"', 1))
+    server.calls.clear()
+    output = study.snakemake("verify", **config)
+    assert all(f"{file.relative_to(study.folder)}: " in output for file in files)
+    study.snakemake(**config)
+    assert [file.read_bytes() for file in files] == before and not server.calls
+    assert study.nothing_to_do(**config)
+
+
+def test_a_study_without_critics_ends_although_the_demo_audits_them(study):
+    judge = JUDGES["audit"] | {"endpoint": "offline", "model": "offline-stand-in", "critics": [], "demo": True}
+    changes = {"critics": {"detailscribe": None, "gpt_refine": None}, "judges": {"audit": judge}}
+    study.snakemake(**changes)
+    folder = study.results / "small"
+    assert table(study, "main") and not any(
+        (folder / name).exists() for name in ("audits", "tables/critique_audit.csv")
+    )
+    assert "0 problems" in study.snakemake("verify", **changes) and study.nothing_to_do(**changes)
+
+
 def test_an_answer_that_cannot_be_read_is_a_row_and_the_tables_go_on(study):
     def answer(body: dict) -> str:
         system, user, _ = read_messages(body)

@@ -47,6 +47,5 @@ def check_judges(study: Study) -> None:
                 raise InputError(f"{place}: critics: there is no critic {critic!r}; {known}")
         if judge.asks == REMARKS and not audited_critics(study, name) and not entry.get("demo"):
             raise InputError(
-                f"{place}: asks: remarks: the study has no critic whose remarks it could check; add one to `critics`, or "
-                "remove this judge"
+                f"{place}: asks: remarks: the study has no critic to check; add one to `critics`, or remove the judge"
             )

@@ -44,8 +44,8 @@ PARTS = "judge-" + next(name for name, judge in CONFIG["judges"].items() if judg
 METRICS = [
     ({}, "clip_score", "CLIPScore"),
     ({}, "judge-main", "judge main (mock)"),
-    ({}, "judge-demo_parts-geometric", "parts shown (geometric)"),
-    ({}, "judge-demo_pairs", "judge demo_pairs (mock)"),
+    ({}, f"{PARTS}-geometric", "parts shown (geometric)"),
+    ({"judges": {"as_released": CONFIG["judges"]["main"]}}, "judge-as_released", "judge as released (mock)"),
     (REAL, "judge-main", "judge main (Qwen2.5-VL-7B-Instruct)"),
     ({"metrics": {"large": {"module": "clip_score", "model": "x"}}}, "large", "CLIPScore (large)"),
     ({"metrics": {"hps_v3": {"module": "preference.hps_v3", "model": "MizzenAI/HPSv3"}}}, "hps_v3", "HPSv3"),
@@ -74,7 +74,7 @@ def test_a_plug_in_brings_its_label_or_has_its_name(tmp_path):
         scales["sharp"] == "0 to 10, higher is better" and scales["image_reward"] == "no fixed range, higher is better"
     )
     assert scales["judge-main"] == "1 to 5, higher is better"
-    assert scales["judge-demo_parts"] == "share of yes, 0 to 1, higher is better"
+    assert scales[PARTS] == "share of yes, 0 to 1, higher is better"
     assert is_higher_better(study, "sharp")
 
 

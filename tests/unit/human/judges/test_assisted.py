@@ -6,7 +6,7 @@ import pytest
 
 from detailscribe.human.assignment import order_of_draw, sample_prompts
 from detailscribe.human.judges.agreement import scores_by_file
-from detailscribe.human.judges.assisted import ASSISTED_COLUMNS, NUMBERS, assisted_table
+from detailscribe.human.judges.assisted import ASSISTED_COLUMNS, NUMBERS, assisted_table, judge_value_of_selection
 from detailscribe.human.rating_statistics import mean_ratings
 from detailscribe.tables.judging.prediction_powered import assisted_mean
 
@@ -103,6 +103,37 @@ def test_the_rows_are_those_of_the_values_that_they_name():
         paired = key[-1] == "difference"
         found = assisted_mean(*map(np.array, data), (-4.0, 4.0) if paired else (1.0, 5.0), paired)
         assert list(table.loc[(*key, "judge"), NUMBERS]) == pytest.approx(list(found[:-1])), key
+
+
+@pytest.mark.parametrize(
+    ("selection", "values"),
+    [
+        ("oracle", [0.9, 0.7, np.nan]),  # its own best
+        ("mean", [0.5, 0.7, np.nan]),
+        ("by:other_raters", [0.5, 0.7, np.nan]),  # which one others would choose is not known of every prompt
+        ("k0", [0.1, 0.7, 0.4]),
+        ("k1", [0.9, 0.7, np.nan]),
+    ],
+)
+def test_the_judges_value_of_what_people_select(selection, values):
+    scores = np.array([[0.1, 0.9], [0.7, 0.7], [0.4, np.nan]])
+    assert judge_value_of_selection(scores, ["k0", "k1"], selection) == pytest.approx(values, nan_ok=True)
+    assert judge_value_of_selection(scores[:, :1], ["original-11"], "single") == pytest.approx([0.1, 0.7, 0.4])
+
+
+def test_prompts_without_a_score_are_left_out_of_the_judges_part():
+    ratings, dictionary, scores = planted(FIRST)
+    unscored = [id for id in IDS if id not in FIRST][:60]
+    table = assisted_table(ratings, dictionary, scores, VALUES | {"metrics": ["judge"]})
+    for id in unscored:
+        scores["judge"][id, f"{id}/k1.jpg"] = np.nan
+    gaps = assisted_table(ratings, dictionary, scores, VALUES | {"metrics": ["judge"]})
+    fewer = {id: row for id, row in dictionary.items() if id not in unscored}
+    without = assisted_table(ratings, fewer, scores, VALUES | {"metrics": ["judge"]})
+    touched = gaps["selection"].isin(["k1", "mean", "oracle", "by:other_raters"])
+    assert set(gaps.loc[touched, "n_judge"]) == {PROMPTS - 60} and touched.sum() == 8
+    for rows, same in ((touched, without), (~touched, table)):
+        assert gaps.loc[rows, NUMBERS].to_numpy() == pytest.approx(same.loc[rows, NUMBERS].to_numpy(), rel=1e-6)
 
 
 def test_people_alone_are_the_means_of_the_human_table():

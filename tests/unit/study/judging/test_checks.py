@@ -46,8 +46,10 @@ def test_a_judge_of_the_demo_without_a_critic_is_asked_nothing():
 
 
 def test_another_judge_without_a_critic_is_refused():
-    with pytest.raises(InputError, match=r"judges: audit: asks: remarks: the study has no critic .* remove this judge"):
-        configured_study(judges={"audit": REMARKS}, **WITHOUT_CRITICS)
+    with pytest.raises(
+        InputError, match=r"judges: audit: asks: remarks: the study has no critic to check; .* remove the judge"
+    ):
+        configured_study(judges={"audit": REMARKS | {"demo": False}}, **WITHOUT_CRITICS)
 
 
 @pytest.mark.parametrize("by", ["judge-parts", "judge-parts-geometric", "judge-audit"])
