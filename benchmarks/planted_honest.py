@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from planted_scores import CUTS
 
-from benchmarks.planted_scores import CUTS
 from detailscribe.operations.power.comparisons import Comparison, compare_means
 from detailscribe.operations.power.power_table import DEFAULTS, Goal, power_rows
 from detailscribe.tables.main_table import tabulate

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from multiprocessing import Pool
 
 import numpy as np
+from planted_honest import planned_and_found
+from planted_scores import CUTS, like_blip_vqa, marks, normal, skewed, yes_or_no
 from scipy import stats
 
-from benchmarks.planted_honest import planned_and_found
-from benchmarks.planted_scores import CUTS, like_blip_vqa, marks, normal, skewed, yes_or_no
 from detailscribe.operations.power.comparisons import ASSISTED, HUMAN, MEANS, PILOT, Comparison, compare_pairs
 from detailscribe.operations.power.power_table import DEFAULTS, Goal, power_rows
 from detailscribe.operations.power.spreads import Spread, explained_variance, spread_of_repeats, spread_of_selection
@@ -218,7 +218,7 @@ def assisted_of(task: tuple[Case, int]) -> tuple[int, float]:
 
 
 def honest_of(task: tuple[Case, int]) -> tuple[int, float]:
-    """As `means_of`, of the honest row below an oracle cell, through the whole main table and the family that it has."""
+    """As `means_of`, of the honest row below an oracle cell, through the whole main table and its families."""
     case, number = task
     settings = {"others": case.others, "power": WANTED}
     generator = np.random.default_rng([13, number])

@@ -1,4 +1,4 @@
-"""Planted differences between methods and a baseline, of scores of several kinds; each is (prompts, family, repeats)."""
+"""Planted differences of methods from a baseline, by kind of score; each is (prompts, family, repeats)."""
 
 import numpy as np
 from scipy import stats

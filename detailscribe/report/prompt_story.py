@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from detailscribe.report.asked_images import parts_of_prompt, remarks_of_critique
 from detailscribe.report.before_after import before_after
 from detailscribe.report.labels import PEOPLE, SEED_PREFIX, Labels
-from detailscribe.report.score_rows import best_scores, same_images, score_rows, texts_of_images
+from detailscribe.report.score_rows import same_images, score_lines, score_rows, texts_of_images
 from detailscribe.study.stages import NOTHING_TO_CORRECT
 from detailscribe.tables.honest.oracle_cells import DAGGER, MEANING
 
@@ -201,7 +201,7 @@ def page_values(results: ScenarioResults, prompt: dict) -> dict:
         "judge_replies": {name: texts for name, texts in judge_replies.items() if texts},
         "unread_replies": {name: texts[id] for name, texts in results.unread_replies.items() if id in texts},
         "score_rows": score_rows(results, id),
-        "best": best_scores(results, id),
+        "score_lines": score_lines(results, id),
         "same": same_images(results, id),
         "texts": texts_of_images(results, id),
         "ratings": {

@@ -40,9 +40,18 @@ def score_rows(results: ScenarioResults, id: str) -> list[dict]:
     ]
 
 
-def best_scores(results: ScenarioResults, id: str) -> dict[str, float | None]:
-    """The highest score of all images by metric; None where all are equal."""
-    return {metric: best_of([results.score(metric, id, name) for name in results.images]) for metric in results.metrics}
+def score_lines(results: ScenarioResults, id: str) -> dict[str, list[tuple[str, str, bool]]]:
+    """By image set, a line per metric: its label, the score, and whether it is the highest of all images.
+
+    Where all images have the same score, none is the highest.
+    """
+    lines: dict[str, list[tuple[str, str, bool]]] = {name: [] for name in results.images}
+    for metric in results.metrics:
+        scores = {name: results.score(metric, id, name) for name in results.images}
+        label, best = results.labels.metric(metric), best_of(list(scores.values()))
+        for name, score in scores.items():
+            lines[name].append((label, number_text(score), score is not None and score == best))
+    return lines
 
 
 def texts_of_images(results: ScenarioResults, id: str) -> list[tuple[str, list[str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from detailscribe.operations.power.comparisons import ASSISTED, ORACLE, Comparison
+from detailscribe.operations.power.comparisons import ASSISTED, ORACLE, PAIRS, Comparison
 from detailscribe.operations.power.paired_power import detectable
 from detailscribe.operations.power.power_table import Goal, judged_prompts
 from detailscribe.tables.figures.look import Look
@@ -23,7 +23,7 @@ LEAST_PANEL_IN, PANEL_HEIGHT_IN = 2.2, 1.7
 COLOURS = (BLUE, VERMILLION, GREEN, AMBER, PURPLE, SKY, INK, "#b8a800")
 DASHES = ("-", "--", "-.", ":")
 POINTS = 40  # of a curve
-EDGE, TICKS_APART = 1.2, 0.12  # room left of the prompts here; least distance of two labels, as a share of the axis
+EDGE, TICKS_APART = 1.2, 0.16  # room left of the prompts here; least distance of two labels, as a share of the axis
 
 
 def plot_power(comparisons: Sequence[Comparison], goal: Goal, look: Look) -> Figure:
@@ -90,7 +90,8 @@ def _draw(panel: Axes, comparisons: list[Comparison], goal: Goal, methods: list[
 def _title(key: tuple[str, str, str, str], look: Look) -> str:
     _, design, metric, judge = key
     by = f", with {look.metric(judge)}" if judge else ""
-    return f"{look.metric(metric)}{by} ({design})"
+    label = look.metrics.get(f"judge-{metric}", metric) if design == PAIRS else look.metric(metric)
+    return f"{label}{by} ({design})"
 
 
 def _label(comparison: Comparison, look: Look) -> str:

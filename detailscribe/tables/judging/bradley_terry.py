@@ -9,6 +9,7 @@ to a method that always wins. An interval reaches from the estimate as far as St
 standard error, with one prompt left out at a time: all answers about a prompt count together, however they depend on
 each other. Where no prompt speaks for a method against the reference, or none against it, that error says nothing of
 one that would; the interval then reaches as far as a share of such prompts could that is not too unlikely to be missed.
+What hangs on one prompt has no interval; every other method keeps its own.
 
 Sources: Bradley and Terry 1952, Rank analysis of incomplete block designs, Biometrika 39, 324-345; position: Davidson
 and Beaver 1977, On extending the Bradley-Terry model to incorporate within-pair order effects, Biometrics 33, 693-702;
@@ -33,8 +34,11 @@ STEPS = 200  # of Newton's method, at most; a dozen are usual
 LONGEST_STEP = 2.0  # log odds
 PRECISION = 1e-12  # log odds
 SINGULAR = 1e-9  # smallest eigenvalue of a design that decides every parameter, relative to its largest
+FREE = 1e-6  # of a parameter in a direction that the comparisons do not decide; below it, the parameter is decided
 SEEN = 0.25  # of the effect of a prompt that a method wins: what a prompt must do to speak for the method at all
 CHUNK = 2048  # fits held in memory at once
+ONE_LINK = "a single prompt links it: no interval"
+ONE_POSITION = "a single prompt tells it from the position of its images: no interval"
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,18 @@ def fit(design: np.ndarray, counts: np.ndarray, wins: np.ndarray, penalised: boo
         penalised: By Jeffreys' prior; otherwise by maximum likelihood, which need not be finite.
 
     Returns:
-        (fits, parameters); NaN where the comparisons do not decide them.
+        (fits, parameters); NaN for each parameter that the comparisons of a fit do not decide.
     """
     found = np.full((len(counts), design.shape[1]), np.nan)
-    information = np.einsum("fc,cp,cq->fpq", counts, design, design)
-    values = np.linalg.eigvalsh(information)
-    active = np.flatnonzero(values[:, 0] > SINGULAR * np.maximum(values[:, -1], SINGULAR))
+    values, directions = np.linalg.eigh(np.einsum("fc,cp,cq->fpq", counts, design, design))
+    decided = values > SINGULAR * np.maximum(values[:, -1:], SINGULAR)
+    for each in np.flatnonzero(decided.any(axis=1) & ~decided.all(axis=1)):
+        basis, free = directions[each][:, decided[each]], directions[each][:, ~decided[each]]
+        known = np.abs(free).max(axis=1) < FREE
+        if known.any():
+            inside = fit(design @ basis, counts[[each]], wins[[each]], penalised)[0]
+            found[each, known] = (basis @ inside)[known]
+    active = np.flatnonzero(decided.all(axis=1))
     found[active] = 0
     for _ in range(STEPS):
         if not len(active):
@@ -144,7 +154,8 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
     """The strength of every method against a reference, whose own is 0.
 
     A method that no chain of comparisons leads to from the reference has no strength. One that never lost, or no method
-    between them did, has no upper limit; one that never won has no lower one.
+    between them did, has no upper limit; one that never won has no lower one. One that a single prompt links has no
+    interval.
 
     Args:
         comparisons: Of one judge.
@@ -152,35 +163,46 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
     """
     methods, design, cells = comparisons.methods, comparisons.design, comparisons.cells
     counts, wins = comparisons.counts, comparisons.wins
-    total, won = counts.sum(axis=0), wins.sum(axis=0)
-    shown = design[:, -1] > 0
-    if total[shown].any() and won[shown].sum() in (0, total[shown].sum()):
-        return dict.fromkeys(methods, Strength("every answer prefers the same place"))
-    compared, scored = np.zeros((2, len(methods), len(methods)), dtype=bool)
-    for (first, second), number, share in zip(cells, total, won, strict=True):
-        compared[[first, second], [second, first]] |= number > 0
-        scored[[first, second], [second, first]] |= share > 0, share < number
-    start = methods.index(reference)
-    reached = _reachable(compared, start)
+    total, won, start = counts.sum(axis=0), wins.sum(axis=0), methods.index(reference)
+    reached = _reachable(_compared(cells, total), start)
     others = [index for index in np.flatnonzero(reached) if index != start]
-    found = {reference: Strength("reference", strength=0.0, probability=0.5)}
-    if others:
-        used = reached[cells].all(axis=1)
-        # Without an answer about two images that were shown there is no position to estimate.
-        columns = design[used][:, [*others, *([len(methods)] if total[shown & used].any() else [])]]
-        estimates = fit(columns, total[None, used], won[None, used])[0]
-        left_out = _left_out(columns, counts[:, used], wins[:, used])
-        above, below = _reachable(scored, start), _reachable(scored.T, start)
-        for place, index in enumerate(others):
-            first, second = (
-                shown[used] & (cells[used] == order).all(axis=1) for order in ((index, start), (start, index))
-            )
-            more = total[used] + first + second
-            unseen = fit(columns, np.stack([more, more]), np.stack([won[used] + first, won[used] + second]))[:, place]
-            limits = bool(above[index]), bool(below[index])
-            found[methods[index]] = _strength(estimates[place], left_out[:, place], unseen, *limits)
-    missing = Strength(f"no comparison leads to {reference}")
-    return {name: found.get(name, missing) for name in methods}
+    found = dict.fromkeys(methods, Strength(f"no comparison leads to {reference}"))
+    found[reference] = Strength("reference", strength=0.0, probability=0.5)
+    if not others:
+        return found
+    used = reached[cells].all(axis=1)
+    asked = used & (design[:, -1] > 0)
+    if total[asked].any() and won[asked].sum() in (0, total[asked].sum()):
+        same = Strength("every answer prefers the same place")
+        return found | {methods[index]: same for index in np.flatnonzero(reached)}
+    # Without an answer about two images that were shown there is no position to estimate.
+    columns = design[used][:, [*others, *([len(methods)] if total[asked].any() else [])]]
+    estimates = fit(columns, total[None, used], won[None, used])[0]
+    left_out = _left_out(columns, counts[:, used], wins[:, used])
+    scored = np.zeros((len(methods), len(methods)), dtype=bool)
+    for (first, second), number, share in zip(cells, total, won, strict=True):
+        scored[[first, second], [second, first]] |= share > 0, share < number
+    above, below = _reachable(scored, start), _reachable(scored.T, start)
+    for place, index in enumerate(others):
+        first, second = (
+            asked[used] & (cells[used] == order).all(axis=1) for order in ((index, start), (start, index))
+        )
+        more = total[used] + first + second
+        unseen = fit(columns, np.stack([more, more]), np.stack([won[used] + first, won[used] + second]))[:, place]
+        limits = bool(above[index]), bool(below[index])
+        alone = np.flatnonzero(np.isnan(left_out[:, place]))
+        linked = (_reachable(_compared(cells, total - counts[prompt]), start)[index] for prompt in alone)
+        note = ONE_POSITION if all(linked) else ONE_LINK
+        found[methods[index]] = _strength(estimates[place], left_out[:, place], unseen, *limits, note)
+    return found
+
+
+def _compared(cells: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(methods, methods), whether any answer compares the two."""
+    edges = np.zeros((cells.max() + 1, cells.max() + 1), dtype=bool)
+    first, second = cells[total > 0].T
+    edges[first, second] = edges[second, first] = True
+    return edges
 
 
 def _left_out(design: np.ndarray, counts: np.ndarray, wins: np.ndarray) -> np.ndarray:
@@ -190,20 +212,25 @@ def _left_out(design: np.ndarray, counts: np.ndarray, wins: np.ndarray) -> np.nd
     return np.concatenate([fit(design, total - counts[at : at + CHUNK], won - wins[at : at + CHUNK]) for at in parts])
 
 
-def _strength(estimate: float, left_out: np.ndarray, unseen: np.ndarray, has_upper: bool, has_lower: bool) -> Strength:
+def _strength(
+    estimate: float, left_out: np.ndarray, unseen: np.ndarray, has_upper: bool, has_lower: bool, alone: str
+) -> Strength:
     """A strength with its interval.
 
     Args:
         left_out: (prompts,), the estimate without each prompt.
         unseen: The estimate with another prompt in which the method wins, and with one in which it loses.
         has_upper, has_lower: Whether the comparisons limit it from above and below.
+        alone: What to say of an estimate that is undefined without some prompt.
     """
     if np.isnan(estimate):
         return Strength("the answers do not tell the methods from the position of their images")
     probability, prompts = float(_chance(estimate)), len(left_out)
     notes = [] if has_upper else ["never beaten: no upper limit"]
     notes += [] if has_lower else ["never better: no lower limit"]
-    if prompts < 2 or notes:
+    if np.isnan(left_out).any():
+        return Strength("; ".join([*notes, alone]), float(estimate), probability=probability)
+    if notes:
         # Without a limit the standard error says nothing. The interval of the win probability, which is bounded, does.
         low, high = jackknife_interval(probability, _chance(left_out), (0, 1))
         low, high = (low if has_lower else 0.0), (high if has_upper else 1.0)

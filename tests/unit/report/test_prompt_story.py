@@ -6,7 +6,7 @@ import pytest
 
 from detailscribe.report.before_after import before_after, best_of, first_choice, headline_choice
 from detailscribe.report.prompt_story import folded, page_values, word_diff
-from detailscribe.report.score_rows import best_scores, same_images, score_rows, texts_of_images
+from detailscribe.report.score_rows import same_images, score_lines, score_rows, texts_of_images
 from tests.unit.report.small_scenario import METHODS, PROMPTS
 
 
@@ -78,7 +78,12 @@ def test_images_with_equal_scores_share_a_row_and_texts_are_named_once(scenario)
     scenario.images["detailscribe-k1"][id]["sha256"] = scenario.images["detailscribe-k0"][id]["sha256"]
     assert score_rows(scenario, id)[1]["same_image"]
     assert same_images(scenario, id) == {"detailscribe-k1": "detailscribe-k0"}
-    assert best_scores(scenario, id) == {"clip_score": 0.7, "judge-main": 3, "people": None}
+    assert score_lines(scenario, id)["original-1"] == [
+        ("clip_score", "0.500", False),
+        ("judge-main", "3", True),
+        ("people's ratings", "3.500", False),
+    ]
+    assert score_lines(scenario, id)["detailscribe-k0"][0] == ("clip_score", "0.700", True)
     assert texts_of_images(scenario, id) == [(PROMPTS[0]["prompt"], list(scenario.images))]
     missing = score_rows(scenario, PROMPTS[2]["id"])[-1]
     assert missing["image_sets"] == ["hosted"] and missing["status"] == "refused"
