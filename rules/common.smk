@@ -10,7 +10,16 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.
 
 from detailscribe.study.judging.human_pairs import pair_raters
 from detailscribe.study.pilot import PILOT_SCENARIO
-from detailscribe.study.stages import BUDGET, BY_NAME, FIGURES, ONE_COLUMN, STAGES, further_figure_files, judging_figures, report_tables
+from detailscribe.study.stages import (
+    BUDGET,
+    BY_NAME,
+    FIGURES,
+    ONE_COLUMN,
+    STAGES,
+    further_figure_files,
+    judging_figures,
+    report_tables,
+)
 from detailscribe.study.study import MINIATURE
 from detailscribe.workflow.failures import say_failures_at_exit
 from detailscribe.workflow.user_input.repeated_keys import refuse_repeated_keys

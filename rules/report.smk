@@ -14,7 +14,9 @@ rule write_report:
         tables=[f"results/{{scenario}}/tables/{name}.csv" for name in [*report_tables(STUDY), *FILES.budget]],
         samples=["results/{scenario}/tables/scores.csv"],
         people=lambda wildcards: FILES.people(wildcards.scenario),
-        figures=[f"results/{{scenario}}/figures/{name}.svg" for name in [*FIGURES, *FILES.budget, *judging_figures(STUDY)]],
+        figures=[
+            f"results/{{scenario}}/figures/{name}.svg" for name in [*FIGURES, *FILES.budget, *judging_figures(STUDY)]
+        ],
         narrow_figures=[
             f"results/{{scenario}}/figures/{ONE_COLUMN}/{name}.svg"
             for name in [*FIGURES, *FILES.budget, *judging_figures(STUDY)]

@@ -8,12 +8,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 
 from detailscribe.report.labels import Labels
 from detailscribe.tables.honest.oracle_cells import DAGGER
+
+if TYPE_CHECKING:  # jobs that ask models import this module for the parameters of the report
+    import pandas as pd
 
 COLUMNS_FILE = Path(__file__).parent / "pages" / "columns.yaml"
 MOST_ROWS = 400
@@ -96,7 +99,9 @@ class TableView:
 
 def table_view(table: TableFile, labels: Labels) -> TableView:
     """The first MOST_ROWS rows of a table, with labels for names and marks for digests and truth values."""
-    numeric = {name for name in table.rows if pd.api.types.is_numeric_dtype(table.rows[name])}
+    from pandas.api.types import is_numeric_dtype
+
+    numeric = {name for name in table.rows if is_numeric_dtype(table.rows[name])}
     facts = [
         replace(column, numeric=column.name in numeric and table.rows[column.name].dtype != bool)
         for column in column_facts(table.name, table.rows.columns)
@@ -131,7 +136,7 @@ def marked_column(rows: pd.DataFrame) -> str:
 
 def number_text(value: object) -> str:
     """Text of a value: floats to three decimals, a dash for a missing value."""
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+    if value is None or str(value) == "<NA>" or (isinstance(value, float) and math.isnan(value)):
         return "–"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 

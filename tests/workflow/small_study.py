@@ -30,7 +30,7 @@ SMALL = {
     "image_models": {"miniature": {"size_px": 32, "max_sequence_length": 32}},
     "bootstrap": {"resamples": 100},
     "metrics": {"image_reward": None, "blip_vqa": None},  # test_scores.py has them back
-    "judges": {"parts": None, "audit": None, "pairs": None},  # test_questions.py and test_pairs.py have them back
+    "judges": {"demo_parts": None, "demo_audit": None, "demo_pairs": None},  # test_questions.py, test_pairs.py ask such
 }
 
 SNAKEMAKE = sys.executable, "-m", "snakemake"

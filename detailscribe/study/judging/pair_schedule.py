@@ -1,13 +1,14 @@
-"""Schedule of pairs: which methods a judge compares, and which two of them for a prompt.
+"""Schedule of pairs: which methods a judge compares, or people do, and which two of them for a prompt.
 
-The pairs of a prompt depend on its id and on the judge's entry alone: other prompts, their order and the number of
-shards change nothing.
+The pairs of a prompt depend on its id and on the entry alone: other prompts, their order and the number of shards
+change nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
@@ -21,28 +22,98 @@ if TYPE_CHECKING:
 BASELINE, BALANCED, ALL = "baseline", "balanced", "all"  # values of `schedule`
 
 
-def compared_methods(study: Study, judge: str) -> list[Method]:
-    """The methods that a judge of pairs compares, in the order of its list or of the paper's main table.
+def methods_of_pairs(study: Study, entry: Mapping, usual: Sequence[str]) -> list[Method]:
+    """The methods that an entry compares: those of its list, or the usual ones, as far as their images are known.
 
-    Without a list the baseline is one of them.
+    Args:
+        entry: Of a judge of pairs, or of people.
+        usual: Names; those of no method are left out.
     """
     rows = {method.name: method for method in study.methods()}
-    baseline = study.config["statistics"]["baseline"]
-    usual = [name for name in dict.fromkeys([*PAPER_ROWS, baseline]) if name in rows]
-    return [rows[name] for name in study.judging[judge].entry.get("methods") or usual]
+    known = [name for name in dict.fromkeys(usual) if name in rows and not _is_undecided(study, name)]
+    return [rows[name] for name in entry.get("methods") or known]
 
 
-def candidates_of_pairs(study: Study, judge: str) -> dict[str, list[str]]:
+def candidates_of(study: Study, methods: Sequence[Method]) -> dict[str, list[str]]:
     """Image sets that the image of each compared method comes from; of a selection of the graph, its own rows."""
     selections = study.graph.selections
-    methods = compared_methods(study, judge)
     return {each.name: [each.name] if each.name in selections else list(each.candidates) for each in methods}
 
 
-def selector_of_pairs(study: Study, judge: str) -> str:
+def selector_of(study: Study, entry: Mapping, methods: Sequence[Method]) -> str:
     """The metric that selects among the images of a method with several; empty if no compared method has several."""
-    several = any(len(names) > 1 for names in candidates_of_pairs(study, judge).values())
-    return study.judging[judge].entry.get("by", study.config["seed_selector"]) if several else ""
+    several = any(len(names) > 1 for names in candidates_of(study, methods).values())
+    return entry.get("by", study.config["seed_selector"]) if several else ""
+
+
+def schedule_of_entry(study: Study, entry: Mapping, methods: Sequence[Method]) -> dict:
+    """What decides the pairs of a prompt besides its id: `kind`, and `baseline` or `per_prompt` where it counts.
+
+    A balanced schedule without `per_prompt` takes as few pairs as connect all methods: one less than there are.
+    """
+    kind = _kind(study, entry, [method.name for method in methods])
+    if kind == BASELINE:
+        return {"kind": kind, "baseline": study.config["statistics"]["baseline"]}
+    return (
+        {"kind": kind, "per_prompt": entry.get("per_prompt", len(methods) - 1)} if kind == BALANCED else {"kind": kind}
+    )
+
+
+def check_entry(study: Study, place: str, entry: Mapping, methods: Callable[[], list[Method]]) -> None:
+    """Check an entry of a study whose methods are valid.
+
+    Args:
+        place: The entry's place in the configuration.
+        entry: Of a judge of pairs, or of people.
+        methods: Of `methods_of_pairs`, once the names are known to be right.
+
+    Raises:
+        InputError: a method or metric that does not exist, or a schedule that cannot be made; with key and remedy.
+    """
+    baseline = study.config["statistics"]["baseline"]
+    _known(f"{place}: methods", entry.get("methods", []), [method.name for method in study.methods()], "the methods")
+    choosing = [*study.config["metrics"], *(f"judge-{each}" for each in study.judges_asked(PROMPT))]
+    _known(f"{place}: by", [entry["by"]] if "by" in entry else [], choosing, "metrics and judges (judge-NAME)")
+    names = [method.name for method in methods()]
+    if len(names) < 2:
+        if entry.get("demo"):
+            return
+        raise InputError(f"{place}: methods: {', '.join(names) or 'none'}: a pair needs two methods; name another")
+    if undecided := [name for name in names if _is_undecided(study, name)]:
+        raise InputError(
+            f"{place}: methods: the seeds of {undecided[0]!r} are known only in the tables with `budget: "
+            f"equal_compute: {GPU_SECONDS}`; leave it out, or count them by steps"
+        )
+    kind, most = _kind(study, entry, names), len(names) * (len(names) - 1) // 2
+    if kind == BASELINE and baseline not in names:
+        is_undecided = _is_undecided(study, baseline)
+        why = "whose images the tables alone know;" if is_undecided else "which is not among them; add it, or"
+        raise InputError(
+            f"{place}: methods: schedule {BASELINE} compares with `statistics: baseline: {baseline}`, {why} set "
+            f"schedule to {BALANCED} or {ALL}"
+        )
+    if "per_prompt" in entry and kind != BALANCED:
+        raise InputError(f"{place}: per_prompt: only schedule {BALANCED} reads it, and this one is {kind}; remove it")
+    if kind == BALANCED and entry.get("per_prompt", 1) > most:
+        raise InputError(f"{place}: per_prompt: {len(names)} methods make {most} pairs, not {entry['per_prompt']}")
+
+
+def compared_methods(study: Study, judge: str) -> list[Method]:
+    """The methods that a judge of pairs compares, in the order of its list or of the paper's main table.
+
+    Without a list the baseline is one of them, unless the tables alone know its images.
+    """
+    return methods_of_pairs(study, study.judging[judge].entry, [*PAPER_ROWS, study.config["statistics"]["baseline"]])
+
+
+def candidates_of_pairs(study: Study, judge: str) -> dict[str, list[str]]:
+    """`candidates_of` a judge of pairs."""
+    return candidates_of(study, compared_methods(study, judge))
+
+
+def selector_of_pairs(study: Study, judge: str) -> str:
+    """`selector_of` a judge of pairs."""
+    return selector_of(study, study.judging[judge].entry, compared_methods(study, judge))
 
 
 def images_of_pairs(study: Study, judge: str) -> list[str]:
@@ -51,15 +122,8 @@ def images_of_pairs(study: Study, judge: str) -> list[str]:
 
 
 def schedule_of(study: Study, judge: str) -> dict:
-    """What decides the pairs of a prompt besides its id: `kind`, and `baseline` or `per_prompt` where it counts.
-
-    A balanced schedule without `per_prompt` takes as few pairs as connect all methods: one less than there are.
-    """
-    entry, count = study.judging[judge].entry, len(compared_methods(study, judge))
-    kind = entry.get("schedule", BASELINE)
-    if kind == BASELINE:
-        return {"kind": kind, "baseline": study.config["statistics"]["baseline"]}
-    return {"kind": kind, "per_prompt": entry.get("per_prompt", count - 1)} if kind == BALANCED else {"kind": kind}
+    """`schedule_of_entry` of a judge of pairs."""
+    return schedule_of_entry(study, study.judging[judge].entry, compared_methods(study, judge))
 
 
 def scheduled_pairs(id: str, methods: Sequence[str], schedule: Mapping) -> list[tuple[str, str]]:
@@ -76,7 +140,7 @@ def scheduled_pairs(id: str, methods: Sequence[str], schedule: Mapping) -> list[
     Args:
         id: Of the prompt.
         methods: Names, in the order of the list.
-        schedule: Of `schedule_of`.
+        schedule: Of `schedule_of_entry`.
 
     Source: the paths are Walecki's decomposition of the complete graph (Alspach 2008, The wonderful Walecki
     construction, Bulletin of the ICA 52, 7-20).
@@ -98,39 +162,23 @@ def check_pairs(study: Study) -> None:
     """Check the judges of pairs of a study whose methods are valid.
 
     Raises:
-        InputError: a method or metric that does not exist, or a schedule that cannot be made; with key and remedy.
+        InputError: as `check_entry`.
     """
-    rows = [method.name for method in study.methods()]
-    baseline = study.config["statistics"]["baseline"]
     for name in names_of(study.judging, PAIRS):
-        place, entry = f"judges: {name}", study.judging[name].entry
-        _known(f"{place}: methods", entry.get("methods", []), rows, "the methods")
-        choosing = [*study.config["metrics"], *(f"judge-{each}" for each in study.judges_asked(PROMPT))]
-        _known(f"{place}: by", [entry["by"]] if "by" in entry else [], choosing, "metrics and judges (judge-NAME)")
-        compared = [method.name for method in compared_methods(study, name)]
-        if len(compared) < 2 and not entry.get("demo"):
-            raise InputError(f"{place}: methods: {', '.join(compared)}: one method makes no pair; name another")
-        if EQUAL_COMPUTE in compared and study.budget["equal_compute"] == GPU_SECONDS:
-            raise InputError(
-                f"{place}: methods: the seeds of {EQUAL_COMPUTE!r} are known only in the tables with `budget: "
-                f"equal_compute: {GPU_SECONDS}`; leave it out, or count them by steps"
-            )
-        if len(compared) < 2:
-            continue
-        kind, most = entry.get("schedule", BASELINE), len(compared) * (len(compared) - 1) // 2
-        if kind == BASELINE and baseline not in compared:
-            raise InputError(
-                f"{place}: methods: schedule {BASELINE} compares with `statistics: baseline: {baseline}`, which is not "
-                f"among them; add it, or set schedule to {BALANCED} or {ALL}"
-            )
-        if "per_prompt" in entry and kind != BALANCED:
-            raise InputError(
-                f"{place}: per_prompt: only schedule {BALANCED} reads it, and this one is {kind}; remove it"
-            )
-        if kind == BALANCED and entry.get("per_prompt", 1) > most:
-            raise InputError(
-                f"{place}: per_prompt: {len(compared)} methods make {most} pairs, not {entry['per_prompt']}"
-            )
+        check_entry(study, f"judges: {name}", study.judging[name].entry, partial(compared_methods, study, name))
+
+
+def _kind(study: Study, entry: Mapping, names: Sequence[str]) -> str:
+    """The schedule of an entry; balanced where nobody asked for a baseline whose images the tables alone know."""
+    kind, baseline = entry.get("schedule", BASELINE), study.config["statistics"]["baseline"]
+    is_chosen = "methods" in entry or ("schedule" in entry and not entry.get("demo"))
+    is_missing = baseline not in names and _is_undecided(study, baseline)
+    return BALANCED if kind == BASELINE and is_missing and not is_chosen else kind
+
+
+def _is_undecided(study: Study, method: str) -> bool:
+    """Whether the tables alone know which images a method has."""
+    return method == EQUAL_COMPUTE and study.budget["equal_compute"] == GPU_SECONDS
 
 
 def _known(place: str, values: Collection[str], known: Sequence[str], where: str) -> None:

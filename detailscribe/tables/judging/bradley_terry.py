@@ -164,7 +164,7 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
     methods, design, cells = comparisons.methods, comparisons.design, comparisons.cells
     counts, wins = comparisons.counts, comparisons.wins
     total, won, start = counts.sum(axis=0), wins.sum(axis=0), methods.index(reference)
-    reached = _reachable(_compared(cells, total), start)
+    reached = _reachable(_compared(len(methods), cells, total), start)
     others = [index for index in np.flatnonzero(reached) if index != start]
     found = dict.fromkeys(methods, Strength(f"no comparison leads to {reference}"))
     found[reference] = Strength("reference", strength=0.0, probability=0.5)
@@ -184,22 +184,20 @@ def strengths(comparisons: Comparisons, reference: str) -> dict[str, Strength]:
         scored[[first, second], [second, first]] |= share > 0, share < number
     above, below = _reachable(scored, start), _reachable(scored.T, start)
     for place, index in enumerate(others):
-        first, second = (
-            asked[used] & (cells[used] == order).all(axis=1) for order in ((index, start), (start, index))
-        )
+        first, second = (asked[used] & (cells[used] == order).all(axis=1) for order in ((index, start), (start, index)))
         more = total[used] + first + second
         unseen = fit(columns, np.stack([more, more]), np.stack([won[used] + first, won[used] + second]))[:, place]
         limits = bool(above[index]), bool(below[index])
         alone = np.flatnonzero(np.isnan(left_out[:, place]))
-        linked = (_reachable(_compared(cells, total - counts[prompt]), start)[index] for prompt in alone)
+        linked = (_reachable(_compared(len(methods), cells, total - counts[id]), start)[index] for id in alone)
         note = ONE_POSITION if all(linked) else ONE_LINK
         found[methods[index]] = _strength(estimates[place], left_out[:, place], unseen, *limits, note)
     return found
 
 
-def _compared(cells: np.ndarray, total: np.ndarray) -> np.ndarray:
+def _compared(size: int, cells: np.ndarray, total: np.ndarray) -> np.ndarray:
     """(methods, methods), whether any answer compares the two."""
-    edges = np.zeros((cells.max() + 1, cells.max() + 1), dtype=bool)
+    edges = np.zeros((size, size), dtype=bool)
     first, second = cells[total > 0].T
     edges[first, second] = edges[second, first] = True
     return edges

@@ -3,6 +3,7 @@
 import pytest
 
 from detailscribe.errors import InputError
+from detailscribe.human.pairs.assignment import assign_pairs
 from detailscribe.study.judging.human_pairs import human_pair_parameters
 from tests.unit.study.configured import CONFIG, configured_study
 
@@ -75,3 +76,25 @@ def test_seeds_that_only_the_tables_know_are_not_compared():
     assert "equal_compute_seeds" in [each["name"] for each in pairs_of(**listed)["methods"]]
     with pytest.raises(InputError, match="known only in the tables"):
         pairs_of({"methods": ["sd", "equal_compute_seeds"]}, **by_seconds)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"), [(None, "balanced"), ({"raters": ["cy"]}, "balanced"), ({"schedule": "all"}, "all")]
+)
+def test_without_a_baseline_that_can_be_shown_the_sheets_are_balanced(entry, kind):
+    changes = {
+        "budget": {"equal_compute": "gpu_seconds", "in_tables": True},
+        "statistics": {"baseline": "equal_compute_seeds"},
+    }
+    values = pairs_of(entry, **changes)
+    names = [each["name"] for each in values["methods"]]
+    assert values["schedule"]["kind"] == kind and "equal_compute_seeds" not in names
+    images = {name: f"{name}.jpg" for name in names}
+    prompts = [{"id": f"p-{n}", "topic": "", "prompt": "", "image_sets": images, "images": images} for n in range(9)]
+    key = assign_pairs("ann", prompts, values, str)
+    assert {row[side] for row in key for side in ("first", "second")} == set(names)
+    for wrong in ({"schedule": "baseline"}, {"methods": ["sd", "hosted"]}):
+        with pytest.raises(
+            InputError, match="human: pairs: methods: schedule baseline .* the tables alone know; set sch"
+        ):
+            pairs_of(wrong, **changes)

@@ -20,6 +20,7 @@ from detailscribe.study.judging.pair_schedule import (
 from tests.unit.study.configured import CONFIG, configured_study
 
 JUDGE = {key: value for key, value in CONFIG["judges"]["demo_pairs"].items() if key != "demo"}
+SECONDS = {"budget": {"in_tables": True, "equal_compute": "gpu_seconds"}}
 IDS = [f"prompt-{n}" for n in range(1500)]
 
 
@@ -122,7 +123,7 @@ def test_a_baseline_that_is_no_row_of_the_paper_is_compared_too():
     ("changes", "message"),
     [
         ({"methods": ["sd", "hosed"]}, "methods: 'hosed' is not one of the methods: did you mean hosted?"),
-        ({"methods": ["sd"]}, "methods: sd: one method makes no pair"),
+        ({"methods": ["sd"]}, "methods: sd: a pair needs two methods; name another"),
         ({"by": "judge-main2"}, "by: 'judge-main2' is not one of metrics and judges (judge-NAME): did you mean"),
         ({"methods": ["hosted", "detailscribe"]}, "schedule baseline compares with `statistics: baseline: sd`"),
         ({"per_prompt": 2}, "per_prompt: only schedule balanced reads it, and this one is baseline"),
@@ -142,10 +143,29 @@ def test_what_a_judge_of_pairs_cannot_be(changes, message):
 def test_seeds_that_only_the_tables_decide_cannot_be_compared():
     with pytest.raises(InputError, match="the seeds of 'equal_compute_seeds' are known only in the tables"):
         configured_study(
-            judges={"demo_pairs": None, "j": JUDGE | {"methods": ["sd", "equal_compute_seeds"]}},
-            budget={"in_tables": True, "equal_compute": "gpu_seconds"},
+            judges={"demo_pairs": None, "j": JUDGE | {"methods": ["sd", "equal_compute_seeds"]}}, **SECONDS
         )
     assert compared_methods(study_of(methods=["sd", "equal_compute_seeds"]), "j")
+
+
+def test_a_baseline_that_only_the_tables_know_refuses_no_study_that_asks_nothing_of_it():
+    study = configured_study(statistics={"baseline": "equal_compute_seeds"}, **SECONDS)
+    names = [method.name for method in compared_methods(study, "demo_pairs")]
+    assert names == ["sd", "gpt_rewrite", "gpt_refine", "multi_seed", "hosted", "detailscribe"]
+    assert schedule_of(study, "demo_pairs") == {"kind": BALANCED, "per_prompt": 5}
+    assert {
+        name for id in IDS[:9] for pair in scheduled_pairs(id, names, schedule_of(study, "demo_pairs")) for name in pair
+    } == set(names)
+    by_default = {key: value for key, value in JUDGE.items() if key != "schedule"}
+    for entry, kind in ((by_default, BALANCED), (JUDGE | {"schedule": ALL}, ALL)):
+        asked = configured_study(
+            judges={"demo_pairs": None, "j": entry}, statistics={"baseline": "equal_compute_seeds"}, **SECONDS
+        )
+        assert schedule_of(asked, "j")["kind"] == kind
+    with pytest.raises(
+        InputError, match="baseline: equal_compute_seeds`, whose images the tables alone know; set sched"
+    ):
+        configured_study(judges={"j": JUDGE}, statistics={"baseline": "equal_compute_seeds"}, **SECONDS)
 
 
 def test_the_demo_judge_of_a_study_with_one_method_asks_nothing():

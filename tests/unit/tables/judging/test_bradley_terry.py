@@ -131,6 +131,11 @@ def test_a_chain_of_wins_limits_a_method_that_the_reference_never_beat():
     [
         (both_orders(0, "b", "a") + both_orders(1, "d", "c"), {"c": "no comparison leads to a"}),
         ([(n, "b", "a", 1.0) for n in range(9)] + [(9, "a", "b", 1.0)], dict.fromkeys("ab", "same place")),
+        # What is compared elsewhere, of methods that no comparison links to the reference, makes no difference.
+        (
+            [(0, "b", "a", 1.0), (1, "a", "b", 1.0), (2, "d", "c", 0.0), (2, "c", "d", 1.0)],
+            {**dict.fromkeys("ab", "same place"), **dict.fromkeys("cd", "no comparison leads to a")},
+        ),
         ([(0, "b", "a", 1.0), (1, "b", "a", 0.0)], {"b": "do not tell the methods from the position"}),
         ([], {"b": "no comparison leads to a"}),
     ],
@@ -198,3 +203,54 @@ def test_the_interval_counts_prompts_and_not_answers():
     spread = [(f"{prompt}-{n}", *rest) for prompt, *rest in answers for n in range(5)]
     wide = strengths(gather("ab", spread), "a")["b"]
     assert wide.probability_high - wide.probability_low < 0.6 * (once.probability_high - once.probability_low)
+
+
+def varied(one: str, other: str, prompts: int) -> list[tuple]:
+    """Answers in both orders: wins, ties and losses of the first method."""
+    return [answer for n in range(prompts) for answer in both_orders(n, one, other, (1.0, 0.5, 0.0, 0.5, 0.0)[n % 5])]
+
+
+def test_a_method_that_a_single_prompt_links_leaves_the_others_their_intervals():
+    answers = varied("a", "r", 50)
+    before = strengths(gather("rah", answers), "r")["a"]
+    for share in (0.0, 0.5, 1.0):
+        found = strengths(gather("rah", answers + both_orders(7, "h", "a", share)), "r")
+        assert (found["a"].low, found["a"].high) == pytest.approx((before.low, before.high), abs=0.02)
+        assert found["a"].note == "" and found["h"].note.endswith("a single prompt links it: no interval")
+        assert np.isfinite(found["h"].strength) and 0 < found["h"].probability < 1
+        ends = (found["h"].low, found["h"].high, found["h"].probability_low, found["h"].probability_high)
+        assert all(np.isnan(end) for end in ends)
+
+
+def test_estimates_without_the_prompt_that_links_a_method_are_those_of_the_other_answers():
+    answers = varied("a", "r", 12)
+    compared = gather("rah", answers + both_orders(3, "h", "a", 1.0))
+    total, won = compared.counts.sum(axis=0), compared.wins.sum(axis=0)
+    rest = fit(compared.design[:, 1:], total - compared.counts, won - compared.wins)
+    assert np.isnan(rest).sum(axis=0).tolist() == [0, 1, 0] and np.isnan(rest[3, 1])
+    without = gather("ra", [answer for answer in answers if answer[0] != 3])
+    alone = fit(without.design[:, 1:], without.counts.sum(axis=0)[None], without.wins.sum(axis=0)[None])[0]
+    assert rest[3, [0, 2]] == pytest.approx(alone, abs=1e-9)
+
+
+def test_a_bridge_of_one_prompt_is_said_of_every_method_behind_it():
+    answers = varied("a", "r", 20) + varied("i", "h", 20) + both_orders(4, "h", "a", 0.5)
+    found = strengths(gather("rahi", answers), "r")
+    assert [found[name].note for name in "ahi"] == ["", *2 * ["a single prompt links it: no interval"]]
+    assert found["i"].strength < found["h"].strength and np.isfinite(found["a"].low)
+
+
+def test_a_position_that_a_single_prompt_tells_is_said():
+    one_order = [(f"o{n}", "a", "r", float(n % 2)) for n in range(9)]
+    same = [(f"s{n}", *order, None) for n in range(6) for order in (("b", "r"), ("r", "b"))]
+    found = strengths(gather("rab", [*one_order, *same, ("x", "r", "a", 1.0)]), "r")
+    assert found["a"].note == "a single prompt tells it from the position of its images: no interval"
+    assert found["b"].note == "" and found["b"].low < 0 < found["b"].high
+    # Ties of images that are the same have no position: b keeps its strength where a has none.
+    undecided = strengths(gather("rab", [*one_order, *same]), "r")
+    assert "do not tell the methods from the position" in undecided["a"].note
+    assert undecided["b"].strength == pytest.approx(0, abs=1e-9) and undecided["b"].low < 0 < undecided["b"].high
+
+
+def test_one_method_alone_has_no_comparison():
+    assert strengths(gather("r", []), "r")["r"].strength == 0
