@@ -181,12 +181,13 @@ def run(pool: PoolType) -> dict:
             outcomes = pd.DataFrame(pool.map(study, tasks, chunksize=5)).astype(float)
             columns[prompts] = outcomes.mean()
             columns[f"se {prompts}"] = outcomes.sem()
-        table = pd.DataFrame(columns)
+        table = pd.DataFrame(columns).dropna(how="all")
         name = f"{judge}, {schedule}{', sparse' if sparse else ''}"
         title = f"{name} ({time.monotonic() - start:.0f} s); planted"
         print(f"\n{title} { {k: round(v, 3) for k, v in planted.items()} }\n{table.round(4).to_string()}", flush=True)
         figures[name] = {
-            row: {prompts: round(float(table.loc[row, prompts]), 4) for prompts in PROMPTS} for row in table.index
+            row: {prompts: round(float(value), 4) for prompts, value in table.loc[row, [*PROMPTS]].dropna().items()}
+            for row in table.index
         }
     figures["false positives of the pair test"] = rates = null_table()
     print("\nfalse positives of the pair test", *(f"{judge:10} {each}" for judge, each in rates.items()), sep="\n")

@@ -67,7 +67,7 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     for file in ("small/tables/main.md", "small/tables/main.tex", "small/report/index.html"):
         assert note in (study.results / file).read_text().replace("\\_", "_"), file
     repeats = {row["judge"]: row for row in table(study, "judge_repeats") if row["image_set"] == "all"}
-    images = SETS * (len(SEEN) - 1)
+    images = SETS * len(SEEN)
     spread = mean(stdev(row["draws"]) for row in study.rows("scores/judge-twice/*.jsonl") if row["status"] == "ok")
     assert repeats["judge-twice"]["draws"] == str(2 * images)
     assert float(repeats["judge-twice"]["mean_sd"]) == pytest.approx(spread, abs=1e-6)

@@ -196,7 +196,11 @@ function makeChart(box, selected) {
   return {
     draw,
     // Which indexes are shown: the others are pale.
-    mark(shown) { marked = shown; if (axes && spec && !box.hidden) render(); },
+    mark(shown) {
+      if (shown === null && marked === null) return;
+      marked = shown;
+      if (axes && spec && !box.hidden) render();
+    },
     setArea(wanted) { area = wanted; },
     hide() { box.hidden = true; spec = axes = null; },
   };

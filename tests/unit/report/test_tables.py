@@ -46,7 +46,7 @@ COLUMNS = {
         *("method", "selection", "headline", "n", "prompts", "mean", "low95", "high95", "sd", "se", "best_alone"),
         *("best_shared", "best_rate", "best_rate_low95", "best_rate_high95", "note"),
     ],
-    "human/raters": rating_statistics.RATER_COLUMNS,
+    "human/raters": [*rating_statistics.RATER_COLUMNS, "cannot_judge"],  # of raters who said so
     "human/reliability": ["statistic", "images", "raters", "value", "low95", "high95"],
     "human/agreement": agreement.AGREEMENT_COLUMNS,
     "human/pair_main": pairs.MAIN_COLUMNS,

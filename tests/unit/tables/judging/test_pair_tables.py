@@ -94,6 +94,8 @@ def test_every_row_equals_a_count_by_hand(seed):
         (0.5, -1.0, "wins", 1, -0.25),
         (0.0, 0.0, "ties", 1, 0.0),
         (1.0, 1.0, "ties", 0, 1.0),  # the same place twice: a reversal
+        (0.5, 0.5, "ties", 0, 0.5),
+        (1.0, 0.5, "wins", 0, 0.75),  # the same place twice, once more clearly: a mean of 0.25
         (0.5, 1.0, "losses", 0, 0.75),  # a reversal whose second answer is the clearer one
         (0.0, -0.5, "wins", 0, -0.25),
         (-0.5, 0.5, "losses", 1, 0.0),
