@@ -55,8 +55,8 @@ def read_prompts(path: Path) -> list[Prompt]:
         Records sorted by id, so that the order of the lines has no effect.
 
     Raises:
-        InputError: not UTF-8, not JSON, a missing, misspelt, empty or repeated key, a duplicate record, no record; names
-            the file and every such line, up to MOST_LINES.
+        InputError: not UTF-8, not JSON, a missing, misspelt, empty or repeated key, a duplicate record, no record;
+            names the file and every such line, up to MOST_LINES.
     """
     lines: dict[str, tuple[int, str]] = {}
     records = []

@@ -17,8 +17,10 @@ from detailscribe.workflow.judge_files import JudgeFiles
 from detailscribe.workflow.watched import watched_folders, watched_tables
 
 # Tables of human/ that the report shows.
-HUMAN_TABLES = ("main", "raters", "reliability", "agreement", "pair_main", "strengths", "pair_raters", "pair_reliability")
-HUMAN_TABLES += ("assisted", "worth")
+HUMAN_TABLES = (
+    *("main", "raters", "reliability", "agreement", "assisted", "worth"),
+    *("pair_main", "strengths", "pair_raters", "pair_reliability"),
+)
 GPU_THREADS = 4  # of a job with a full-size model: reading weights, tokenizers, image files
 InputFunction = Callable[..., list[str]]  # of the wildcards of a job
 

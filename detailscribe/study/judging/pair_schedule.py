@@ -171,7 +171,7 @@ def check_pairs(study: Study) -> None:
 def _kind(study: Study, entry: Mapping, names: Sequence[str]) -> str:
     """The schedule of an entry; balanced where nobody asked for a baseline whose images the tables alone know."""
     kind, baseline = entry.get("schedule", BASELINE), study.config["statistics"]["baseline"]
-    is_chosen = "methods" in entry or ("schedule" in entry and not entry.get("demo"))
+    is_chosen = bool(entry.get("methods")) or ("schedule" in entry and not entry.get("demo"))
     is_missing = baseline not in names and _is_undecided(study, baseline)
     return BALANCED if kind == BASELINE and is_missing and not is_chosen else kind
 

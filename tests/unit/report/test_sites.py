@@ -122,3 +122,21 @@ def test_a_study_holds_the_sites_of_its_scenarios(site, results):
     assert all(path.is_file() for path in paths_of_data(folder))
     write_study(folder, {"mine": site}, small_overview())
     assert not list((folder / "other").rglob("*.html"))
+
+
+def test_what_people_rated_and_chose_is_on_the_page_of_the_prompt(site, results, scenario):
+    first, second = (prompt["id"] for prompt in PROMPTS[:2])
+    row = {"rater": "r1", "id": first, "first": "sd", "second": "hosted", "comment": float("nan")}
+    choices = [
+        row | {"choice": "second", "strength": "clearly", "comment": "<b>it holds the rung</b>"},
+        row | {"choice": "tie", "strength": float("nan"), "rater": "r2"},
+    ]
+    ratings = [*scenario.ratings, {"rater": "r3", "id": first, "image_set": "hosted", "rating": float("nan")}]
+    scenario = replace(scenario, choices=choices, ratings=ratings)
+    assert scenario.score("people", first, "hosted") is None, "not judged"
+    write_scenario(site, scenario, small_overview(), results, 1)
+    text = (site / "prompts" / f"{first}.html").read_text()
+    assert "hosted, clearly better" in text and "<td>tie</td>" in text and "&lt;b&gt;it holds" in text
+    assert "r1: 2" in text and "nan" not in re.sub(r"<[^>]*>", "", text).lower().split()
+    assert "What people said" not in (site / "prompts" / f"{second}.html").read_text()
+    assert "NaN" not in (site / "data.js").read_text()

@@ -102,16 +102,20 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         (
             {"seeds": [2628670647, 2628670643]},
             r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*|method_costs|budget"
-            r"|parts_table|judge-(audit|pairs)",
+            r"|parts_table|judge-demo_(audit|pairs)|figures|reports",
         ),
         ({"study": ["demo", "toy_data_001"]}, {"pool", "reports"}),
         (
             {"judges": {"second": CONFIG["judges"]["main"]}},
-            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost"} | COSTS | OF_PEOPLE,
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost"}
+            | {"figures", "report", "reports"}
+            | COSTS
+            | OF_PEOPLE,
         ),
         (
             {"critics": {"ablation": {"after_step": [1]}}},
-            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report", "parts_table", "judge-demo_audit"}
+            {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report", "reports", "parts_table"}
+            | {"judge-demo_audit"}
             | COSTS,
         ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
@@ -125,20 +129,23 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
         (
             {"extra_seeds": []},
-            r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|report|method_costs|budget|parts_table",
+            r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|reports?|figures|method_costs|budget|parts_table",
         ),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
         ({"judges": {"main": {"reply": "structured"}}}, {"judge-main"}),
-        ({"judges": {"main": {"scale": "yes_no"}}}, {"judge-main", "compare", "tabulate", "pool", "budget"}),
+        (
+            {"judges": {"main": {"scale": "yes_no"}}},
+            {"judge-main", "compare", "tabulate", "pool", "budget", "report", "reports"},
+        ),
         ({"judges": {"main": {"scenario_templates": {"demo": "judge_spatial"}}}}, {"judge-main"}),
         ({"metrics": {"blip_vqa": {"size_px": 64}}}, {"score-blip_vqa", "truncation", "method_costs"}),
         ({"budget": {"in_tables": True}}, {"tabulate"}),
-        ({"budget": {"equal_compute": "steps"}}, {"tabulate", "pool", "plot", "report"} | COSTS),
+        ({"budget": {"equal_compute": "steps"}}, {"tabulate", "pool", "plot", "report", "reports", "figures"} | COSTS),
         (
             {"metrics": {"blip_vqa": None}},
             r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_(agreement|assisted|worth)|method_costs"
-            r"|budget",
+            r"|budget|figures|reports?",
         ),
         ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
         ({"refresh": {"judge-main": 1}}, {"judge-main"}),

@@ -162,7 +162,10 @@ def test_a_reading_by_probability_asks_for_a_digit_alone_and_takes_the_mean_of_t
     entry = {key: value for key, value in CONFIG["judges"]["demo_pairs"].items() if key != "demo"}
     study = configured_study(
         endpoints={"server": server["name"]},
-        judges={"demo_pairs": None, "j": entry | {"endpoint": "server", "reading": "expected", "methods": ["sd", "hosted"]}},
+        judges={
+            "demo_pairs": None,
+            "j": entry | {"endpoint": "server", "reading": "expected", "methods": ["sd", "hosted"]},
+        },
     )
     settings = parameters(study)["judge-j"]
     assert settings["reading"] == "expected" and settings["options"]["logprobs"] is True

@@ -79,7 +79,8 @@ def test_seeds_that_only_the_tables_know_are_not_compared():
 
 
 @pytest.mark.parametrize(
-    ("entry", "kind"), [(None, "balanced"), ({"raters": ["cy"]}, "balanced"), ({"schedule": "all"}, "all")]
+    ("entry", "kind"),
+    [(None, "balanced"), ({"raters": ["cy"], "methods": []}, "balanced"), ({"schedule": "all"}, "all")],
 )
 def test_without_a_baseline_that_can_be_shown_the_sheets_are_balanced(entry, kind):
     changes = {
