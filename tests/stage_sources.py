@@ -113,14 +113,16 @@ def code_of(text: str) -> str:
 
 
 def _scripts(stage: str) -> list[str]:
-    """Scripts of the rules that read the parameters of a stage."""
+    """Scripts of the rules that have a stage's name, or else read its parameters."""
     found = set()
+    names = {owner.STAGE for owner in STAGE_OWNERS}
     for rules in (REPOSITORY / "rules").glob("*.smk"):
         for block in re.split(r"^\s*rule\b", rules.read_text(encoding="utf-8"), flags=re.M):
             reads = set(re.findall(r"results/parameters/([a-z_]+)", block))
             if "generation_parameters" in block:
                 reads.add("generate")
-            if stage in reads:
+            own = block.partition(":")[0].strip()
+            if own == stage if own in names else stage in reads:
                 found |= {f"scripts/{name}.py" for name in re.findall(r"scripts/(\w+)\.py", block)}
     return sorted(found)
 

@@ -27,7 +27,7 @@ from detailscribe.study.judging.judges import REMARKS
 from detailscribe.study.stages import NOTHING_TO_CORRECT, USABLE
 from detailscribe.study.study import Study
 
-STAGE = "audit"
+STAGE = "audit_critiques"
 ALGORITHM = 1
 ROLE = "judge_remark"  # of its requests
 VARIABLES = question_variables("remark")  # of the templates

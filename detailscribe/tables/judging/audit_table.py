@@ -59,9 +59,9 @@ def audit_table(judge: str, rows: Sequence[dict]) -> pd.DataFrame:
         Rows with AUDIT_COLUMNS. `prompts` have remarks; of the others, `without_remarks` critiques name no fault by
         number, `stopped` found nothing to correct, `skipped` are not usable. Of `remarks`, `unread` have no answer of
         this image or the one before, and count nowhere else. `right`, in the rows of the image before, is the share of
-        true remarks. Of the `true` ones, `fixed` is the share whose fault this image lacks, `still_there` the rest; of the `untrue` ones,
-        `newly_harmed` is the share whose fault it has. `change` in [-1, 1] is the mean change of the true remarks'
-        values (P(fault), if the judge reads probabilities). Shares and `change` have 95 % intervals.
+        true remarks. Of the `true` ones, `fixed` is the share whose fault this image lacks, `still_there` the rest; of
+        the `untrue` ones, `newly_harmed` is the share whose fault it has. `change` in [-1, 1] is the mean change of the
+        true remarks' values (P(fault), if the judge reads probabilities). Shares and `change` have 95 % intervals.
     """
     import pandas as pd
 
