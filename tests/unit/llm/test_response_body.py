@@ -102,7 +102,7 @@ def test_a_changed_or_missing_body_file_is_a_damaged_exchange(tmp_path):
         [reply] = live(server, tmp_path).ask([chat_request()])
     path = exchange_store.exchange_path(tmp_path, reply.digest)
     assert exchange_store.damaged_exchanges(tmp_path) == []
-    path.with_suffix(response_body.SUFFIX).write_bytes(gzip.compress(b"{}"))
+    path.with_suffix(response_body.SUFFIX).write_bytes(gzip.compress(b"{}", mtime=0))
     [(damaged, problem)] = exchange_store.damaged_exchanges(tmp_path)
     assert damaged == path and "missing or changed" in problem
     path.with_suffix(response_body.SUFFIX).unlink()
@@ -142,9 +142,9 @@ def test_a_deep_body_is_cut():
     ("data", "message"),
     [
         (b"no gzip", "cannot be unpacked"),
-        (gzip.compress(b"{}")[:-4], "cannot be unpacked"),
-        (gzip.compress(b"{}")[:10] + b"\xff" * 20, "cannot be unpacked"),
-        (gzip.compress(bytes(MAX_BYTES + 1)), "of more than"),
+        (gzip.compress(b"{}", mtime=0)[:-4], "cannot be unpacked"),
+        (gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 20, "cannot be unpacked"),
+        (gzip.compress(bytes(MAX_BYTES + 1), mtime=0), "of more than"),
     ],
 )
 def test_a_body_that_gzip_did_not_write_is_a_value_error(tmp_path, data, message):
