@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from detailscribe.errors import InputError, SetupError
-from detailscribe.study.judging.judges import without_demo_entries
+from detailscribe.study.judging.judges import fill_judges, without_demo_entries
+from detailscribe.study.notices import demo_parts_of
 from detailscribe.study.pilot import pilot_config
 from detailscribe.study.study import Study
 from detailscribe.workflow.failures import forget_failures
@@ -49,6 +50,7 @@ class WorkflowRun:
             raise WorkflowError(problem)
         remove_null_entries(config)
         without_demo_entries(config)
+        fill_judges(config)
         self.is_pilot = PILOT in os.environ
         if self.is_pilot:
             pilot_config(config)
@@ -69,6 +71,8 @@ class WorkflowRun:
                     raise SetupError("another run works in results/; wait for it to end, or use another --directory")
                 if not self._lock:
                     print("Note: another run works in results/; a plan beside it may lack files.", file=sys.stderr)
+            for warning in demo_parts_of(self.study) if is_main_process else ():
+                print(f"Warning: {warning}.", file=sys.stderr)
             if self._lock:
                 from detailscribe.prompts.noun_phrases import warnings as phrase_warnings
                 from detailscribe.workflow.prepare import prepare  # imports every stage, which a job need not do

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 # What a judge is asked about (`asks`).
@@ -18,6 +19,7 @@ GRADE, YES_NO, PAIR = "grade", "yes_no", "pair"  # values of `scale`
 SAMPLED, EXPECTED, P_YES = "sampled", "expected", "p_yes"
 READINGS = {GRADE: (SAMPLED, EXPECTED), YES_NO: (SAMPLED, P_YES), PAIR: (SAMPLED, EXPECTED)}
 
+DEFAULTS: dict = {"scenario_templates": {}, "reply": "brackets", "options": {}, "draws": 1}  # of keys of an entry
 DEMO_MODEL = "miniature"  # of `image_models`
 GEOMETRIC = "geometric"  # ends the name of the metric that is the geometric mean over parts
 
@@ -88,6 +90,14 @@ def scorer_of(metric: str, metrics: Collection[str]) -> str:
     """
     stem = metric.removesuffix(f"-{GEOMETRIC}")
     return stem if stem in metrics else metric
+
+
+def fill_judges(config: dict) -> None:
+    """Give judges the keys that they leave out (DEFAULTS), in place."""
+    if isinstance(config.get("judges"), dict):  # the schema is checked afterwards
+        for entry in config["judges"].values():
+            if isinstance(entry, dict):
+                entry.update({key: copy(value) for key, value in DEFAULTS.items() if key not in entry})
 
 
 def without_demo_entries(config: dict) -> None:

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 
 from detailscribe.study.stages import BY_NAME, STAGES
 
+ALONE = ("plan", "power")  # targets that report: others beside them would run
+
 
 def refuse_unknown_targets(arguments: Sequence[str], rules: Collection[str], scenarios: Sequence[str]) -> None:
     """Refuse to plan for a target that does not exist.
@@ -17,9 +19,19 @@ def refuse_unknown_targets(arguments: Sequence[str], rules: Collection[str], sce
     Raises:
         WorkflowError: a sentence for each.
     """
-    if all(each.startswith("-") or each in rules or "/" in each or "." in each for each in arguments):
+    alone = set(ALONE).intersection(arguments)
+    if not alone and all(each.startswith("-") or each in rules or "/" in each or "." in each for each in arguments):
         return  # the usual case needs no second parser
-    if problems := unknown_targets(targets_of(arguments), rules, scenarios):
+    targets = targets_of(arguments)
+    problems = unknown_targets(targets, rules, scenarios)
+    named = next((each for each in targets if each in scenarios), "NAME")
+    problems += [
+        f"{name}: it reports and runs nothing, so it stands alone; it is about the scenarios of the key `study`: write "
+        f"`study: [{named}]` into a config file"
+        for name in ALONE
+        if name in targets and len(targets) > 1
+    ]
+    if problems:
         from snakemake.exceptions import WorkflowError
 
         raise WorkflowError("\n".join(problems))

@@ -3,7 +3,7 @@
 import pytest
 
 from detailscribe.report import scenario_site, study_site
-from detailscribe.study.notices import study_notice
+from detailscribe.study.notices import demo_parts_of, study_notice
 from detailscribe.tables import main_table
 from detailscribe.tables.figures import plot
 from tests.unit.study.configured import CONFIG, configured_study
@@ -44,3 +44,15 @@ def test_tables_figures_and_pages_show_the_notice_of_a_second_image_model():
         assert values["notice"] == "second_set: Lossy.", owner.__name__
         *_, values = owner.parameters(study("miniature")).values()
         assert values["notice"] == OWN, owner.__name__
+
+
+def test_what_a_study_of_another_image_model_still_has_of_the_demo_is_named():
+    assert demo_parts_of(configured_study()) == []
+    (said,) = demo_parts_of(configured_study(image_model="flux_dev"))
+    assert "draws with 'flux_dev'" in said and "roles: decompose, critique" in said
+    assert "judges: main" in said and "external: hosted" in said and "metrics: clip_score" in said
+    real = {name: {"endpoint": "openai", "model": "m"} for name in CONFIG["roles"]}
+    judges = {name: {"endpoint": "openai", "model": "m"} for name in CONFIG["judges"]}
+    metrics = {"clip_score": {"model": "ViT-B-32-quickgelu"}, "image_reward": None, "blip_vqa": None}
+    settings = {"roles": real, "judges": judges, "external": {"hosted": None}, "metrics": metrics}
+    assert demo_parts_of(configured_study(image_model="flux_dev", **settings)) == []

@@ -4,6 +4,7 @@ import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.study.judging.audited import audited_images
+from detailscribe.study.judging.judges import DEFAULTS, fill_judges
 from detailscribe.study.stages import judging_tables, stage_outputs
 from tests.unit.study.configured import CONFIG, configured_study
 
@@ -77,3 +78,12 @@ def test_a_refiner_with_the_prompts_of_a_critic_belongs_to_its_audit():
     study = configured_study(refiners={"again": refiner})
     after = audited_images(study, "demo_audit")["detailscribe"].after
     assert [name for name in after if name.startswith("again")] and after["detailscribe-k4"] == 4
+
+
+def test_keys_that_a_judge_leaves_out_are_filled_in():
+    short = {"endpoint": "mine", "model": "m", "template": "judge_part", "asks": "parts", "scale": "yes_no"}
+    config = {"judges": {"short": dict(short), "own": short | {"draws": 3, "reply": "structured"}, "odd": None}}
+    fill_judges(config)
+    assert config["judges"]["short"] == short | DEFAULTS
+    assert config["judges"]["own"] == short | DEFAULTS | {"draws": 3, "reply": "structured"}
+    assert config["judges"]["odd"] is None and config["judges"]["short"]["options"] is not DEFAULTS["options"]
