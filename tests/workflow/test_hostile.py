@@ -88,7 +88,8 @@ def test_hostile_texts_and_file_names_stay_texts(fresh):
     pages = [Page(path.read_text(encoding="utf-8")) for path in fresh.results.rglob("report/**/*.html")]
     assert len(pages) > len(prompts)
     for page in pages:
-        assert page.scripts <= {"data.js", "overview.js", "../prompt.js"}
+        scripts = {"data.js", "overview.js", "chart.js", "tables.js", "viewer.js", "../prompt.js", "../viewer.js"}
+        assert page.scripts <= scripts
         assert "iframe" not in page.elements and not page.handlers
         assert all(re.fullmatch(r"[\w./#-]+", address) for address in page.addresses)
     assert any("<script>touch()</script>" in page.text for page in pages)

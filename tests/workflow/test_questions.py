@@ -73,7 +73,7 @@ def test_rows_tables_and_pages_and_only_what_a_changed_critique_needs_is_asked_a
     audited = {row["image_set"]: row for row in table(study, "critique_audit")}
     assert list(audited) == list(SETS) and audited["original-12"]["when"] == "control"
     page = (study.results / "small" / "report" / "prompts" / f"{next(iter(parts))}.html").read_text(encoding="utf-8")
-    assert "Parts before and after" in page and "Remarks, checked by audit" in page
+    assert "Parts before and after" in page and "Remarks, checked by judge audit" in page
     cost = {(row["stage"], row["name"]) for row in table(study, "cost")}
     assert {("judge", "judge-parts"), ("judge", "judge-audit")} <= cost
     assert study.nothing_to_do(**config)

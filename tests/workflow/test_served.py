@@ -90,7 +90,8 @@ def test_a_run_whose_server_does_not_start_ends_with_one_sentence_and_the_next_g
     vllm, study.forked = FakeVllm(tmp_path, monkeypatch), False
     vllm.misbehave("memory")
     told = study.snakemake("results/small/decompositions/000-of-001.jsonl", expect=1, **served(study))
-    (sentence,) = {line for line in told.splitlines() if "Endpoint 'local': its server vllm ended" in line}
+    sentence, *again = [line for line in told.splitlines() if "Endpoint 'local': its server vllm ended" in line]
+    assert told.rstrip().endswith(again[-1]) and again[-1].startswith(sentence), "it is the last word, too"
     assert (
         sentence.startswith("decompose_prompts: ") and "logs/decompose_prompts/small/000-of-001.local.log" in sentence
     )

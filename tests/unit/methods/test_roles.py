@@ -23,7 +23,7 @@ def test_good_replies_become_rows_in_the_order_of_the_records(tmp_path, images, 
     assert len(done) == 2
     for row, record in zip(rows, RECORDS, strict=True):
         if step == "decompose":
-            assert row["concept"] == record["topic"].replace("-", "_")
+            assert row["concept"] == record["topic"].replace("-", "_") + ", made from words alone"
             assert len(row["components"]) >= 2
         else:
             assert row["refined_prompt"].startswith(record["prompt"])
@@ -81,12 +81,13 @@ def test_values_are_inserted_into_a_template_verbatim():
 def test_each_template_renders_and_shows_its_prompt(name):
     values = {"topic": "tie-knot"} if name.startswith("write_") else {"prompt": "A lynx.", "topic": "tie-knot"}
     if name.startswith("judge_"):
-        values |= {"scale": "grade", "structured": False}
+        values |= {"scale": "grade", "structured": False, "part": "a paw", "kind": "entity", "remark": "no paw"}
     if name == "critique_detailscribe":
         values |= {"concept": "tie_knot", "components": ["a", "b"]}
     system, user = render_messages(template(name), **values)
     assert (system["role"], user["role"]) == ("system", "user")
-    assert values.get("prompt", "tie-knot") in user["content"]
+    shown = "Thing: a paw" if name == "judge_part" else values.get("prompt", "tie-knot")
+    assert shown in user["content"] and (name != "judge_remark" or "no paw" in user["content"])
 
 
 def test_each_template_has_its_own_system_message():
