@@ -25,7 +25,8 @@ BAD_LETTERS := '[][[:space:]"$$\`\\&|;<>(){}*?'"'"']'
 
 demo: setup
 	@$(SNAKEMAKE) demo results/tables/main.csv --config 'study=["demo"]' --cores $(CORES) --resources gpu=$(CORES) --quiet host reason
-	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: results/demo/report/index.html"
+	@echo; echo "Table:  results/demo/tables/main.csv"; echo "Report: file://$(CURDIR)/results/demo/report/index.html"
+	@echo "Next:   edit a prompt in config/prompts/demo.jsonl, or delete an image, and run it again"
 
 # A worker per core starts with its part of the tests in order, and takes over tests of another one when it is done.
 PARALLEL := -n $(CORES) --dist worksteal --durations=15

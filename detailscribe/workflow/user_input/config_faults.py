@@ -15,6 +15,7 @@ MOST = 10  # sentences of one message
 SHOWN = 80  # characters of a value
 PINS = ("model", "revision", "version")  # keys of a served model of which it is said what to write
 SECRET = re.compile("key|token|secret|passw", re.IGNORECASE)  # names of keys whose values are not repeated
+LITERAL = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?|[Tt]rue|[Ff]alse")
 TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -87,7 +88,15 @@ def _sentences(error: "ValidationError", misspelled: Collection[tuple] = ()) -> 
         if missing:
             yield f"{place}: {subject} needs the key{'s' * (len(missing) > 1)} {', '.join(missing)}{''.join(what)}"
     else:
-        yield f"{place}: {_value(error)} {_problem(rule, allowed, value)}{_about(error)}"
+        yield f"{place}: {_value(error)} {_problem(rule, allowed, value)}{_about(error)}{_from_command_line(error)}"
+
+
+def _from_command_line(error: "ValidationError") -> str:
+    """What to say of a number or truth value that is a text inside a list or mapping, as `--config` makes it."""
+    inside, value = len(error.absolute_path) > 1, error.instance
+    if error.validator == "type" and inside and isinstance(value, str) and LITERAL.fullmatch(value):
+        return "; `--config` makes texts of what stands in lists and mappings: write it into a config file"
+    return ""
 
 
 def _of_branches(error: "ValidationError", place: str) -> Iterator[str]:

@@ -130,3 +130,18 @@ def test_it_finds_a_fault_where_snakemake_does_and_nowhere_else():
 def test_keys_of_a_shipped_metric_are_checked_and_those_of_others_are_its_own(entry, sentence):
     found = faults(metrics={"seen": entry})
     assert len(found) == bool(sentence) and all(sentence in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_said"),
+    [
+        ({"seeds": ["11"]}, True),
+        ({"generation": CONFIG["generation"] | {"swap_pooled": "True"}}, True),
+        ({"generation": CONFIG["generation"] | {"guidance": "4.5"}}, True),
+        ({"generation": CONFIG["generation"] | {"steps": "many"}}, False),
+        ({"shards": "2"}, False),  # Snakemake reads a number at the top
+    ],
+)
+def test_numbers_that_the_command_line_made_texts_are_told_to_go_into_a_file(changes, is_said):
+    (fault,) = faults(**changes)
+    assert fault.endswith("write it into a config file") == is_said
