@@ -94,7 +94,7 @@ def audit_critiques(
             rows.append(row | _unasked(number, remark, "skipped", problem))
             if image and not problem:
                 values, path = {"remark": remark}, Path(image["path"])
-                questions.append(question_requests(ROLE, judge, record, values, path, scenario))
+                questions.append(question_requests(ROLE, judge, record, values, [path], scenario))
                 asked_in.append(len(rows) - 1)
             elif on_done:
                 for _ in range(judge["draws"]):

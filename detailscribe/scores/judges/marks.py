@@ -100,7 +100,7 @@ def judge_images(
             rows.append(row | _spread(Answered((), ()), judge))
             if not problem:
                 path = Path(images[record["id"]]["path"])
-                questions.append(question_requests("judge", judge, record, {}, path, scenario, by_probability))
+                questions.append(question_requests("judge", judge, record, {}, [path], scenario, by_probability))
                 asked_in.append(len(rows) - 1)
             elif on_done:
                 on_done()

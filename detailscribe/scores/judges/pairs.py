@@ -11,13 +11,13 @@ from pathlib import Path
 from detailscribe.llm.client import Chat
 from detailscribe.llm.request import Request
 from detailscribe.methods.reply_parsing import PAIR_MARKS, pair_value
-from detailscribe.methods.roles import image_problem, request_for
+from detailscribe.methods.roles import image_problem
 from detailscribe.methods.select import select_image
 from detailscribe.scores.fingerprints import FINGERPRINTS_FOLDER
 from detailscribe.scores.judges.asking import asking_parameters
-from detailscribe.scores.judges.questions import Answered, ask_questions, fingerprints_of_answers
+from detailscribe.scores.judges.questions import Answered, ask_questions, fingerprints_of_answers, question_requests
 from detailscribe.scores.judges.reading import Scale
-from detailscribe.study.judging.judges import PAIRS, SAMPLED
+from detailscribe.study.judging.judges import PAIRS
 from detailscribe.study.judging.pair_schedule import (
     candidates_of_pairs,
     schedule_of,
@@ -110,23 +110,16 @@ def judge_pairs(
     Raises:
         SetupError: as `reading.ask_and_read`.
     """
-    role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
-    common = {"scale": judge["scale"], "structured": judge["structured"], "reading": judge.get("reading", SAMPLED)}
     rows: list[dict] = []
     asked: dict[int, list[Request]] = {}  # by the place of the row
     for record in records:
-        topic = record["topic"].split("_")[0] if judge["topic_cut"] else record["topic"]
-        values = {"prompt": record["prompt"], "topic": topic, **common}
         pairs = scheduled_pairs(record["id"], list(images), judge["schedule"])
         for first, second in [order for one, other in pairs for order in ((one, other), (other, one))]:
             row = _row(record["id"], {name: images[name].get(record["id"]) for name in (first, second)})
             rows.append(row | Answered((), ()).spread(judge))
             if row["status"] == "ok" and not row["identical"]:
                 paths = [Path(images[name][record["id"]]["path"]) for name in (first, second)]
-                repeats = range(judge["draws"])
-                asked[len(rows) - 1] = [
-                    request_for(ROLE, role, record, values, paths, repeat, images_first=True) for repeat in repeats
-                ]
+                asked[len(rows) - 1] = question_requests(ROLE, judge, record, {}, paths, scenario)
             elif on_done:
                 on_done()
     fingerprint = fingerprints_of_answers(judge, fingerprints, PAIRS)

@@ -89,7 +89,7 @@ def judge_parts(
                 if not problem:
                     values = {"part": part["text"], "kind": part["kind"]}
                     path = Path(images[id]["path"])
-                    questions.append(question_requests(ROLE, judge, record, values, path, scenario))
+                    questions.append(question_requests(ROLE, judge, record, values, [path], scenario))
                     asked_in.append(len(rows) - 1)
                 elif on_done:
                     for _ in range(judge["draws"]):

@@ -81,16 +81,17 @@ def question_requests(
     judge: dict,
     record: dict,
     values: dict,
-    image: Path,
+    images: Sequence[Path],
     scenario: str,
     images_first: bool = True,
 ) -> list[Request]:
-    """The requests of one question about one image, one per draw.
+    """The requests of one question about an image, or about two, one per draw.
 
     Args:
-        role_name: Of the requests: judge, judge_part or judge_remark.
+        role_name: Of the requests: judge, judge_part, judge_remark or judge_pair.
         judge: Parameters of the judge (`asking.asking_parameters`), with `endpoint`.
         values: Template variables of its kind.
+        images: Shown, in this order.
         scenario: Its name; selects the template if the judge has one for it.
         images_first: Whether requests about the image begin alike.
     """
@@ -99,7 +100,7 @@ def question_requests(
     values = {"prompt": record["prompt"], "topic": topic, **common, **values}
     role = judge | {"template": judge["scenario_templates"].get(scenario, judge["template"])}
     draws = range(judge["draws"])
-    return [request_for(role_name, role, record, values, [image], draw, images_first=images_first) for draw in draws]
+    return [request_for(role_name, role, record, values, images, draw, images_first=images_first) for draw in draws]
 
 
 def ask_questions(
