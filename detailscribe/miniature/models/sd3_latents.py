@@ -16,8 +16,9 @@ from detailscribe.miniature.world.sprites import Sprites
 from detailscribe.miniature.world.vocabulary import BACKGROUNDS
 
 BATCH = 64
-# What is visible of a scene: arrangement, first and second entity or None, background, dx, dy.
-VisibleScene = tuple[str, str | None, str | None, str, int, int]
+# What is visible of a scene: arrangement, first and second entity or None, background, dx, dy, few pieces.
+VisibleScene = tuple[str, str | None, str | None, str, int, int, bool]
+VISIBLE = ((True, True, False), (True, False, False), (False, True, False), (True, True, True), (False, True, True))
 
 
 class LatentCache:
@@ -46,8 +47,8 @@ def all_scenes() -> list[Scene]:
     scenes = []
     for name, layout in ARRANGEMENTS.items():
         for (first, second), dx, dy in product(pairings(name), layout.dx, layout.dy):
-            for background, shown in product(BACKGROUNDS, ((True, True), (True, False), (False, True))):
-                scenes.append(Scene(name, first, second, background, dx, dy, shown))
+            for background, (one, other, few) in product(BACKGROUNDS, VISIBLE if layout.is_pattern else VISIBLE[:3]):
+                scenes.append(Scene(name, first, second, background, dx, dy, (one, other), few))
     return scenes
 
 
@@ -55,7 +56,7 @@ def visible_scene(scene: Scene) -> VisibleScene:
     """What is visible of a scene; scenes that look the same share one row of the cache."""
     first = scene.first if scene.shown[0] else None
     second = scene.second if scene.shown[1] else None
-    return scene.arrangement, first, second, scene.background, scene.dx, scene.dy
+    return scene.arrangement, first, second, scene.background, scene.dx, scene.dy, scene.few
 
 
 @torch.no_grad()
@@ -70,9 +71,9 @@ def encode_scenes(
     factor, shift = autoencoder.config.scaling_factor, autoencoder.config.shift_factor
     for start in range(0, len(scenes), BATCH):
         images = []
-        for name, first, second, background, dx, dy in scenes[start : start + BATCH]:
+        for name, first, second, background, dx, dy, few in scenes[start : start + BATCH]:
             shown = (first is not None, second is not None)
-            scene = Scene(name, first or "cat", second or "cat", background, dx, dy, shown)
+            scene = Scene(name, first or "cat", second or "cat", background, dx, dy, shown, few)
             images.append(draw_scene(scene, sprites))
         latents = autoencoder.encode(image_batch(images, device)).latent_dist.mean
         yield ((latents - shift) * factor).to("cpu", torch.float16)

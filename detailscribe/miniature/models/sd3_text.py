@@ -9,9 +9,10 @@ import torch
 from detailscribe.miniature.models import clip
 from detailscribe.miniature.models.clip_tokens import EOS, small_ids, used_tokens
 from detailscribe.miniature.world.captions import world_words
+from detailscribe.miniature.world.facts import ROOM_TOKENS
 
 JOINT = 128  # width of the text features: of both CLIP encoders together, and of the T5
-CLIP_TOKENS, T5_TOKENS = 16, 32  # only the T5 reads a long prompt to its end, as in the real model
+CLIP_TOKENS, T5_TOKENS = 16, ROOM_TOKENS  # only the T5 reads what follows the first sentence
 
 
 def clip_text_encoder(layers: int, vocabulary: int = 0):
@@ -105,7 +106,7 @@ def token_ids(texts: list[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
     """Token ids for the three encoders, padded as the pipeline pads: with the end token, "!" and 0.
 
     Returns:
-        (texts, 16), (texts, 16) and (texts, 32), int64.
+        (texts, 16), (texts, 16) and (texts, 30), int64.
     """
     end = len(used_tokens()) - 1
     third = torch.tensor([_t5_ids(text) for text in texts])

@@ -21,7 +21,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene as meant, or as drawn: `shown` says which of the two entities are visible."""
+    """A scene as meant, or as drawn.
+
+    Attributes:
+        dx, dy: Offset of the whole scene in pixels.
+        shown: Whether the first and the second entity are visible.
+        few: Whether only every other piece of a pattern is.
+    """
 
     arrangement: str
     first: str
@@ -30,6 +36,7 @@ class Scene:
     dx: int = 0
     dy: int = 0
     shown: tuple[bool, bool] = (True, True)
+    few: bool = False
 
     @property
     def layout(self) -> Arrangement:
@@ -43,7 +50,8 @@ class Scene:
             x, y = layout.first_centre
             boxes.append((self.first, x + self.dx, y + self.dy, layout.first_px))
         if self.shown[1]:
-            boxes += [(self.second, x + self.dx, y + self.dy, layout.second_px) for x, y in layout.second_centres]
+            centres = layout.second_centres[:: 2 if self.few else 1]
+            boxes += [(self.second, x + self.dx, y + self.dy, layout.second_px) for x, y in centres]
         return boxes
 
 

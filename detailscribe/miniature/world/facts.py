@@ -1,0 +1,66 @@
+"""What a prompt of this world asserts: four facts, each with a phrase for decompositions and a sentence for prompts.
+
+A sentence makes its fact true in the drawn image, if the image model reads it: the room of a prompt (`ROOM_TOKENS`)
+ends after two sentences. So it matters which two a critic chooses.
+"""
+
+import re
+from functools import lru_cache
+
+from detailscribe.miniature.world.captions import parse_prompt, second_phrase
+from detailscribe.miniature.world.scenes import Scene
+from detailscribe.miniature.world.vocabulary import with_article
+
+FACTS = ("first", "second", "relation", "background")
+ROOM_TOKENS = 30  # that the image model reads of a prompt, with the end token; a word or a mark is one
+
+
+def fact_phrases(scene: Scene) -> tuple[str, str, str, str]:
+    """The scene decomposed: both entities, how they are arranged, and where."""
+    wording = scene.layout.templates[0]
+    relation = wording.format(a=with_article(scene.first), b=second_phrase(scene))
+    return with_article(scene.first), second_phrase(scene), relation, scene.background
+
+
+def fact_sentences(scene: Scene) -> tuple[str, str, str, str]:
+    """What a prompt may add for each fact of `fact_phrases`."""
+    layout, second = scene.layout, second_phrase(scene)
+    detail = f"There are {second}, each in sharp detail." if layout.is_pattern else f"There is {second} in sharp detail."
+    if layout.is_pattern:
+        relation = f"The {second} are in a {scene.arrangement}."
+    else:
+        relation = f"The {scene.first} is {scene.arrangement} {'on ' * (scene.arrangement == 'standing')}the {scene.second}."
+    first = f"There is {with_article(scene.first)} in sharp detail."
+    return first, detail, relation, f"It is all {scene.background}."
+
+
+def sentence_of(prompt: str, phrase: str) -> str | None:
+    """The sentence for a phrase of a prompt's decomposition; None if the prompt does not have it."""
+    scene = parse_prompt(prompt)
+    return dict(zip(fact_phrases(scene), fact_sentences(scene), strict=True)).get(phrase) if scene else None
+
+
+def true_facts(drawn: Scene, meant: Scene) -> tuple[bool, bool, bool, bool]:
+    """Which facts of a scene as meant are true of the drawn one.
+
+    The relation is true if what is visible stands as meant, also where one entity is missing.
+    """
+    swapped = (drawn.first, drawn.second) == (meant.second, meant.first) != (meant.first, meant.second)
+    shown = drawn.shown[::-1] if swapped else drawn.shown
+    return shown[0], shown[1] and not drawn.few, drawn.arrangement == meant.arrangement and not swapped, (
+        drawn.background == meant.background
+    )
+
+
+def sentences_read(caption: str, sentences: list[str]) -> list[bool]:
+    """Whether each sentence that follows a caption is within the prompt's room as a whole."""
+    used, read = _tokens(caption) + 1, []
+    for sentence in sentences:
+        used += _tokens(sentence)
+        read.append(used <= ROOM_TOKENS)
+    return read
+
+
+@lru_cache(maxsize=65536)
+def _tokens(text: str) -> int:
+    return len(re.findall(r"\w+|[^\w\s]", text))
