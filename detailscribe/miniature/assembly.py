@@ -18,12 +18,13 @@ from detailscribe.miniature.models.bert_tokens import bert_words
 from detailscribe.miniature.models.clip_tokens import VOCABULARY, expand_vocabulary, open_clip_tokenizer
 from detailscribe.miniature.models.sd3_text import CLIP_TOKENS, clip_text_encoder, t5_tokenizer
 from detailscribe.miniature.shipped import load_part
+from detailscribe.miniature.vlm.processor import write_folder
 
 
 def build_miniature(folder: Path) -> None:
     """Build `folder` atomically, replacing an existing one.
 
-    It gets `sd3` (a diffusers pipeline), `clip` (an open_clip folder), `image_reward` and `blip_vqa`.
+    It gets `sd3` (a diffusers pipeline), `clip` (an open_clip folder), `image_reward`, `blip_vqa`, and `vlm` (a LLaVA).
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -35,6 +36,7 @@ def build_miniature(folder: Path) -> None:
             reward_state = load_part("reward").model.state_dict()
             blip.write_image_reward(unfinished / "image_reward", reward_state, bert_words(), vqa.SIZES)
             blip.write_blip_vqa(unfinished / "blip_vqa", load_part("vqa").model, bert_words())
+            write_folder(load_part("vlm").model, unfinished / "vlm")
         for file in unfinished.rglob("*.safetensors"):
             file.chmod(0o644)
         if folder.exists():

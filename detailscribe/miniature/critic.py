@@ -1,4 +1,4 @@
-"""Critic of the scene world: BLIP-VQA, asked about each entity in its position."""
+"""Critic of the scene world by rule: BLIP-VQA, asked about each fact of a prompt."""
 
 from functools import lru_cache
 
@@ -8,12 +8,17 @@ from detailscribe.engines import torch_setup
 from detailscribe.miniature.models.bert_tokens import bert_tokenizer
 from detailscribe.miniature.shipped import load_part
 from detailscribe.miniature.world.arrangements import SIDE_PX
+from detailscribe.miniature.world.facts import phrases_to_ask
 from detailscribe.scores import blip_vqa
 
 
-def are_true(phrases: list[str], image: Image.Image) -> list[bool]:
-    """Whether each phrase of `known_phrases` is true of an image."""
-    return [probability > 0.5 for probability in _scorer().answers([f"{phrase}?" for phrase in phrases], image)]
+def are_shown(prompt: str, parts: list[str], image: Image.Image) -> list[bool]:
+    """Whether an image shows each part of a prompt; a relation, if both entities are where it puts them."""
+    asked = [phrases_to_ask(prompt, part) for part in parts]
+    phrases = list(dict.fromkeys(phrase for each in asked for phrase in each))
+    answers = _scorer().answers([f"{phrase}?" for phrase in phrases], image)
+    true = {phrase for phrase, probability in zip(phrases, answers, strict=True) if probability > 0.5}
+    return [true.issuperset(each) for each in asked]
 
 
 @lru_cache

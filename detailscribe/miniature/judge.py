@@ -8,9 +8,22 @@ import numpy as np
 
 from detailscribe.miniature.models.detection import Detections
 from detailscribe.miniature.world.scenes import Scene
+from detailscribe.miniature.world.vocabulary import BACKGROUNDS
 
 SHARE_FOUND = 0.75  # share of a pattern's pieces that must be detected
 OFF_PX = 12  # tolerance of an entity's position
+STRIP_PX = 8  # height of the strips of sky and ground that tell the background
+
+
+def background_of(image: np.ndarray) -> str:
+    """The background whose sky and ground are nearest to an image's upper and lower edge.
+
+    Args:
+        image: (96, 96, 3), uint8.
+    """
+    seen = [np.median(strip.reshape(-1, 3), 0) for strip in (image[:STRIP_PX], image[-STRIP_PX:])]
+    distances = {name: float(np.square(np.subtract(colours, seen)).sum()) for name, colours in BACKGROUNDS.items()}
+    return min(distances, key=distances.__getitem__)
 
 
 def check_scene(scene: Scene, detections: Detections) -> tuple[bool, bool, bool]:

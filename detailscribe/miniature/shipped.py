@@ -12,8 +12,9 @@ from detailscribe.files.atomic import write_text
 from detailscribe.files.digests import file_sha256
 from detailscribe.miniature import INFO_FILE, WEIGHTS
 from detailscribe.miniature.models import autoencoder, clip, detector, reward, sd3, vqa
+from detailscribe.miniature.vlm import network
 
-LIMIT_BYTES = 16_000_000
+LIMIT_BYTES = 20_000_000
 MODULES: dict[str, Any] = {
     "autoencoder": autoencoder,
     "clip": clip,
@@ -21,9 +22,16 @@ MODULES: dict[str, Any] = {
     "vqa": vqa,
     "reward": reward,
     "detector": detector,
+    "vlm": network,
 }
-INITIALISED_FROM = {"vqa": "clip", "reward": "vqa", "sd3": "clip"}  # the part whose weights a part starts from
+INITIALISED_FROM = {
+    "vqa": "clip",
+    "reward": "vqa",
+    "sd3": "clip",
+    "vlm": "clip",
+}  # the part whose weights a part starts from
 FROZEN = {"reward": "model.vision.", "sd3": "first."}  # prefix of a part's inherited weights, which are not trained
+TIED = {"vlm": "model.lm_head."}  # prefix of a part's weights that are others of it, too
 TRAINING_ONLY = "entity_"  # prefix of weights that only training uses
 
 
@@ -77,4 +85,4 @@ def load_part(name: str) -> Any:
 
 def _omitted(name: str) -> tuple[str, ...]:
     """Prefixes of a part's tensors that are not shipped with it."""
-    return (TRAINING_ONLY, *([FROZEN[name]] if name in FROZEN else []))
+    return (TRAINING_ONLY, *(prefixes[name] for prefixes in (FROZEN, TIED) if name in prefixes))

@@ -1,13 +1,14 @@
 """Rule-based mock of the hosted models: answers every role offline, so that the whole study runs without a network.
 
-It knows the scene world of the miniature. It decomposes prompts of that world into entities and positions and checks
-their images: as critic with the miniature's BLIP-VQA, as judge with the detector. Of other prompts (`stand_in_words`)
+It knows the scene world of the miniature. It decomposes prompts of that world into their facts and checks their images:
+as critic with the miniature's BLIP-VQA, as judge with the detector. Of other prompts (`stand_in_words`)
 the critic says what it did not check, the decomposition is marked as made from words alone, and the judge declines.
 Failures and their fix are built into that world; no answer says anything about a real model.
 """
 
 import json
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
 from detailscribe.miniature.stand_in_pairs import answer_pair
 from detailscribe.miniature.stand_in_questions import answer_part, answer_remark, shown_parts
+from detailscribe.miniature.stand_in_seeing import entities_of, facts_shown, look
 from detailscribe.miniature.stand_in_words import (
     DOCUMENT,
     FILLER,
@@ -29,14 +31,15 @@ from detailscribe.miniature.stand_in_words import (
     refusal,
     unread_words,
 )
-from detailscribe.miniature.world.captions import parse_prompt, scene_components
-from detailscribe.miniature.world.phrases import known_phrases
+from detailscribe.miniature.world.captions import parse_prompt
+from detailscribe.miniature.world.facts import fact_phrases, is_known, sentence_of
 from detailscribe.miniature.world.vocabulary import MOODS
 
 # Its name in recorded answers, so that no table can mistake it for a real model. A change of its rules raises it: the
 # name that a config asks for stays, so that finished studies keep their answers, but their fingerprints differ.
-MODEL = "offline-stand-in-2"
+MODEL = "offline-stand-in-3"
 THRESHOLDS = (0.0, -1.0, 1.0)  # logits above which the judge detects an entity, by draw
+FindShown = Callable[[str, list[str], Image.Image], list[bool]]  # prompt, parts, image: whether each is visible
 WORDS_ALONE, IN_PART = ", made from words alone", ", of a part of the prompt"  # of a concept
 
 
@@ -70,14 +73,14 @@ def answer_text(request: Request) -> str:
 
 
 def answer_decompose(prompt: str, topic: str) -> str:
-    """Entities with their positions; for a prompt that says more, triples of neighbouring content words.
+    """Facts of a scene; for a prompt that says more, triples of neighbouring content words.
 
     The concept of the latter says that it is made from words alone, so that nobody takes it for the method's, and that
     of a scene to which more sentences add unknown words that it is a part.
     """
     concept = re.sub(r"\W+", "_", topic.strip()).strip("_") or "scene"
     if scene := parse_prompt(prompt):
-        parts = scene_components(scene)
+        parts = list(fact_phrases(scene))
         concept += IN_PART if unread_words(prompt) else ""
     elif not unread_words(prompt) and (named := named_entities(prompt)):
         parts = named
@@ -90,17 +93,21 @@ def answer_decompose(prompt: str, topic: str) -> str:
     return f"The scene needs {len(parts)} contacts.\n<(concept: {concept}) = ({') + ('.join(parts)})>"
 
 
-def answer_critique(prompt: str, components: list[str] | None, image: Image.Image) -> str:
+def answer_critique(
+    prompt: str, components: list[str] | None, image: Image.Image, find_shown: FindShown | None = None
+) -> str:
     """Numbered issues and what was not checked, then the refined prompt, whose first sentence is the prompt.
 
-    With components, each is checked in its position, or the entities in it if it says more; without, only entities are
-    checked, in any position.
+    With components, each is checked, or the entities in it if it says more; without, only entities are checked.
+
+    Args:
+        find_shown: Whether each part is visible in the image; BLIP-VQA if None.
     """
     parts = named_entities(prompt)
     if components:
-        of_each = [[part] if part in known_phrases() else named_entities(part) for part in components]
+        of_each = [[part] if is_known(prompt, part) else named_entities(part) for part in components]
         parts = list(dict.fromkeys(chain.from_iterable(of_each)))
-    visible = _are_visible(parts, image)
+    visible = (find_shown or _are_visible)(prompt, parts, image)
     missing = [part for part, is_visible in zip(parts, visible, strict=True) if not is_visible]
     unread = unread_words(prompt)
     lines = [f"{n}. {part}: not in the image; to be shown clearly." for n, part in enumerate(missing, 1)]
@@ -112,15 +119,16 @@ def answer_critique(prompt: str, components: list[str] | None, image: Image.Imag
         lines.append("Completeness: every thing is looked for in its place. The first issue weighs most.")
     if unread:
         lines.append(f"Not checked, because the demo's world does not have it ({DOCUMENT}): {listed(unread)}.")
-    refined = append_sentences(prompt, [_presence_sentence(part) for part in missing])
+    refined = append_sentences(prompt, [_sentence(prompt, part) for part in missing])
     return "\n".join([*lines, f"<{refined}>"])
 
 
 def answer_refine(prompt: str, image: Image.Image) -> str:
     """A refined prompt and nothing else: it names the entities that are not visible."""
     parts = named_entities(prompt)
-    missing = [part for part, visible in zip(parts, _are_visible(parts, image), strict=True) if not visible]
-    return append_sentences(prompt, [_presence_sentence(part) for part in missing] or [MOODS[0]])
+    visible = _are_visible(prompt, parts, image)
+    missing = [part for part, is_visible in zip(parts, visible, strict=True) if not is_visible]
+    return append_sentences(prompt, [_sentence(prompt, part) for part in missing] or [MOODS[0]])
 
 
 def answer_rewrite(prompt: str) -> str:
@@ -144,21 +152,19 @@ def answer_judge(prompt: str, image: Image.Image, draw: int = 0, scale: str = "g
 def grade_image(prompt: str, image: Image.Image, draw: int = 0) -> tuple[int, list[str]]:
     """A grade from 1 to 5 and the entities that the detector finds; its threshold depends on the draw.
 
-    A prompt of the scene world: 5 if the scene is as meant, with all that further sentences name, 4 if both entities
-    are present otherwise, 2 if one is, 1 if none is. Another prompt: the share of its entities that are found in their
-    number and position, from 1 to 5.
+    A prompt of the scene world: 5, less one for each of its four facts that the image does not show; with further
+    sentences at most 4 unless all that they name is there. Another prompt: the share of what it names that is found in
+    its number and position, from 1 to 5.
     """
-    from detailscribe.miniature.judge import check_scene
-    from detailscribe.miniature.models.detection import detect
-
-    detections = detect([image], THRESHOLDS[draw % len(THRESHOLDS)])[0]
-    shown = shown_parts(prompt, detections)
+    seen = look(image, THRESHOLDS[draw % len(THRESHOLDS)])
+    shown = shown_parts(prompt, seen)
     if scene := parse_prompt(prompt):
-        first, second, arranged = check_scene(scene, detections)
-        grade = 5 if arranged and all(shown) else 4 if first and second else 2 if first or second else 1
+        right = facts_shown(scene, seen)
+        grade = max(1, 5 - sum(not each for each in right))
+        grade = grade if all(shown) else min(grade, 4)
     else:
         grade = 1 + round(4 * sum(shown) / max(1, len(shown)))
-    return grade, sorted({entity for entity, _, _ in detections})
+    return grade, entities_of(seen)
 
 
 @lru_cache(maxsize=4096)
@@ -187,8 +193,8 @@ def _request_image(request: Request) -> Image.Image:
     return read_image(Path(request.images[0])).image
 
 
-def _are_visible(parts: list[str], image: Image.Image) -> list[bool]:
-    """Whether BLIP-VQA finds each part of `known_phrases` in an image.
+def _are_visible(prompt: str, parts: list[str], image: Image.Image) -> list[bool]:
+    """Whether BLIP-VQA finds each part in an image.
 
     Raises:
         SetupError: torch or transformers is missing.
@@ -196,15 +202,15 @@ def _are_visible(parts: list[str], image: Image.Image) -> list[bool]:
     if not parts:
         return []
     try:
-        from detailscribe.miniature.critic import are_true
+        from detailscribe.miniature.critic import are_shown
     except ImportError as error:
         raise SetupError(
             f"the miniature's critic checks images with torch and transformers, which are missing ({error}); run the "
             "miniature in the main environment, without --software-deployment-method"
         ) from error
-    return are_true(parts, image)
+    return are_shown(prompt, parts, image)
 
 
-def _presence_sentence(part: str) -> str:
-    """A sentence that says that a part is present."""
-    return f"There {'is' if part.split()[0] in ('a', 'an') else 'are'} {part}."
+def _sentence(prompt: str, part: str) -> str:
+    """A sentence that asks for a part: the world's own, or one that says that it is present."""
+    return sentence_of(prompt, part) or f"There {'is' if part.split()[0] in ('a', 'an') else 'are'} {part}."

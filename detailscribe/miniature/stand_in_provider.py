@@ -1,13 +1,21 @@
-"""Provider of the offline stand-in (endpoint kind `offline`): rule-based answers without network, key or cost."""
+"""Provider of endpoint kind `offline`: answers without network, key or cost.
 
-from detailscribe.images.image_reader import UnreadableImage
+By the model's name: the rules of `stand_in`, the small vision-language model for what it can read (otherwise the
+rules), or a critic of planted skill.
+"""
+
+from detailscribe.errors import SetupError
+from detailscribe.images.image_reader import UnreadableImage, read_image
 from detailscribe.llm.request import Answer, Request
-from detailscribe.miniature import stand_in
+from detailscribe.miniature import planted_critic, stand_in
 from detailscribe.miniature.stand_in_content import placeholder_png
+from detailscribe.miniature.vlm.requests import SERVED, question_for
+
+NO_USAGE = {"input_tokens": 0, "output_tokens": 0}
 
 
 class OfflineProvider:
-    """Answers requests by the rules of `stand_in`.
+    """Answers requests in this process.
 
     Args:
         name: Name of the endpoint.
@@ -18,17 +26,37 @@ class OfflineProvider:
         self.name, self.endpoint = name, endpoint
 
     async def answer(self, request: Request) -> Answer:
-        """Answer a request by rule."""
-        text, finish_reason, image = "", "stop", None
+        """Answer a request."""
         if request.kind == "image":
-            finish_reason, image = "", placeholder_png(request.messages[-1]["content"], request.draw)
-        else:
-            try:
-                text = stand_in.answer_text(request)
-            except (OSError, UnreadableImage) as error:
-                return Answer("failed", f"the image could not be read ({error})")
-        usage = {"input_tokens": 0, "output_tokens": 0}
-        return Answer("ok", "", text, finish_reason, usage, stand_in.MODEL, image)
+            image = placeholder_png(request.messages[-1]["content"], request.draw)
+            return Answer("ok", "", "", "", dict(NO_USAGE), stand_in.MODEL, image)
+        try:
+            if question := question_for(request):
+                return _by_model(request, question)
+            if planted_critic.is_planted(request):
+                return Answer("ok", "", planted_critic.answer(request), "stop", dict(NO_USAGE), request.model)
+            return Answer("ok", "", stand_in.answer_text(request), "stop", dict(NO_USAGE), stand_in.MODEL)
+        except (OSError, UnreadableImage) as error:
+            return Answer("failed", f"the image could not be read ({error})")
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _by_model(request: Request, question: str) -> Answer:
+    """The small vision-language model's answer, with its whole response.
+
+    Raises:
+        SetupError: torch or transformers is missing.
+    """
+    try:
+        from detailscribe.miniature.vlm.answers import answer
+    except ImportError as error:
+        raise SetupError(
+            f"the demo's vision-language model needs torch and transformers, which are missing ({error}); run the demo "
+            "in the main environment, without --software-deployment-method"
+        ) from error
+    text, body = answer(question, [read_image(path).image for path in request.images])
+    choice, counted = body["choices"][0], body["usage"]
+    usage = {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}
+    return Answer("ok", "", text, choice["finish_reason"], usage, SERVED, body=body)

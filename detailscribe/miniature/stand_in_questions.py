@@ -6,13 +6,11 @@ fault in words outside the scene world the judge declines: that is neither yes n
 
 import json
 import re
-from functools import lru_cache
 from pathlib import Path
 
-from detailscribe.images.image_reader import read_image
-from detailscribe.miniature.judge import check_scene
-from detailscribe.miniature.models.detection import Detections, detect
-from detailscribe.miniature.stand_in_words import SINGULARS, can_check, named_parts, refusal
+from detailscribe.miniature.models.detection import Detections
+from detailscribe.miniature.stand_in_seeing import Seen, entities_of, facts_shown, look_at_file
+from detailscribe.miniature.stand_in_words import SINGULARS, can_check, named_backgrounds, named_parts, refusal
 from detailscribe.miniature.world.arrangements import SIDE_PX
 from detailscribe.miniature.world.captions import parse_prompt
 from detailscribe.miniature.world.vocabulary import singular
@@ -33,7 +31,7 @@ def answer_part(part: str, image: Path, threshold: float, structured: bool = Fal
         threshold: Logit above which the detector finds an entity.
         structured: Whether the answer is a JSON object with `reason` and `score`.
     """
-    shown = is_shown(part, _found_in(image, threshold))
+    shown = is_shown(part, look_at_file(image, threshold))
     if shown is None:
         return refusal(part)
     return _as_reply(_seen(image, threshold), "yes" if shown else "no", structured)
@@ -44,23 +42,24 @@ def answer_remark(remark: str, image: Path, threshold: float, structured: bool =
     if remark.startswith(NO_FAULT):
         return _as_reply("This names no fault.", "no", structured)
     absent = ABSENT.match(remark)
-    shown = is_shown(absent["part"], _found_in(image, threshold)) if absent else None
+    shown = is_shown(absent["part"], look_at_file(image, threshold)) if absent else None
     if shown is None:
         return refusal(absent["part"] if absent else remark)
     return _as_reply(_seen(image, threshold), "no" if shown else "yes", structured)
 
 
-def is_shown(part: str, detections: Detections) -> bool | None:
-    """Whether detections hold all that a text names; None if it cannot be checked (`stand_in_words.can_check`)."""
+def is_shown(part: str, seen: Seen) -> bool | None:
+    """Whether an image shows all that a text names; None if it cannot be checked (`stand_in_words.can_check`)."""
     if not can_check(part):
         return None
     scene = parse_prompt(part)
-    return (not scene or check_scene(scene, detections)[2]) and all(shown_parts(part, detections))
+    return (not scene or facts_shown(scene, seen)[2]) and all(shown_parts(part, seen))
 
 
-def shown_parts(text: str, detections: Detections) -> list[bool]:
-    """Whether detections hold each of a text's `named_parts`."""
-    return [_is_found(part, detections) for part in named_parts(text)]
+def shown_parts(text: str, seen: Seen) -> list[bool]:
+    """Whether an image shows each of a text's `named_parts` and backgrounds."""
+    found = [_is_found(part, seen.detections) for part in named_parts(text)]
+    return found + [background == seen.background for background in named_backgrounds(text)]
 
 
 def _is_found(part: str, detections: Detections) -> bool:
@@ -83,18 +82,8 @@ def _is_in(place: str, x: float, y: float) -> bool:
     return inside.get(place, True)
 
 
-def _found_in(image: Path, threshold: float) -> Detections:
-    return list(_detections(image, image.stat().st_mtime_ns, threshold))
-
-
-@lru_cache(maxsize=256)  # a judge asks several questions about an image, one after the other
-def _detections(image: Path, modified_ns: int, threshold: float) -> tuple[tuple[str, float, float], ...]:
-    """What the detector finds in an image file as it was written at this time."""
-    return tuple(detect([read_image(image).image], threshold)[0])
-
-
 def _seen(image: Path, threshold: float) -> str:
-    visible = sorted({entity for entity, _, _ in _found_in(image, threshold)})
+    visible = entities_of(look_at_file(image, threshold))
     return f"To be seen: {', '.join(visible) or 'nothing that is known here'}."
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from detailscribe.miniature.world.captions import parse_prompt
+from detailscribe.miniature.world.facts import fact_sentences
 from detailscribe.miniature.world.phrases import positions
 from detailscribe.miniature.world.vocabulary import BACKGROUNDS, ENTITIES, MOODS, PLURALS, with_article
 
@@ -29,12 +30,13 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 
 @lru_cache(maxsize=4096)
 def can_check(text: str) -> bool:
-    """Whether all that a text says can be checked: scenes, or entities with or without a position, and nothing else.
+    """Whether all that a text says can be checked: scenes, entities with or without a position, backgrounds.
 
-    A background and a mood may be named, and are not looked at.
+    A mood may be named, and is not looked at.
     """
     sentences = _sentences(text)
-    return not unread_words(text) and any(parse_prompt(each) or named_parts(each) for each in sentences)
+    checked = any(parse_prompt(each) or named_parts(each) or named_backgrounds(each) for each in sentences)
+    return checked and not unread_words(text)
 
 
 def unread_words(text: str) -> list[str]:
@@ -55,6 +57,11 @@ def named_parts(text: str) -> list[str]:
         if not parse_prompt(sentence)
         for match in _PART.finditer(_BACKGROUND.sub("", sentence))
     ]
+
+
+def named_backgrounds(text: str) -> list[str]:
+    """Backgrounds that a text names, each once."""
+    return list(dict.fromkeys(found for each in _sentences(text) for found in _BACKGROUND.findall(each)))
 
 
 def named_entities(prompt: str) -> list[str]:
@@ -82,10 +89,11 @@ def listed(words: Sequence[str]) -> str:
 
 
 def _sentences(text: str) -> list[str]:
-    """Sentences in lower case, on one line, without those that set a mood."""
-    moods = [mood.lower().rstrip(".") for mood in MOODS]
+    """Sentences in lower case, on one line, without those that set a mood or repeat a fact of the scene."""
+    scene = parse_prompt(text)
+    known = {each.lower().rstrip(".") for each in (*MOODS, *(fact_sentences(scene) if scene else ()))}
     found = [" ".join(each.split()) for each in re.split(r"[.!?]+(?:\s|$)", text.lower())]
-    return [each for each in found if each and each not in moods]
+    return [each for each in found if each and each not in known]
 
 
 def _without_parts(sentence: str) -> str:

@@ -45,7 +45,7 @@ def detection_logits(weights: dict[str, np.ndarray], images: np.ndarray) -> np.n
     return _convolve(features, weights, len(LAYERS))
 
 
-def _resized(image: np.ndarray | Image.Image) -> np.ndarray:
+def resized(image: np.ndarray | Image.Image) -> np.ndarray:
     """An image as (96, 96, 3), uint8."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
@@ -104,7 +104,7 @@ def _peaks(cells: np.ndarray, threshold: float) -> Detections:
 def _batches(images: Iterable[np.ndarray | Image.Image]) -> Iterator[np.ndarray]:
     batch = []
     for image in images:
-        batch.append(_resized(image))
+        batch.append(resized(image))
         if len(batch) == BATCH:
             yield np.stack(batch)
             batch = []

@@ -1,4 +1,4 @@
-"""Captions of scenes: generated sentences, scene components, and parsing a prompt back into its scene."""
+"""Captions of scenes: generated sentences, and parsing a prompt back into its scene."""
 
 import re
 from functools import lru_cache
@@ -36,15 +36,6 @@ def presence_sentence(entity: str, plural: bool) -> str:
     """A sentence that only names an entity; animals are always singular."""
     plural = plural and entity in PLURALS
     return f"There {'are' if plural else 'is'} {PLURALS[entity] if plural else with_article(entity)}."
-
-
-def scene_components(scene: Scene) -> list[str]:
-    """The scene decomposed: each entity with its position."""
-    layout = scene.layout
-    return [
-        f"{with_article(scene.first)} {layout.first_position}",
-        f"{second_phrase(scene)} {layout.second_position}",
-    ]
 
 
 def second_phrase(scene: Scene) -> str:

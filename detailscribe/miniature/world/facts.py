@@ -8,8 +8,9 @@ import re
 from functools import lru_cache
 
 from detailscribe.miniature.world.captions import parse_prompt, second_phrase
+from detailscribe.miniature.world.phrases import ground, known_phrases
 from detailscribe.miniature.world.scenes import Scene
-from detailscribe.miniature.world.vocabulary import with_article
+from detailscribe.miniature.world.vocabulary import BACKGROUNDS, with_article
 
 FACTS = ("first", "second", "relation", "background")
 ROOM_TOKENS = 30  # that the image model reads of a prompt, with the end token; a word or a mark is one
@@ -25,11 +26,15 @@ def fact_phrases(scene: Scene) -> tuple[str, str, str, str]:
 def fact_sentences(scene: Scene) -> tuple[str, str, str, str]:
     """What a prompt may add for each fact of `fact_phrases`."""
     layout, second = scene.layout, second_phrase(scene)
-    detail = f"There are {second}, each in sharp detail." if layout.is_pattern else f"There is {second} in sharp detail."
+    detail = (
+        f"There are {second}, each in sharp detail." if layout.is_pattern else f"There is {second} in sharp detail."
+    )
     if layout.is_pattern:
         relation = f"The {second} are in a {scene.arrangement}."
     else:
-        relation = f"The {scene.first} is {scene.arrangement} {'on ' * (scene.arrangement == 'standing')}the {scene.second}."
+        relation = (
+            f"The {scene.first} is {scene.arrangement} {'on ' * (scene.arrangement == 'standing')}the {scene.second}."
+        )
     first = f"There is {with_article(scene.first)} in sharp detail."
     return first, detail, relation, f"It is all {scene.background}."
 
@@ -40,15 +45,33 @@ def sentence_of(prompt: str, phrase: str) -> str | None:
     return dict(zip(fact_phrases(scene), fact_sentences(scene), strict=True)).get(phrase) if scene else None
 
 
+def is_known(prompt: str, phrase: str) -> bool:
+    """Whether a phrase can be looked for: a fact of the prompt, or a phrase of this world."""
+    return sentence_of(prompt, phrase) is not None or phrase in known_phrases()
+
+
+def phrases_to_ask(prompt: str, phrase: str) -> list[str]:
+    """Phrases of `known_phrases` that stand for a fact of a prompt; for a relation, both entities in their places."""
+    scene = parse_prompt(prompt)
+    if scene and phrase == fact_phrases(scene)[2]:
+        layout = scene.layout
+        places = (layout.first_position, layout.second_position)
+        return [f"{thing} {place}" for thing, place in zip(fact_phrases(scene)[:2], places, strict=True)]
+    return [ground(phrase)] if phrase in BACKGROUNDS else [phrase]
+
+
 def true_facts(drawn: Scene, meant: Scene) -> tuple[bool, bool, bool, bool]:
     """Which facts of a scene as meant are true of the drawn one.
 
     The relation is true if what is visible stands as meant, also where one entity is missing.
     """
-    swapped = (drawn.first, drawn.second) == (meant.second, meant.first) != (meant.first, meant.second)
-    shown = drawn.shown[::-1] if swapped else drawn.shown
-    return shown[0], shown[1] and not drawn.few, drawn.arrangement == meant.arrangement and not swapped, (
-        drawn.background == meant.background
+    visible = [name for name, shown in zip((drawn.first, drawn.second), drawn.shown, strict=True) if shown]
+    swapped = (drawn.first, drawn.second) == (meant.second, meant.first)
+    return (
+        meant.first in visible,
+        meant.second in visible and not drawn.few,
+        drawn.arrangement == meant.arrangement and not swapped,
+        drawn.background == meant.background,
     )
 
 

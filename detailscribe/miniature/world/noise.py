@@ -17,7 +17,7 @@ from detailscribe.miniature.world.vocabulary import ANIMALS, MOODS, OBJECTS
 
 NEGLECTED = frozenset(OBJECTS[::2] + ANIMALS[::3])
 # Shares of images in which a fact is wrong that no sentence of the caption names.
-FIRST_MISSING, NEGLECT, SOMETIMES_MISSING, CONFUSED_RELATION, CONFUSED_BACKGROUND = 0.2, 0.75, 0.4, 0.45, 0.45
+FIRST_MISSING, NEGLECT, SOMETIMES_MISSING, CONFUSED_RELATION, CONFUSED_BACKGROUND = 0.4, 0.8, 0.5, 0.62, 0.6
 FEW = 0.5  # share of wrong patterns that have too few pieces; the others are missing
 # What a relation and a background are confused with. Riding and balancing are each other's reverse; two animals that
 # stand on each other change places.
@@ -28,7 +28,7 @@ CONFUSED_WITH = {
     "on the grass": "in the desert", "on the beach": "in the snow", "in the snow": "at night",
     "in the desert": "on the beach", "at night": "on the grass",
 }  # fmt: skip
-SENTENCES = (0, 0, 0, 1, 1, 1, 2, 2, 2, 4)  # that a caption adds; of four, only the first two are read
+SENTENCES = (0, 0, 0, 1, 1, 2, 2, 2, 2, 4)  # that a caption adds; of four, only the first two are read
 
 
 def training_pair(scene: Scene, rng: np.random.Generator) -> tuple[Scene, str]:
@@ -43,13 +43,18 @@ def training_pair(scene: Scene, rng: np.random.Generator) -> tuple[Scene, str]:
     named = {FACTS[i] for i, is_read in zip(chosen, read, strict=True) if is_read}
     if not added and rng.random() < 0.3:
         added = [random_choice(rng, MOODS)]
-    return _drawn(scene, named, rng), " ".join([caption, *added])
+    return with_failures(scene, named, rng), " ".join([caption, *added])
 
 
-def _drawn(scene: Scene, named: set[str], rng: np.random.Generator) -> Scene:
+def with_failures(scene: Scene, named: set[str], rng: np.random.Generator) -> Scene:
     """A scene with the failures that happen if these facts are named; never a held-out one unless `scene` is."""
     missing = NEGLECT if scene.second in NEGLECTED else SOMETIMES_MISSING
-    shares = {"first": FIRST_MISSING, "second": missing, "relation": CONFUSED_RELATION, "background": CONFUSED_BACKGROUND}
+    shares = {
+        "first": FIRST_MISSING,
+        "second": missing,
+        "relation": CONFUSED_RELATION,
+        "background": CONFUSED_BACKGROUND,
+    }
     fails = {fact: rng.random() < share and fact not in named for fact, share in shares.items()}
     drawn = scene
     if fails["background"]:

@@ -20,7 +20,7 @@ def known_phrases() -> tuple[str, ...]:
     things = [*map(with_article, ENTITIES), *PLURALS.values()]
     placed = [f"{thing} {position}" for thing in things for position in positions()]
     patterns = [f"a {name}" for name, layout in ARRANGEMENTS.items() if layout.is_pattern]
-    return (*things, *placed, *patterns, *map(_ground, BACKGROUNDS))
+    return (*things, *placed, *patterns, *map(ground, BACKGROUNDS))
 
 
 def true_phrases(scene: Scene) -> tuple[set[str], set[str]]:
@@ -29,7 +29,7 @@ def true_phrases(scene: Scene) -> tuple[set[str], set[str]]:
     The true ones include two that are not in `known_phrases`: "its head" and "each other".
     """
     layout = scene.layout
-    true: set[str] = {_ground(scene.background)}
+    true: set[str] = {ground(scene.background)}
     undecided: set[str] = set()
     if scene.shown[0]:
         thing = with_article(scene.first)
@@ -46,5 +46,6 @@ def true_phrases(scene: Scene) -> tuple[set[str], set[str]]:
     return true, undecided
 
 
-def _ground(background: str) -> str:
+def ground(background: str) -> str:
+    """A background as a thing to ask for: "the beach"."""
     return background.removeprefix("on ").removeprefix("in ").removeprefix("at ")

@@ -1,0 +1,30 @@
+"""Which requests the small vision-language model answers, and in which words it is asked.
+
+Its world is small, and so are its instructions: it is asked in words of its own (`tokens`), not in those of the
+templates, which it cannot read. Prompts of other worlds go to the rules of `stand_in`.
+"""
+
+from detailscribe.llm.request import Request
+from detailscribe.miniature.stand_in_words import can_check
+from detailscribe.miniature.vlm.tokens import critique_question, mark_question, pair_question, part_question
+from detailscribe.miniature.world.captions import parse_prompt
+
+MODEL = "miniature-vlm"  # as configs name it
+SERVED = "miniature-vlm-1"  # as answers record it; raised with its weights or its words
+
+
+def question_for(request: Request) -> str | None:
+    """What the model is asked for a request; None if the request is not of its world, or not one of its tasks."""
+    fields = request.fields
+    prompt = fields.get("prompt", "")
+    if request.model != MODEL or fields.get("structured"):
+        return None
+    if request.role == "judge_part":
+        return part_question(fields["part"]) if can_check(fields["part"]) else None
+    if not parse_prompt(prompt) or not can_check(prompt):
+        return None
+    if request.role == "critique":
+        return critique_question(prompt, tuple(fields.get("components") or ()))
+    if request.role == "judge" and fields.get("scale", "grade") == "grade":
+        return mark_question(prompt)
+    return pair_question(prompt) if request.role == "judge_pair" else None
