@@ -35,10 +35,11 @@ test: setup
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # Tests that take minutes each: real model sizes, an isolated environment, a kill at every stage. The packages of a GPU
-# machine also run on a CPU in part: with them, the tests of 4-bit and 8-bit weights are not skipped.
+# machine also run on a CPU in part: with them, the tests of 4-bit and 8-bit weights are not skipped. Nor are, with the
+# reference library of Croissant, those of what is published.
 test-slow: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt -c constraints.txt
-	$(BIN)/python -m pytest $(PARALLEL) tests/unit/engines/test_nf4.py tests/unit/engines/test_load.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-gpu.txt -r requirements-croissant.txt -c constraints.txt
+	$(BIN)/python -m pytest $(PARALLEL) tests/unit/engines/test_nf4.py tests/unit/engines/test_load.py tests/unit/capsule/publish
 	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 # The study on real models, which the jobs serve with llama.cpp and transformers on the CPU. The servers have an environment
@@ -93,6 +94,41 @@ exchanges-pack: setup
 
 exchanges-unpack: setup
 	@$(BIN)/python -m detailscribe.operations.archive unpack "$(ARCHIVE)"
+
+# Whether a capsule is as it was sealed and its tables follow from what it holds (status 1 of the program if not), and the
+# tables again from the capsule alone: make capsule-replay FILE=capsule.zip FOLDER=empty_folder
+.PHONY: capsule-verify capsule-replay
+capsule-verify: setup
+	@$(BIN)/python -m detailscribe.capsule verify "$(FILE)"
+
+capsule-replay: setup
+	@$(BIN)/python -m detailscribe.capsule replay "$(FILE)" $(if $(FOLDER),--folder "$(FOLDER)")
+
+# What differs between two studies, each a capsule or a folder: make capsule-compare A=before.zip B=. PAGE=compare.html
+# TABLE=compare.csv. Fails (status 1 of the program) if something differs.
+A ?= results/capsule.zip
+B ?= .
+.PHONY: capsule-compare
+capsule-compare: setup
+	@$(BIN)/python -m detailscribe.capsule compare "$(A)" "$(B)" $(if $(PAGE),--page "$(PAGE)") $(if $(TABLE),--table "$(TABLE)")
+
+# Whether a capsule is a valid Workflow Run RO-Crate, by the validator of its authors in an environment of its own.
+FILE ?= results/capsule.zip
+ROCRATE := .venv/rocrate
+.PHONY: capsule-validate
+capsule-validate: $(ROCRATE)/ready
+	@PYTHONPATH=. $(ROCRATE)/bin/python -m detailscribe.capsule.validator "$(FILE)"
+
+$(ROCRATE)/ready: .venv/ready requirements-rocrate.txt
+	$(BIN)/python -m venv $(ROCRATE)
+	$(ROCRATE)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-rocrate.txt
+	@touch $@
+
+# The capsule with metadata, checksums and Parquet tables in results/publish/, ready for Zenodo or another repository.
+.PHONY: publish
+publish: setup
+	@$(SNAKEMAKE) capsule --cores 1 --quiet all
+	@$(SNAKEMAKE) publish --cores 1 --quiet all
 
 lint: setup
 	$(BIN)/ruff format --check .

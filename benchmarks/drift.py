@@ -32,7 +32,8 @@ from detailscribe.methods.reply_parsing import last_brackets
 from detailscribe.miniature import assembly, stand_in, weights_info
 from detailscribe.miniature.judge import check_scene
 from detailscribe.miniature.models.detection import detect
-from detailscribe.miniature.world.captions import random_caption, scene_components
+from detailscribe.miniature.world.captions import random_caption
+from detailscribe.miniature.world.facts import fact_phrases
 from detailscribe.miniature.world.scenes import held_out_scenes
 
 HERE = Path(__file__).parent
@@ -110,7 +111,7 @@ def draw(engines: dict, scenes: list, prompts: list[str]) -> tuple[dict, dict[st
             seconds[name] += time.process_time() - started
             if initial is None:
                 initial = first
-                refined = last_brackets(stand_in.answer_critique(prompt, scene_components(scene), initial)) or prompt
+                refined = last_brackets(stand_in.answer_critique(prompt, list(fact_phrases(scene)), initial)) or prompt
             started = time.process_time()
             candidates = engine.refine(prompt, refined, number, KS)
             seconds[name] += time.process_time() - started

@@ -1,17 +1,19 @@
 """Benchmark of the miniature: its parts on held-out scenes, and the whole method against its baselines.
 
 256 prompts with held-out pairings and three seeds. An independent judge, which shares no weights with the critic or the
-metrics, decides per image whether both entities are arranged as the prompt means. Failures are built into the scene
-world: the figures show that the pipeline works as it should there, and are no evidence about the paper.
+metrics, decides per image which of the prompt's four facts are true; an image is right if all are. Failures are built
+into the scene world: the figures show that the pipeline works as it should there, and are no evidence about the paper.
 
 Methods, each from the image of the same seed:
   sd           the prompt
   gpt_rewrite  the mock's rewriting, from the text alone
-  every_part   all true sentences about the scene, without a critic
+  every_fact   the sentences of all four facts, without a look at the image
+  blind_two    the two sentences that this world's failures make most useful, without a look at the image
   best_of_5    five seeds, the best by CLIPScore
-  k0 ... k4    DetailScribe: the refined prompt replaces the prompt after step k (0: from the start)
+  k0 ... k4    DetailScribe: the prompt refined by the small vision-language model, from step k on (0: from the start)
   detailscribe the best of these four by CLIPScore; with the initial image as many images as best_of_5
-  ablation_k0  the critic without the decomposition
+  ablation_k0  the same critic without the decomposition
+  planted_N    a critic whose answers are right in N % of cases (50: blind), refined from the start
 
 The last line is JSON. `--write` writes the figures and the contact sheets next to this file.
 """
@@ -30,20 +32,24 @@ import time
 
 import numpy as np
 import torch
-from miniature_document import contact_sheet, document
+from miniature_document import contact_sheet, document, skill_figure
 from PIL import Image
 
 from detailscribe.engines import torch_setup
 from detailscribe.methods.reply_parsing import last_brackets
-from detailscribe.miniature import assembly, stand_in, weights_info
+from detailscribe.miniature import assembly, planted_critic, stand_in, weights_info
 from detailscribe.miniature.judge import check_scene
 from detailscribe.miniature.models import autoencoder
 from detailscribe.miniature.models.detection import detect
 from detailscribe.miniature.models.sd3_text import T5_TOKENS
 from detailscribe.miniature.shipped import load_part
+from detailscribe.miniature.stand_in_seeing import Seen, facts_shown, look, relation_stands
+from detailscribe.miniature.vlm.answers import answers
+from detailscribe.miniature.vlm.tokens import critique_question
 from detailscribe.miniature.world.arrangements import SIDE_PX
-from detailscribe.miniature.world.captions import entity_sentence, random_caption, scene_components
+from detailscribe.miniature.world.captions import random_caption
 from detailscribe.miniature.world.drawing import draw_scene
+from detailscribe.miniature.world.facts import FACTS, fact_phrases, fact_sentences
 from detailscribe.miniature.world.noise import wrong_scene
 from detailscribe.miniature.world.scenes import Scene, held_out_scenes, random_scene
 from detailscribe.miniature.world.sprites import load_sprites
@@ -54,6 +60,9 @@ from detailscribe.tables.intervals import mean_intervals
 HERE = Path(__file__).parent
 STEPS, GUIDANCE, KS = 28, 4.5, (0, 1, 2, 4)
 SEEDS_OF_FIVE = 5
+SKILLS = (50, 60, 70, 80, 90, 100)  # of the planted critics, in percent
+BLIND_TWO = (1, 2)  # facts: the second entity, and the relation
+ASKED_AT_ONCE = 32
 BATCH = 32
 MIN_ACCURACY = 0.95
 
@@ -78,7 +87,11 @@ def main() -> None:
     scenes = held_out_scenes(options.prompts, seed=1)
     rng = np.random.default_rng(2)
     prompts = [random_caption(scene, rng, background=True) for scene in scenes]
-    right, samples = compare(pipe, scorers["clip_score"], scenes, prompts, options.seeds)
+    study = Comparison(pipe, scorers["clip_score"], scenes, prompts)
+    for number in range(options.seeds):
+        study.draw(number)
+        print(f"seed {number + 1} of {options.seeds} generated", flush=True)
+    right, samples = study.right(), study.samples
     table = shares(right)
     for name, row in table.items():
         print(f"{name:14}{row['share']:8.3f}  [{row['low95']:.3f}, {row['high95']:.3f}]")
@@ -87,13 +100,17 @@ def main() -> None:
         "seeds": options.seeds,
         "parts": parts,
         "right": table,
+        "facts": study.facts_right(),
+        "critic": study.critic_accuracy(),
+        "curve": study.skill_curve(),
         "minutes": round((time.monotonic() - began) / 60, 1),
         "weights": weights_info()["commit"][:12],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
     }
     if options.write:
         (HERE / "miniature.md").write_text(document(figures), encoding="utf-8")
-        contact_sheet(samples["every_part"][:64], prompts[:64]).save(HERE / "miniature_samples.png")
+        skill_figure(figures, HERE / "miniature_skill.svg")
+        contact_sheet(samples["every_fact"][:64], prompts[:64]).save(HERE / "miniature_samples.png")
         failures = [i for i in range(len(prompts)) if not right["sd"][i, 0]][:8]
         names = ("sd", *(f"k{k}" for k in KS), "best_of_5")
         images = [samples[name][i] for i in failures for name in names]
@@ -162,60 +179,130 @@ def reconstruction(count: int) -> dict:
     return figures
 
 
-def compare(
-    pipe, clip: clip_score.Scorer, scenes: list[Scene], prompts: list[str], seeds: int
-) -> tuple[dict[str, np.ndarray], dict[str, list[Image.Image]]]:
-    """By method: whether each image is right, (prompts, seeds), float64; and the images of the first seed."""
-    right: dict[str, list[list[bool]]] = {}
-    samples: dict[str, list[Image.Image]] = {}
+class Comparison:
+    """All methods on the same prompts and seeds.
 
-    def keep(method: str, images: list[Image.Image]) -> None:
-        arranged = [check_scene(scene, each)[2] for scene, each in zip(scenes, detect(images), strict=True)]
-        right.setdefault(method, []).append(arranged)
-        samples.setdefault(method, images)
+    Attributes:
+        samples: By method, the images of the first seed.
+    """
 
-    def best_by_clip_score(sets: list[list[Image.Image]]) -> list[Image.Image]:
-        scores = np.array([clip.score(prompts, images) for images in sets])
+    def __init__(self, pipe, clip: clip_score.Scorer, scenes: list[Scene], prompts: list[str]):
+        self._pipe, self._clip, self._scenes, self._prompts = pipe, clip, scenes, prompts
+        self._components = [list(fact_phrases(scene)) for scene in scenes]
+        self._sentences = [fact_sentences(scene) for scene in scenes]
+        self._facts: dict[str, list[list[tuple]]] = {}
+        self._answers: dict[str, list[tuple[bool, bool]]] = {}  # by critic: whether it named a fact, and its truth
+        self.samples: dict[str, list[Image.Image]] = {}
+
+    def draw(self, number: int) -> None:
+        """All images of a seed."""
+        numbers = [1000 * number + i for i in range(len(self._prompts))]
+        initial = self._generate(self._prompts, numbers)
+        self._keep("sd", initial)
+        rewritten = [last_brackets(stand_in.answer_rewrite(prompt)) for prompt in self._prompts]
+        self._keep("gpt_rewrite", self._generate(rewritten, numbers))
+        for name, chosen in (("every_fact", range(len(FACTS))), ("blind_two", BLIND_TWO)):
+            self._keep(name, self._generate(self._with_facts(chosen), numbers))
+        others = [
+            self._generate(self._prompts, [each + 100_000 * other for each in numbers])
+            for other in range(1, SEEDS_OF_FIVE)
+        ]
+        self._keep("best_of_5", self._best_by_clip_score([initial, *others]))
+        refined = self._criticise("critic", initial, self._components)
+        candidates = self._refine(numbers, initial, refined, KS)
+        for k, images in zip(KS, candidates, strict=True):
+            self._keep(f"k{k}", images)
+        self._keep("detailscribe", self._best_by_clip_score(candidates))
+        refined = self._criticise("critic_without_decomposition", initial, [[]] * len(self._prompts))
+        self._keep("ablation_k0", self._refine(numbers, initial, refined, (0,))[0])
+        for skill in SKILLS:
+            refined = [
+                last_brackets(planted_critic.criticise(prompt, components, image, skill / 100)) or prompt
+                for prompt, components, image in zip(self._prompts, self._components, initial, strict=True)
+            ]
+            self._note(f"planted_{skill}", initial, refined)
+            self._keep(f"planted_{skill}", self._refine(numbers, initial, refined, (0,))[0])
+
+    def right(self) -> dict[str, np.ndarray]:
+        """By method: whether all facts of each image are true, (prompts, seeds), float64."""
+        return {method: np.array(rows).all(-1).T.astype(float) for method, rows in self._facts.items()}
+
+    def facts_right(self) -> dict[str, dict[str, float]]:
+        """By method: the share of images in which each fact is true."""
+        return {
+            method: {fact: round(float(share), 3) for fact, share in zip(FACTS, np.mean(rows, (0, 1)), strict=True)}
+            for method, rows in self._facts.items()
+        }
+
+    def critic_accuracy(self) -> dict[str, dict[str, float]]:
+        """By critic: the share of facts about which it is right, by the judge, and of faults that it found."""
+        accuracy = {}
+        for critic, rows in self._answers.items():
+            named, wrong = np.array(rows).T
+            accuracy[critic] = {
+                "right": round(float((named == wrong).mean()), 3),
+                "found": round(float(named[wrong].mean()), 3),
+                "named_rightly": round(float(wrong[named].mean()), 3),
+            }
+        return accuracy
+
+    def skill_curve(self) -> list[dict[str, float]]:
+        """Share of a critic's answers that are right against the share of final images that are, by planted critic."""
+        accuracy, right = self.critic_accuracy(), self.right()
+        names = [f"planted_{skill}" for skill in SKILLS]
+        return [{"critic": accuracy[name]["right"], "images": round(float(right[name].mean()), 3)} for name in names]
+
+    def _generate(self, prompts: list[str], seeds: list[int], refined: list[str] | None = None, k: int = 0):
+        return generate(self._pipe, prompts, seeds, refined, k)
+
+    def _keep(self, method: str, images: list[Image.Image]) -> None:
+        facts = [facts_shown(scene, look(image, 0.0)) for scene, image in zip(self._scenes, images, strict=True)]
+        self._facts.setdefault(method, []).append(facts)
+        self.samples.setdefault(method, images)
+
+    def _with_facts(self, chosen) -> list[str]:
+        pairs = zip(self._prompts, self._sentences, strict=True)
+        return [" ".join([prompt, *(sentences[i] for i in chosen)]) for prompt, sentences in pairs]
+
+    def _best_by_clip_score(self, sets: list[list[Image.Image]]) -> list[Image.Image]:
+        scores = np.array([self._clip.score(self._prompts, images) for images in sets])
         return [sets[best][i] for i, best in enumerate(scores.argmax(0))]
 
-    rewritten = [last_brackets(stand_in.answer_rewrite(prompt)) for prompt in prompts]
-    complete = [
-        " ".join([prompt, *(entity_sentence(scene, which, True) for which in range(2))])
-        for scene, prompt in zip(scenes, prompts, strict=True)
-    ]
-    for number in range(seeds):
-        numbers = [1000 * number + i for i in range(len(prompts))]
-        initial = generate(pipe, prompts, numbers)
-        keep("sd", initial)
-        keep("gpt_rewrite", generate(pipe, rewritten, numbers))
-        keep("every_part", generate(pipe, complete, numbers))
-        others = [
-            generate(pipe, prompts, [each + 100_000 * other for each in numbers]) for other in range(1, SEEDS_OF_FIVE)
-        ]
-        keep("best_of_5", best_by_clip_score([initial, *others]))
-        candidates = refined_images(pipe, prompts, numbers, initial, [scene_components(scene) for scene in scenes], KS)
-        for k, images in zip(KS, candidates, strict=True):
-            keep(f"k{k}", images)
-        keep("detailscribe", best_by_clip_score(candidates))
-        keep("ablation_k0", refined_images(pipe, prompts, numbers, initial, [None] * len(scenes), (0,))[0])
-        print(f"seed {number + 1} of {seeds} generated", flush=True)
-    return {method: np.array(rows, float).T for method, rows in right.items()}, samples
+    def _criticise(self, critic: str, images: list[Image.Image], components: list[list[str]]) -> list[str]:
+        """Refined prompts of the small vision-language model; a reply without one keeps the prompt."""
+        questions = [critique_question(*each) for each in zip(self._prompts, map(tuple, components), strict=True)]
+        replies: list[str] = []
+        for start in range(0, len(questions), ASKED_AT_ONCE):
+            asked = slice(start, start + ASKED_AT_ONCE)
+            replies += [text for text, _ in answers(questions[asked], [[image] for image in images[asked]])]
+        refined = [last_brackets(reply) or prompt for reply, prompt in zip(replies, self._prompts, strict=True)]
+        self._note(critic, images, refined)
+        return refined
+
+    def _note(self, critic: str, images: list[Image.Image], refined: list[str]) -> None:
+        """Remember for each fact whether the critic asks for it, and whether it is wrong in the image."""
+        for scene, image, prompt, sentences in zip(self._scenes, images, refined, self._sentences, strict=True):
+            wrong = facts_wrong(scene, look(image, 0.0))
+            named = [sentence in prompt for sentence in sentences]
+            self._answers.setdefault(critic, []).extend(zip(named, wrong, strict=True))
+
+    def _refine(
+        self, seeds: list[int], initial: list[Image.Image], refined: list[str], ks: tuple[int, ...]
+    ) -> list[list[Image.Image]]:
+        """Images by k; an unchanged prompt keeps its initial image."""
+        changed = [i for i, prompt in enumerate(self._prompts) if refined[i] != prompt]
+        before, after, numbers = ([values[i] for i in changed] for values in (self._prompts, refined, seeds))
+        sets = []
+        for k in ks:
+            images = dict(zip(changed, self._generate(before, numbers, after, k), strict=True))
+            sets.append([images.get(i, image) for i, image in enumerate(initial)])
+        return sets
 
 
-def refined_images(
-    pipe, prompts: list[str], seeds: list[int], initial: list[Image.Image], components: list, ks: tuple[int, ...]
-) -> list[list[Image.Image]]:
-    """Images by k after a critique of the initial ones; an unchanged prompt keeps its initial image."""
-    refined = [
-        last_brackets(stand_in.answer_critique(*each)) for each in zip(prompts, components, initial, strict=True)
-    ]
-    changed = [i for i, prompt in enumerate(prompts) if refined[i] != prompt]
-    before, after, numbers = ([values[i] for i in changed] for values in (prompts, refined, seeds))
-    sets = []
-    for k in ks:
-        images = dict(zip(changed, generate(pipe, before, numbers, after, k), strict=True))
-        sets.append([images.get(i, image) for i, image in enumerate(initial)])
-    return sets
+def facts_wrong(scene: Scene, seen: Seen) -> list[bool]:
+    """Which facts a critic should name: a relation only if what is visible stands otherwise."""
+    first, second, _, background = facts_shown(scene, seen)
+    return [not first, not second, not relation_stands(scene, seen), not background]
 
 
 def generate(

@@ -1,10 +1,14 @@
 """Markdown document and contact sheets of the benchmark of the miniature (miniature.py)."""
 
 from datetime import date
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from detailscribe.miniature.world.arrangements import SIDE_PX
+from detailscribe.miniature.world.facts import FACTS
+
+PLANTED_COLOUR, MODEL_COLOUR = "#1f5fa8", "#b5481c"
 
 
 def document(figures: dict) -> str:
@@ -27,15 +31,28 @@ def document(figures: dict) -> str:
             for name, share in parts["told_apart"].items()
         ),
         "",
-        "Share of images that show both entities in the prompted arrangement, as the judge sees it; "
-        f"{figures['prompts']} held-out prompts, {figures['seeds']} seeds; 95 % intervals over prompts.",
+        "Share of images in which all four facts of the prompt are true, as the judge sees it, with 95 % intervals "
+        f"over prompts, and of each fact; {figures['prompts']} held-out prompts, {figures['seeds']} seeds.",
         "",
-        "| method | share | 95 % |",
-        "|---|---|---|",
+        f"| method | share | 95 % | {' | '.join(FACTS)} |",
+        f"|---|---|---|{'---|' * len(FACTS)}",
         *(
-            f"| {method} | {row['share']:.3f} | {row['low95']:.3f} to {row['high95']:.3f} |"
+            f"| {method} | {row['share']:.3f} | {row['low95']:.3f} to {row['high95']:.3f} | "
+            f"{' | '.join(format(figures['facts'][method][fact], '.3f') for fact in FACTS)} |"
             for method, row in figures["right"].items()
         ),
+        "",
+        "How well the critics look: of all facts, those about which a critic is right by the judge; of the wrong "
+        "facts, those that it names; of those that it names, the wrong ones.",
+        "",
+        "| critic | right | found | named rightly |",
+        "|---|---|---|---|",
+        *(
+            f"| {critic} | {row['right']:.1%} | {row['found']:.1%} | {row['named_rightly']:.1%} |"
+            for critic, row in figures["critic"].items()
+        ),
+        "",
+        "![Skill of the critic against right images](miniature_skill.svg)",
         "",
         "![64 held-out samples](miniature_samples.png)",
         "![Failures and their refinements](miniature_refined.png)",
@@ -60,3 +77,41 @@ def contact_sheet(images: list[Image.Image], titles: list[str], columns: int = 8
             lines[-1] = f"{lines[-1]} {word}".strip()
         pen.text((x + 2, y + side + 2), "\n".join(lines[:2]), "black", font)
     return sheet
+
+
+def skill_figure(figures: dict, path: Path) -> None:
+    """The curve of the planted critics, and the small vision-language model on it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "miniature"
+    figure, axes = pyplot.subplots(figsize=(5.5, 3.6), layout="constrained")
+    names = [name for name in figures["critic"] if name.startswith("planted_")]
+    points = [(name, figures["critic"][name]["right"], figures["right"][name]) for name in names]
+    points.append(("vision-language model", figures["critic"]["critic"]["right"], figures["right"]["k0"]))
+    points.append(
+        (
+            "without decomposition",
+            figures["critic"]["critic_without_decomposition"]["right"],
+            figures["right"]["ablation_k0"],
+        )
+    )
+    for name, skill, row in points:
+        x, y, planted = 100 * skill, 100 * row["share"], name.startswith("planted_")
+        bars = [[y - 100 * row["low95"]], [100 * row["high95"] - y]]
+        colour = PLANTED_COLOUR if planted else MODEL_COLOUR
+        axes.errorbar(x, y, bars, fmt="o" if planted else "s", color=colour, capsize=3)
+        if not planted:
+            axes.annotate(name, (x, y), (6, -12), textcoords="offset points", fontsize=8)
+    curve = [(100 * skill, 100 * row["share"]) for name, skill, row in points if name.startswith("planted_")]
+    axes.plot(*zip(*curve, strict=True), PLANTED_COLOUR, lw=1)
+    for name, text in (("sd", "no critic"), ("every_fact", "all four sentences, without looking")):
+        share = 100 * figures["right"][name]["share"]
+        axes.axhline(share, color="#777777", lw=0.8, ls="--")
+        axes.annotate(text, (50, share), (0, 3), textcoords="offset points", fontsize=8, color="#555555")
+    axes.set_xlabel("answers of the critic that are right, %")
+    axes.set_ylabel("images with all facts right, %")
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,8 +1,9 @@
 # Tables: the cleaned dictionary, the tables of a scenario and of the whole study, and their figures.
 # Reads   every output of a scenario
 # Writes  results/{scenario}/dictionary.jsonl, dropped.tsv, tables/{scores,main,strata,optimism,judges,published}.csv,
-#         tables/main.{md,tex}, figures/{differences,main,wins,compute}.{svg,png}, figures/one_column/ the same;
-#         results/tables/{main,pooled,optimism,judges,published}.csv and pooled.{md,tex}
+#         tables/main.{md,tex}, tables/{scores,images}.parquet, figures/{differences,main,wins,compute}.{svg,png},
+#         figures/one_column/ the same; results/tables/{main,pooled,optimism,judges,published}.csv and
+#         pooled.{md,tex}
 
 
 rule clean_dictionary:
@@ -57,6 +58,28 @@ rule tabulate_scenario:
         "Tabulating {wildcards.scenario}"
     script:
         "../scripts/tabulate_scenario.py"
+
+
+rule write_parquet:
+    """Scores and manifests as Parquet, one typed table each, for other programs."""
+    input:
+        prompts="results/{scenario}/prompts.jsonl",
+        table="results/{scenario}/tables/scores.csv",
+        scores=lambda wildcards: FILES.of_stage(wildcards.scenario, "score"),
+        manifests=lambda wildcards: FILES.manifests(wildcards.scenario),
+        parameters="results/parameters/parquet.json",
+    output:
+        scores="results/{scenario}/tables/scores.parquet",
+        images="results/{scenario}/tables/images.parquet",
+    log:
+        "logs/write_parquet/{scenario}.log",
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    message:
+        "Writing {wildcards.scenario} as Parquet"
+    script:
+        "../scripts/write_parquet.py"
 
 
 rule pool_tables:

@@ -36,5 +36,5 @@ def sprites() -> dict:
 
 @pytest.fixture(scope="session")
 def miniature() -> Path:
-    """A folder with the miniature's `sd3`, `clip`, `image_reward` and `blip_vqa`; do not write into it."""
+    """A folder with the miniature's `sd3`, `clip`, `image_reward`, `blip_vqa` and `vlm`; do not write into it."""
     return cached_miniature()

@@ -29,7 +29,7 @@ build_miniature(pathlib.Path(sys.argv[1]))
 
 
 def cached_miniature() -> Path:
-    """A folder with the miniature's `sd3`, `clip`, `image_reward` and `blip_vqa`; do not write into it.
+    """A folder with the miniature's `sd3`, `clip`, `image_reward`, `blip_vqa` and `vlm`; do not write into it.
 
     Safe with several processes at once. A cached build with a changed, missing or additional file is built again.
     """

@@ -81,9 +81,9 @@ def load(parameters: dict) -> Scorer:
     return Scorer()
 
 
-def are_true(phrases: list[str], image) -> list[bool]:
-    """The critic: whether each phrase is true of an image."""
-    return [_digest(phrase, image.tobytes().hex())[0] % 2 == 0 for phrase in phrases]
+def are_shown(prompt: str, parts: list[str], image) -> list[bool]:
+    """The critic: whether an image shows each part of a prompt."""
+    return [_digest(part, image.tobytes().hex())[0] % 2 == 0 for part in parts]
 
 
 def counter(limit: int):
@@ -135,7 +135,7 @@ STUBS: dict[str, dict] = {
         "processor_name": lambda: "stub",
     },
     "detailscribe.miniature.assembly": {"build_miniature": build_miniature},
-    "detailscribe.miniature.critic": {"are_true": are_true},
+    "detailscribe.miniature.critic": {"are_shown": are_shown},
     "detailscribe.miniature.stand_in_words": {PART: True, "can_check": lambda text: True},  # of any world
     "detailscribe.tables.figures.saving": {PART: True, "save_figure": save_figure},
     "detailscribe.scores.clip_score": {

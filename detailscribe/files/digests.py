@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 KEY_LENGTH = 16  # hex characters of a key that go into a file name: 64 bits
+_ASSUMED: dict[Path, str] = {}  # SHA-256 of files that are not there, in a replay without images
 
 
 def canonical_json(value: object) -> str:
@@ -18,6 +20,18 @@ def digest(value: object) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex characters."""
+    """SHA-256 of a file's bytes, 64 hex characters; of a file that is not there the assumed one, if there is one."""
+    if path in _ASSUMED:
+        return _ASSUMED[path]
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def assume_digests(files: Mapping[Path, str]) -> None:
+    """Let recorded digests stand for files that are not there, in this process and its forks."""
+    _ASSUMED.update(files)
+
+
+def assumed_sha256(path: Path) -> str | None:
+    """The digest that stands for a file that is not there; None without one."""
+    return _ASSUMED.get(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from detailscribe.errors import InputError
+from detailscribe.files.digests import assumed_sha256
 from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
 from detailscribe.methods.instruction_echo import repeats_instruction, without_label
@@ -48,6 +49,8 @@ def render_messages(template: dict, **values) -> list[dict]:
             raise InputError(f"template, {role}: {error}; its variables are {known}") from None
         except jinja2.TemplateSyntaxError as error:
             raise InputError(f"template, {role}, line {error.lineno}: {error}") from None
+        except jinja2.exceptions.SecurityError as error:
+            raise InputError(f"template, {role}: {error}; a template uses its variables and runs no code") from None
         if text:
             messages.append({"role": role, "content": text})
     return messages
@@ -148,7 +151,8 @@ def image_problem(image: dict | None) -> str:
     """Why an image cannot be shown to a model; empty if it can."""
     if image is None or image["status"] != "ok":
         return input_problem("image", image)
-    return "" if Path(image["path"]).is_file() else f"the image file is missing ({Path(image['path']).name})"
+    path = Path(image["path"])
+    return "" if path.is_file() or assumed_sha256(path) else f"the image file is missing ({path.name})"
 
 
 def input_problem(name: str, row: dict | None) -> str:
@@ -167,8 +171,9 @@ def _cut_off(reply: Reply, at_limit: bool, in_thoughts: bool) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     import jinja2
+    from jinja2.sandbox import SandboxedEnvironment  # templates may come from elsewhere, in a capsule
 
-    return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return SandboxedEnvironment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 @lru_cache(maxsize=64)

@@ -13,12 +13,12 @@ from detailscribe.scores import blip_vqa
 
 
 def are_shown(prompt: str, parts: list[str], image: Image.Image) -> list[bool]:
-    """Whether an image shows each part of a prompt; a relation, if both entities are where it puts them."""
+    """Whether an image shows each part of a prompt; a relation, if what is visible is where it puts it."""
     asked = [phrases_to_ask(prompt, part) for part in parts]
-    phrases = list(dict.fromkeys(phrase for each in asked for phrase in each))
+    phrases = list(dict.fromkeys(phrase for each in asked for pair in each for phrase in pair))
     answers = _scorer().answers([f"{phrase}?" for phrase in phrases], image)
     true = {phrase for phrase, probability in zip(phrases, answers, strict=True) if probability > 0.5}
-    return [true.issuperset(each) for each in asked]
+    return [all(phrase in true or thing not in {*true, phrase} for phrase, thing in each) for each in asked]
 
 
 @lru_cache

@@ -182,6 +182,12 @@ def _answer_pair(request: Request) -> str:
     return answer_pair(grades, request.fields.get("structured", False))
 
 
+def refusal_of(request: Request) -> str:
+    """Why a judge declines what it cannot check: a part, a remark or a prompt."""
+    fields = request.fields
+    return refusal(next((fields[name] for name in ("part", "remark", "prompt") if fields.get(name)), ""))
+
+
 def _question_about(request: Request) -> tuple[Path, float, bool]:
     """Image file of a yes/no question, the judge's threshold, and whether the answer is a JSON object."""
     threshold = THRESHOLDS[request.draw % len(THRESHOLDS)]

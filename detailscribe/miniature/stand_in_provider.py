@@ -9,7 +9,7 @@ from detailscribe.images.image_reader import UnreadableImage, read_image
 from detailscribe.llm.request import Answer, Request
 from detailscribe.miniature import planted_critic, stand_in
 from detailscribe.miniature.stand_in_content import placeholder_png
-from detailscribe.miniature.vlm.requests import SERVED, question_for
+from detailscribe.miniature.vlm.requests import SERVED, declines, question_for
 
 NO_USAGE = {"input_tokens": 0, "output_tokens": 0}
 
@@ -33,6 +33,8 @@ class OfflineProvider:
         try:
             if question := question_for(request):
                 return _by_model(request, question)
+            if declines(request):
+                return Answer("refused", stand_in.refusal_of(request), "", "stop", dict(NO_USAGE), SERVED)
             if planted_critic.is_planted(request):
                 return Answer("ok", "", planted_critic.answer(request), "stop", dict(NO_USAGE), request.model)
             return Answer("ok", "", stand_in.answer_text(request), "stop", dict(NO_USAGE), stand_in.MODEL)
@@ -57,6 +59,8 @@ def _by_model(request: Request, question: str) -> Answer:
             "in the main environment, without --software-deployment-method"
         ) from error
     text, body = answer(question, [read_image(path).image for path in request.images])
+    if request.role.startswith("judge") and not request.options.get("logprobs"):
+        text = f"<{text}>"  # as the templates ask for where no probability is read
     choice, counted = body["choices"][0], body["usage"]
     usage = {"input_tokens": counted["prompt_tokens"], "output_tokens": counted["completion_tokens"]}
     return Answer("ok", "", text, choice["finish_reason"], usage, SERVED, body=body)

@@ -26,7 +26,7 @@ def answer_part(part: str, image: Path, threshold: float, structured: bool = Fal
     """Whether an image shows a part: an entity, an entity in a place, or a scene in words.
 
     Args:
-        part: As `captions.scene_components` names it, with or without its place.
+        part: As `facts.fact_phrases` names it, with or without its place.
         image: Image file.
         threshold: Logit above which the detector finds an entity.
         structured: Whether the answer is a JSON object with `reason` and `score`.

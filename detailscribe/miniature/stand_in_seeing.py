@@ -40,12 +40,13 @@ def _look_at_file(path: Path, modified_ns: int, threshold: float) -> Seen:
     return look(read_image(path).image, threshold)
 
 
-def facts_shown(scene: Scene, seen: Seen) -> tuple[bool, bool, bool, bool]:
+def facts_shown(scene: Scene, seen: Seen) -> tuple[bool, ...]:
     """Which of a scene's facts an image shows: both entities, arranged as meant, before the background.
 
-    The relation needs both entities, in the number that is meant.
+    The relation needs both entities, in the number that is meant. A scene without a background has three facts.
     """
-    return *check_scene(scene, seen.detections), seen.background == scene.background
+    where = [seen.background == scene.background] if scene.background else []
+    return *check_scene(scene, seen.detections), *where
 
 
 def relation_stands(scene: Scene, seen: Seen) -> bool:

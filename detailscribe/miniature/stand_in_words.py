@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from detailscribe.miniature.world.captions import parse_prompt
 from detailscribe.miniature.world.facts import fact_sentences
-from detailscribe.miniature.world.phrases import positions
+from detailscribe.miniature.world.phrases import ground, positions
 from detailscribe.miniature.world.vocabulary import BACKGROUNDS, ENTITIES, MOODS, PLURALS, with_article
 
 DOCUMENT = "docs/miniature.md"
@@ -44,6 +44,8 @@ def unread_words(text: str) -> list[str]:
 
     Function words are among them only if there is nothing else.
     """
+    if named_backgrounds(text) and not _BACKGROUND.search(text.lower()):
+        return []
     words = [word for sentence in _sentences(text) for word in _WORD.findall(_without_parts(sentence))]
     left = list(dict.fromkeys(word for word in words if word not in NEUTRAL))
     return [word for word in left if word not in FILLER] or left
@@ -61,7 +63,8 @@ def named_parts(text: str) -> list[str]:
 
 def named_backgrounds(text: str) -> list[str]:
     """Backgrounds that a text names, each once."""
-    return list(dict.fromkeys(found for each in _sentences(text) for found in _BACKGROUND.findall(each)))
+    named = dict.fromkeys(found for each in _sentences(text) for found in _BACKGROUND.findall(each))
+    return list(named) or [each for each in BACKGROUNDS if " ".join(text.lower().split()) == ground(each)]
 
 
 def named_entities(prompt: str) -> list[str]:

@@ -83,7 +83,7 @@ def result_lines(requested: Iterable[tuple[str, str]], endpoints: dict[str, dict
     """How many of the models were checked, and that the offline mock needs no check, if a study uses it."""
     models = set(requested)
     of_mock = {each for each in models if is_offline(endpoints[each[0]])}
-    lines = ["The offline mock answers by rule, without a network: nothing to check."] if of_mock else []
+    lines = ["The demo's models and its offline mock answer without a network: nothing to check."] if of_mock else []
     if others := len(models - of_mock):
         lines.append(f"{others} models checked, {problems} problems")
     return lines

@@ -61,7 +61,9 @@ STAGES = (
 HUMAN_STAGES = ("human_sheets", "human_scores", "human_agreement", "human_pair_sheets", "human_pair_scores")
 # Costs of the methods: part of the tables with `budget: in_tables`, otherwise a stage that runs only by name.
 BUDGET = "budget"
-BY_NAME = (*HUMAN_STAGES, BUDGET)
+# Scores and manifests as typed tables for other programs: a stage that runs only by name.
+PARQUET = "parquet"
+BY_NAME = (*HUMAN_STAGES, BUDGET, PARQUET)
 # Status of a row of a critic that may stop: the image stays as it is. As good as "ok".
 NOTHING_TO_CORRECT = "nothing_to_correct"
 USABLE = ("ok", NOTHING_TO_CORRECT)
@@ -151,6 +153,7 @@ def stage_outputs(study: Study, stage: str) -> list[str]:
             *(budget if study.budget["in_tables"] else []),
         ],
         BUDGET: budget,
+        PARQUET: [f"tables/{name}.parquet" for name in ("scores", "images")],
         "report": ["report/index.html"],
         "human_sheets": [
             *("human/sheets/keep/key.jsonl", "human/sheets/send/README.txt"),

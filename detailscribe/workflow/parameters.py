@@ -22,6 +22,7 @@ from detailscribe.tables import complete_cases, judge_repeats, main_table, poole
 from detailscribe.tables.budget import budget_table
 from detailscribe.tables.figures import plot
 from detailscribe.tables.judging import audit_table, pair_tables, parts_table
+from detailscribe.tables.parquet import scenario_tables
 
 # The owner of each stage defines STAGE (its name), ALGORITHM (a number that is raised when a change of the code changes
 # results) and parameters(study).
@@ -31,7 +32,7 @@ STAGE_OWNERS: tuple[ModuleType, ...] = (
     *(scoring, marks, judged_parts, audit, pairs, truncation, select),
     *(complete_cases, main_table, pooled, judge_repeats, published, plot, costs),
     *(method_costs, budget_table),
-    *(parts_table, audit_table, pair_tables),
+    *(parts_table, audit_table, pair_tables, scenario_tables),
     *(assignment, human_tables, agreement, assisted, worth, released),
     *(pair_assignment, pair_choice_tables),
     *(scenario_site, study_site),

@@ -20,6 +20,7 @@ FLOORS = [
     {"prompts", "tables"},
     {"human", "miniature"},
     {"operations", "report"},
+    {"capsule"},
     {"workflow"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

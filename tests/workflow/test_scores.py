@@ -20,7 +20,7 @@ SEEN = [  # one prompt that the miniature cannot read, and what it can generate,
     PROMPTS[0],
     ("hold ball", "A fox holding a ball on the beach."),
     ("row of cakes", "A row of cakes under a monkey on the grass."),
-    ("facing", "A dog facing a frog in the snow. There is a frog on the right."),
+    ("facing", "A dog facing a frog in the snow. There is a frog in sharp detail."),
 ]
 
 
@@ -74,7 +74,7 @@ def test_metrics_of_every_kind_score_the_study_and_a_correction_touches_one_prom
     assert (repeats["judge-sure"]["draws"], repeats["judge-sure"]["mean_sd"]) == (str(images), "")
     readers = {row["reader"] for row in table(study, "truncation")}
     assert readers == {"sd_clip", "sd_t5", "clip_score", "image_reward", "blip_vqa"}
-    # The small study's T5 reads 32 tokens, fewer than its refined prompts have.
+    # The small study's T5 reads few tokens, fewer than its refined prompts have.
     cut = {(row["text"], row["reader"]): int(row["cut"]) for row in table(study, "truncation_shares")}
     assert cut["detailscribe", "sd_t5"] > 0 and cut["prompt", "clip_score"] == 0
     for name in FIGURES:

@@ -25,7 +25,7 @@ def detect(
         threshold: Logit above which an entity counts as present.
         weights: From `detector.fold_batch_norm`; the shipped ones if None.
     """
-    weights = weights or _shipped_weights()
+    weights = weights or shipped_detector()
     return [_peaks(cells, threshold) for batch in _batches(images) for cells in detection_logits(weights, batch)]
 
 
@@ -54,7 +54,8 @@ def resized(image: np.ndarray | Image.Image) -> np.ndarray:
 
 
 @lru_cache
-def _shipped_weights() -> dict[str, np.ndarray]:
+def shipped_detector() -> dict[str, np.ndarray]:
+    """The shipped weights of the detector, float32."""
     from safetensors.numpy import load_file
 
     return {name: tensor.astype(np.float32) for name, tensor in load_file(WEIGHTS / "detector.safetensors").items()}

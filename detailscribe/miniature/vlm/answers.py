@@ -27,27 +27,46 @@ def answer(question: str, images: list[Image.Image]) -> tuple[str, dict[str, Any
     Returns:
         The text, and the response with `choices`, `usage` and the log-probabilities of the answer's tokens.
     """
+    return answers([question], [images])[0]
+
+
+def answers(questions: list[str], images: list[list[Image.Image]]) -> list[tuple[str, dict[str, Any]]]:
+    """Answers to several questions in one batch; their last digits depend on it, so a study asks one by one."""
     reader, model = processor(), _model()
-    content: list[dict] = [*({"type": "image"} for _ in images), {"type": "text", "text": question}]
-    text = reader.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    inputs = reader(text=text, images=[image.convert("RGB") for image in images], return_tensors="pt")
+    texts = []
+    for question, shown in zip(questions, images, strict=True):
+        content: list[dict] = [*({"type": "image"} for _ in shown), {"type": "text", "text": question}]
+        texts.append(reader.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True))
+    every = [image.convert("RGB") for shown in images for image in shown]
+    inputs = reader(text=texts, images=every, return_tensors="pt", padding=True, padding_side="left")
     with torch.inference_mode():
         made = model.generate(
             **inputs.to(model.device), max_new_tokens=MOST_TOKENS, output_logits=True, return_dict_in_generate=True
         )
-    ids = made.sequences[0, inputs["input_ids"].shape[1] :].tolist()
-    ended = ids[-1] == model.generation_config.eos_token_id
-    kept = ids[:-1] if ended else ids
-    logs = torch.log_softmax(torch.cat(list(made.logits))[: len(kept)].double(), -1)
-    content_tokens = [_token(token, row) for token, row in zip(kept, logs, strict=True)]
-    text = reader.tokenizer.decode(kept)
+    asked = inputs["attention_mask"].sum(1).tolist()
+    said = made.sequences[:, inputs["input_ids"].shape[1] :].tolist()
+    logs = torch.log_softmax(torch.stack(made.logits, 1).double(), -1)
+    return [_response(*each) for each in zip(asked, said, logs, strict=True)]
+
+
+def _response(asked: int, ids: list[int], logs: torch.Tensor) -> tuple[str, dict[str, Any]]:
+    """Text and response of an answer.
+
+    Args:
+        asked: Tokens of the question.
+        ids: Of the answer, with what follows its end.
+        logs: (tokens, vocabulary), float64.
+    """
+    reader = processor().tokenizer
+    ended = reader.eos_token_id in ids
+    kept = ids[: ids.index(reader.eos_token_id)] if ended else ids
+    text = reader.decode(kept)
     choice = {
         "message": {"role": "assistant", "content": text},
         "finish_reason": "stop" if ended else "length",
-        "logprobs": {"content": content_tokens},
+        "logprobs": {"content": [_token(token, row) for token, row in zip(kept, logs, strict=False)]},
     }
-    usage = {"prompt_tokens": inputs["input_ids"].shape[1], "completion_tokens": len(ids)}
-    return text, {"choices": [choice], "usage": usage}
+    return text, {"choices": [choice], "usage": {"prompt_tokens": asked, "completion_tokens": len(kept) + ended}}
 
 
 def _token(token: int, logs: torch.Tensor) -> dict:

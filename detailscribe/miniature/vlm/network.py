@@ -21,7 +21,7 @@ from detailscribe.miniature.world.drawing import draw_scene
 from detailscribe.miniature.world.sprites import Sprites
 from detailscribe.miniature.world.vocabulary import ENTITIES
 
-PLAN = Plan(steps=5000, batch=16, rate=1e-3, falls=0.5, average=0.998, half=True, compiled=False, seed=7)
+PLAN = Plan(steps=7800, rounds=3, batch=16, rate=1e-3, falls=0.5, average=0.998, half=True, compiled=False, seed=7)
 WIDTH, LAYERS, HEADS, INNER = 144, 4, 4, 384  # of the Llama
 CONTEXT = 1024
 POSITIVE = 4.0  # weight of a covering entity in the patch loss

@@ -21,10 +21,20 @@ def question_for(request: Request) -> str | None:
         return None
     if request.role == "judge_part":
         return part_question(fields["part"]) if can_check(fields["part"]) else None
-    if not parse_prompt(prompt) or not can_check(prompt):
+    if not is_caption(prompt):
         return None
     if request.role == "critique":
         return critique_question(prompt, tuple(fields.get("components") or ()))
     if request.role == "judge" and fields.get("scale", "grade") == "grade":
         return mark_question(prompt)
     return pair_question(prompt) if request.role == "judge_pair" else None
+
+
+def declines(request: Request) -> bool:
+    """Whether the model is asked as a judge for what it cannot read: then no rule may answer in its place."""
+    return request.model == MODEL and request.role.startswith("judge") and question_for(request) is None
+
+
+def is_caption(prompt: str) -> bool:
+    """Whether a prompt is one sentence of this world, as the model has learned to read it."""
+    return prompt.endswith(".") and prompt.count(".") == 1 and parse_prompt(prompt) is not None

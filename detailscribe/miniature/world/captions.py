@@ -56,7 +56,7 @@ def world_words() -> list[str]:
 def parse_prompt(prompt: str) -> Scene | None:
     """The scene that a prompt's first sentence describes; None if it is not of this world.
 
-    A prompt without a background gets the first one.
+    The background of a prompt that names none is empty.
     """
     text = " ".join(prompt.lower().split(".")[0].split())
     background = next((each for each in BACKGROUNDS if each in text), None)
@@ -66,7 +66,7 @@ def parse_prompt(prompt: str) -> Scene | None:
         if match := pattern.fullmatch(text):
             second = singular(match["b"]) if ARRANGEMENTS[name].is_pattern else match["b"]
             if (match["a"], second) in pairings(name):
-                return Scene(name, match["a"], second, background or next(iter(BACKGROUNDS)))
+                return Scene(name, match["a"], second, background or "")
     return None
 
 

@@ -17,7 +17,7 @@ from detailscribe.miniature.world.vocabulary import ANIMALS, MOODS, OBJECTS
 
 NEGLECTED = frozenset(OBJECTS[::2] + ANIMALS[::3])
 # Shares of images in which a fact is wrong that no sentence of the caption names.
-FIRST_MISSING, NEGLECT, SOMETIMES_MISSING, CONFUSED_RELATION, CONFUSED_BACKGROUND = 0.4, 0.8, 0.5, 0.62, 0.6
+FIRST_MISSING, NEGLECT, SOMETIMES_MISSING, CONFUSED_RELATION, CONFUSED_BACKGROUND = 0.2, 0.8, 0.5, 0.55, 0.52
 FEW = 0.5  # share of wrong patterns that have too few pieces; the others are missing
 # What a relation and a background are confused with. Riding and balancing are each other's reverse; two animals that
 # stand on each other change places.

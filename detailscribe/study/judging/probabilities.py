@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PROBABILITIES = {"logprobs": True, "top_logprobs": 20}  # the most that OpenAI gives, and vLLM unless it is told more
 DIRECT_TOKENS = 16  # of a mark alone, with what models put around it
+DEMO_MODELS = ("miniature-vlm",)  # models of the demo that give probabilities; its mock gives none
 NO_PROBABILITIES = ("transformers",)  # programs whose servers give none
 MARKS = {GRADE: 5, YES_NO: 2, PAIR: 5}  # that a list of alternatives must hold
 
@@ -44,7 +45,8 @@ def check_probabilities(study: Study, judge: Judge) -> None:
     if endpoint is None:
         return  # named by the check of endpoints
     program = server_program(endpoint) if is_served(endpoint) else ""
-    if is_offline(endpoint) or program in NO_PROBABILITIES:
+    is_mock = is_offline(endpoint) and judge.entry["model"] not in DEMO_MODELS
+    if is_mock or program in NO_PROBABILITIES:
         what = program or "the offline mock"
         raise InputError(
             f"{place} needs token probabilities, which {what} does not give (endpoint {name!r}); set `reading: "

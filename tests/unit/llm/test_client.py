@@ -253,7 +253,7 @@ def test_offline_run_does_not_import_openai(tmp_path):
         "chat = Chat({'o': {'kind': 'offline', 'in_flight': 1}}, Path(sys.argv[1]), 'live')\n"
         "fields = {'prompt': 'a fox'}\n"
         "[reply] = chat.ask([Request('rewrite', 'o', 'm', [{'role': 'user', 'content': 'x'}], fields=fields)])\n"
-        "assert reply.served_model == 'offline-stand-in-2' and 'openai' not in sys.modules\n"
+        "assert reply.served_model == 'offline-stand-in-3' and 'openai' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 

@@ -72,6 +72,12 @@ def test_an_unknown_variable_of_a_template_is_named():
         render_messages({"system": "a\n{% for", "user": "b"}, prompt="p")
 
 
+@pytest.mark.parametrize("code", ["''.__class__.__mro__", "prompt.format.__globals__", "cycler.__init__.__globals__"])
+def test_a_template_runs_no_code(code):
+    with pytest.raises(InputError, match="template, user: .* runs no code"):
+        render_messages({"system": "", "user": f"{{{{ {code}.x }}}}"}, prompt="p")
+
+
 def test_values_are_inserted_into_a_template_verbatim():
     messages = render_messages({"system": None, "user": "Say {{ prompt }}\n"}, prompt="{{ topic }} <b> & 'x'")
     assert messages == [{"role": "user", "content": "Say {{ topic }} <b> & 'x'"}]

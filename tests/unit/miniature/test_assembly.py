@@ -2,20 +2,49 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from detailscribe.engines import torch_setup  # noqa: F401 - before open_clip
 from detailscribe.files.digests import file_sha256
 from detailscribe.miniature import WEIGHTS, assembly, shipped, weights_info
+from detailscribe.miniature.vlm.processor import processor
+from detailscribe.miniature.vlm.tokens import part_question
+from detailscribe.miniature.world.drawing import draw_scene
+from detailscribe.miniature.world.scenes import Scene
 from tests.miniature_cache import build_in_new_process, file_digests
 
 
 def test_the_shipped_weights_are_those_in_their_description():
-    info = weights_info()
+    info, sizes = weights_info(), {path.name: path.stat().st_size for path in WEIGHTS.glob("*.safetensors")}
     assert info["files"] == {path.name: file_sha256(path) for path in sorted(WEIGHTS.glob("*.safetensors"))}
-    assert info["bytes"] == sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) <= 16_000_000
+    assert set(sizes) == {f"{name}.safetensors" for name in shipped.MODULES}
+    assert info["bytes"] == sum(sizes.values()) <= 20_000_000
+    assert sizes["vlm.safetensors"] <= 8_000_000
+    assert set(info["plans"]) == set(shipped.MODULES)
     assert len(info["commit"]) == 40
     assert info["autoencoder"]["psnr_db"] >= 30
     assert info["autoencoder"]["entities_found"] >= 0.97
+
+
+def test_the_vision_language_model_is_loaded_as_servers_load_it(miniature, sprites):
+    """By its folder alone, with the classes that its files name; its logits are those of the shipped weights."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    reader = AutoProcessor.from_pretrained(miniature / "vlm")
+    model = AutoModelForImageTextToText.from_pretrained(miniature / "vlm", dtype=torch.float32).eval()
+    image = Image.fromarray(draw_scene(Scene("row", "cat", "cake", "at night"), sprites))
+    content = [{"type": "text", "text": part_question("cakes")}, *[{"type": "image"}] * 2]
+    asked = [{"role": "system", "content": "Look."}, {"role": "user", "content": content}]
+    texts = [each.apply_chat_template(asked, add_generation_prompt=True) for each in (reader, processor())]
+    assert texts[0] == texts[1] and texts[0].startswith("system: Look.\nuser: <image><image>part: cakes\nassistant: ")
+    inputs = [each(text=texts[0], images=[image, image], return_tensors="pt") for each in (reader, processor())]
+    for name, tensor in inputs[1].items():
+        assert torch.equal(inputs[0][name], tensor), name
+    with torch.no_grad():
+        logits, expected = (each(**inputs[0]).logits for each in (model, shipped.load_part("vlm").model))
+    assert torch.allclose(logits, expected, atol=1e-5)
+    assert model.generation_config.eos_token_id == reader.tokenizer.eos_token_id
+    assert model.generation_config.do_sample is False
 
 
 @pytest.mark.slow
@@ -37,7 +66,7 @@ def test_a_build_keeps_the_random_state_and_replaces_a_folder(tmp_path):
     torch.manual_seed(3)
     assembly.build_miniature(folder)
     assert torch.equal(torch.rand(1), expected)
-    assert sorted(path.name for path in folder.iterdir()) == ["blip_vqa", "clip", "image_reward", "sd3"]
+    assert sorted(path.name for path in folder.iterdir()) == ["blip_vqa", "clip", "image_reward", "sd3", "vlm"]
 
 
 def test_a_failed_build_leaves_nothing(tmp_path, monkeypatch):

@@ -13,8 +13,11 @@ from detailscribe.llm.request import Request, image_format
 from detailscribe.methods import reply_parsing
 from detailscribe.miniature import stand_in
 from detailscribe.miniature.stand_in_content import placeholder_png
-from detailscribe.miniature.world.captions import parse_prompt, scene_components
+from detailscribe.miniature.world.captions import parse_prompt
 from detailscribe.miniature.world.drawing import draw_scene
+from detailscribe.miniature.world.facts import fact_phrases, fact_sentences
+from detailscribe.miniature.world.vocabulary import MOODS
+from detailscribe.scores.judges.remarks import remarks_of
 
 PROMPTS = [
     "An anime of a beaver assembling a chair with wooden sticks and leaves.",
@@ -56,34 +59,33 @@ def test_critique_keeps_the_prompt_as_first_sentence(prompt, parts, image):
     assert len(refined.split()) <= 70
 
 
-def test_a_scene_is_decomposed_into_entities_and_positions():
+def test_a_scene_is_decomposed_into_its_facts():
     reply = stand_in.answer_decompose("A cat holding a guitar on the beach.", "hold guitar")
-    assert reply_parsing.parse_decomposition(reply) == ("hold_guitar", ["a cat on the left", "a guitar on the right"])
+    parts = ["a cat", "a guitar", "a cat holding a guitar", "on the beach"]
+    assert reply_parsing.parse_decomposition(reply) == ("hold_guitar", parts)
 
 
-def test_the_critic_asks_for_what_is_not_visible(sprites):
-    scene = parse_prompt("A cat holding a guitar on the beach.")
-    parts = scene_components(scene)
-    whole = Image.fromarray(draw_scene(scene, sprites))
-    partial = Image.fromarray(draw_scene(replace(scene, shown=(True, False)), sprites))
+@pytest.mark.parametrize(
+    ("changes", "faults", "without_parts"),
+    [
+        ({}, (), ""),
+        ({"shown": (True, False)}, (1, 2), "There is a guitar in sharp detail."),
+        ({"arrangement": "balancing"}, (2,), ""),
+    ],
+    ids=["whole", "missing", "rearranged"],
+)
+def test_the_critic_asks_for_what_is_not_visible(sprites, changes, faults, without_parts):
+    """BLIP-VQA finds a relation if both things are in their places; without the parts only things are looked for."""
     prompt = "A cat holding a guitar on the beach."
-    assert reply_parsing.last_brackets(stand_in.answer_critique(prompt, parts, whole)) == prompt
-    refined = reply_parsing.last_brackets(stand_in.answer_critique(prompt, parts, partial))
-    assert refined == f"{prompt} There is a guitar on the right."
-    assert (
-        reply_parsing.last_brackets(stand_in.answer_critique(prompt, None, partial)) == f"{prompt} There is a guitar."
-    )
-    assert stand_in.answer_refine(prompt, partial) == f"{prompt} There is a guitar."
-
-
-def test_without_the_decomposition_a_wrong_position_is_not_noticed(sprites):
-    prompt = "A cat holding a guitar on the beach."
-    scene = replace(parse_prompt(prompt), arrangement="balancing")
-    image = Image.fromarray(draw_scene(scene, sprites))
-    assert reply_parsing.last_brackets(stand_in.answer_critique(prompt, None, image)) == prompt
-    assert "on the left" in reply_parsing.last_brackets(
-        stand_in.answer_critique(prompt, scene_components(parse_prompt(prompt)), image)
-    )
+    scene = parse_prompt(prompt)
+    image = Image.fromarray(draw_scene(replace(scene, **changes), sprites))
+    reply = stand_in.answer_critique(prompt, list(fact_phrases(scene)), image)
+    assert reply_parsing.last_brackets(reply) == " ".join([prompt, *(fact_sentences(scene)[each] for each in faults)])
+    named = [remark.partition(":")[0] for remark in remarks_of(reply)]
+    assert named == [fact_phrases(scene)[each] for each in faults]
+    blind = f"{prompt} {without_parts}".strip()
+    assert reply_parsing.last_brackets(stand_in.answer_critique(prompt, None, image)) == blind
+    assert stand_in.answer_refine(prompt, image) == (blind if without_parts else f"{prompt} {MOODS[0]}")
 
 
 def test_a_critic_without_its_packages_names_the_remedy(sprites, monkeypatch):
@@ -101,15 +103,24 @@ def test_refine_and_rewrite_give_prompts(image):
 
 
 @pytest.mark.parametrize(
-    ("arrangement", "shown", "grade"),
-    [("holding", (True, True), 5), ("balancing", (True, True), 4), ("holding", (True, False), 2),
-     ("holding", (False, False), 1)],
-)  # fmt: skip
-def test_the_judge_grades_what_it_sees(sprites, arrangement, shown, grade):
+    ("changes", "grade"),
+    [
+        ({}, 5),
+        ({"background": "at night"}, 4),
+        ({"arrangement": "balancing"}, 4),
+        ({"arrangement": "balancing", "background": "at night"}, 3),
+        ({"shown": (True, False)}, 3),  # no relation without both
+        ({"shown": (False, True)}, 3),
+        ({"second": "ball", "background": "at night"}, 2),
+        ({"shown": (False, False)}, 2),
+        ({"shown": (False, False), "background": "at night"}, 1),
+    ],
+)
+def test_the_judge_grades_by_the_number_of_wrong_facts(sprites, changes, grade):
     prompt = "A panda holding a balloon in the desert."
-    scene = replace(parse_prompt(prompt), arrangement=arrangement, shown=shown)
-    image = Image.fromarray(draw_scene(scene, sprites))
-    assert reply_parsing.judge_score(stand_in.answer_judge(prompt, image)) == grade
+    image = Image.fromarray(draw_scene(replace(parse_prompt(prompt), **changes), sprites))
+    for text in (prompt, " ".join([prompt, *fact_sentences(parse_prompt(prompt))])):
+        assert reply_parsing.judge_score(stand_in.answer_judge(text, image)) == grade
     reply = json.loads(stand_in.answer_judge(prompt, image, scale="yes_no", structured=True))
     assert reply["score"] == ("yes" if grade == 5 else "no")
 
@@ -121,7 +132,10 @@ def test_the_judge_grades_what_it_sees(sprites, arrangement, shown, grade):
         ("A panda and a balloon.", 5),
         ("A panda on the left and a balloon on the right.", 5),
         ("A panda on the right and a balloon on the left.", 1),
-        ("A panda and some balloons at night.", 3),  # several are at least three
+        ("A panda and some balloons in the desert.", 4),  # several are at least three
+        ("A panda and some balloons at night.", 2),
+        ("In the desert.", 5),
+        ("At night.", 1),
         ("A panda holding a balloon in the desert. There is a cake.", 4),
         ("A panda holding a balloon in the desert. With natural colours.", 5),
     ],

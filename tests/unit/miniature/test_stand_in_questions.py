@@ -1,6 +1,7 @@
 """The stand-in's answers about parts and faults: from what is drawn; it declines where it does not know the words."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from PIL import Image
@@ -9,11 +10,13 @@ from detailscribe.llm.request import Request
 from detailscribe.methods.reply_parsing import is_refusal, yes_or_no
 from detailscribe.miniature import stand_in
 from detailscribe.miniature.stand_in_questions import is_shown
+from detailscribe.miniature.stand_in_seeing import Seen
 from detailscribe.miniature.world.arrangements import ARRANGEMENTS
-from detailscribe.miniature.world.captions import scene_components
 from detailscribe.miniature.world.drawing import draw_scene
+from detailscribe.miniature.world.facts import fact_phrases
 from detailscribe.miniature.world.scenes import Scene, held_out_scenes
 from detailscribe.miniature.world.sprites import load_sprites
+from detailscribe.miniature.world.vocabulary import BACKGROUNDS
 from detailscribe.scores.judges.remarks import remarks_of
 
 SCENES = held_out_scenes(2 * len(ARRANGEMENTS), 3)
@@ -38,9 +41,10 @@ def drawn(tmp_path_factory):
     return draw
 
 
-def things(scene: Scene) -> list[str]:
+def placed(scene: Scene) -> list[str]:
+    """Both entities with their places."""
     places = (scene.layout.first_position, scene.layout.second_position)
-    return [part.removesuffix(place).strip() for part, place in zip(scene_components(scene), places, strict=True)]
+    return [f"{thing} {place}" for thing, place in zip(fact_phrases(scene)[:2], places, strict=True)]
 
 
 @pytest.mark.parametrize("structured", [False, True])
@@ -49,15 +53,41 @@ def test_a_part_is_shown_exactly_where_it_is_drawn(drawn, shown, structured):
     right = total = 0
     for scene in SCENES:
         image = drawn(replace(scene, shown=shown))
-        for part, is_there in zip([*scene_components(scene), *things(scene)], [*shown, *shown], strict=True):
+        for part, is_there in zip(
+            [*placed(scene), *fact_phrases(scene)], [*shown, *shown, all(shown), True], strict=True
+        ):
             right += yes_or_no(ask("judge_part", image, structured, part=part, kind="entity")) == float(is_there)
             total += 1
     assert right >= 0.97 * total  # the detector is trained, not perfect
 
 
+def test_a_background_is_shown_where_it_is_drawn(drawn):
+    for background in BACKGROUNDS:
+        image = drawn(replace(SCENES[0], background=background))
+        answers = {part: yes_or_no(ask("judge_part", image, part=part)) for part in BACKGROUNDS}
+        assert answers == {part: float(part == background) for part in BACKGROUNDS}
+        remark = f"{background}: not in the image; to be shown clearly."
+        assert yes_or_no(ask("judge_remark", image, remark=remark)) == 0.0
+        assert yes_or_no(ask("judge_remark", drawn(elsewhere(background)), remark=remark)) == 1.0
+
+
+def elsewhere(background: str) -> Scene:
+    """A scene before another background."""
+    return replace(SCENES[0], background=next(each for each in BACKGROUNDS if each != background))
+
+
+def test_a_relation_is_shown_by_both_entities_in_their_places(drawn):
+    scene = next(scene for scene in SCENES if scene.arrangement == "riding")
+    answers = {
+        name: yes_or_no(ask("judge_part", drawn(replace(scene, arrangement=name)), part=fact_phrases(scene)[2]))
+        for name in ("riding", "balancing", "holding")
+    }
+    assert answers == {"riding": 1.0, "balancing": 0.0, "holding": 0.0}
+
+
 def test_a_part_in_another_place_is_not_shown(drawn):
     scene = next(scene for scene in SCENES if scene.arrangement == "holding")
-    image, (thing, _) = drawn(scene), things(scene)
+    image, thing = drawn(scene), fact_phrases(scene)[0]
     answers = {
         place: yes_or_no(ask("judge_part", image, part=f"{thing} {place}")) for place in ("on the left", "on the right")
     }
@@ -66,9 +96,8 @@ def test_a_part_in_another_place_is_not_shown(drawn):
 
 def test_a_fault_is_there_where_the_part_is_missing(drawn):
     scene = SCENES[0]
-    part = scene_components(scene)[1]
-    remark = f"{part}: not in the image; to be shown clearly."
-    for shown in (True, False):
+    for part, shown in product((placed(scene)[1], *fact_phrases(scene)[1:3]), (True, False)):
+        remark = f"{part}: not in the image; to be shown clearly."
         image = drawn(replace(scene, shown=(True, shown)))
         assert yes_or_no(ask("judge_remark", image, remark=remark)) == float(not shown)
 
@@ -102,7 +131,7 @@ def test_a_critic_that_knows_nothing_names_no_fault(drawn):
 def test_a_changed_file_is_looked_at_again(drawn):
     scene = SCENES[0]
     path = drawn(replace(scene, shown=(False, False)))
-    part = things(scene)[0]
+    part = fact_phrases(scene)[0]
     assert yes_or_no(ask("judge_part", path, part=part)) == 0.0
     Image.fromarray(draw_scene(scene, load_sprites())).save(path)
     assert yes_or_no(ask("judge_part", path, part=part)) == 1.0
@@ -128,8 +157,13 @@ def test_a_changed_file_is_looked_at_again(drawn):
         ("a whisk", [("cat", 1, 1)], None),
         ("a cat and a whisk", [("cat", 1, 1)], None),
         ("two cats", [("cat", 1, 1), ("cat", 50, 1)], None),
-        ("at night", [], None),
+        ("at night", [], False),
+        ("in the snow", [], True),
+        ("a cat at night", [("cat", 1, 1)], False),
+        ("a cat in the snow", [("cat", 1, 1)], True),
+        ("in the snow or at night", [], None),
+        ("in the rain", [], None),
     ],
 )
 def test_places_and_numbers(part, detections, shown):
-    assert is_shown(part, detections) is shown
+    assert is_shown(part, Seen(detections, "in the snow")) is shown

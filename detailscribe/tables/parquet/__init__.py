@@ -1,0 +1,1 @@
+"""Parquet tables of a scenario: scores and manifests, typed, one file each."""
