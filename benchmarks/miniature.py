@@ -60,8 +60,8 @@ from detailscribe.tables.intervals import mean_intervals
 HERE = Path(__file__).parent
 STEPS, GUIDANCE, KS = 28, 4.5, (0, 1, 2, 4)
 SEEDS_OF_FIVE = 5
-SKILLS = (50, 60, 70, 80, 90, 100)  # of the planted critics, in percent
-BLIND_TWO = (1, 2)  # facts: the second entity, and the relation
+SKILLS = (50, 60, 80, 100)  # of the planted critics, in percent
+BLIND_TWO = (1, 3)  # facts: the second entity and the background, the best pair of this world
 ASKED_AT_ONCE = 32
 BATCH = 32
 MIN_ACCURACY = 0.95
