@@ -34,6 +34,7 @@ include: "rules/report.smk"
 include: "rules/pilot.smk"
 include: "rules/power.smk"
 include: "rules/verify.smk"
+include: "rules/pack.smk"
 
 
 # Targets: the study, each scenario by name, and each stage of a scenario as {scenario}_{stage}.

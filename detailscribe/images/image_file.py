@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH
+from detailscribe.files.packed import read_bytes
 
 FORMAT_SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
@@ -66,10 +67,10 @@ def image_problem(results: Path, row: dict) -> str:
     """
     if not names_own_image(row):
         return f"is not the image of {row.get('id')}, whose row names it"
-    path = results / row["file"]
-    if not path.is_file():
+    try:
+        data = read_bytes(results / row["file"])
+    except (FileNotFoundError, IsADirectoryError):
         return "is missing"
-    data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         return "was changed since it was made"
     # Images of other programs, and of earlier versions, hold no key.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from detailscribe.errors import InputError
+from detailscribe.files.packed import is_there
 from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
 from detailscribe.methods.instruction_echo import repeats_instruction, without_label
@@ -148,7 +149,7 @@ def image_problem(image: dict | None) -> str:
     """Why an image cannot be shown to a model; empty if it can."""
     if image is None or image["status"] != "ok":
         return input_problem("image", image)
-    return "" if Path(image["path"]).is_file() else f"the image file is missing ({Path(image['path']).name})"
+    return "" if is_there(Path(image["path"])) else f"the image file is missing ({Path(image['path']).name})"
 
 
 def input_problem(name: str, row: dict | None) -> str:
