@@ -12,6 +12,7 @@ import hashlib
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -21,6 +22,8 @@ from detailscribe.errors import SetupError
 ARCHIVE = "packed.zip"
 LOCAL_HEADER = struct.Struct("<4s5HLLLHH")  # of a member, before its name: APPNOTE.TXT of the zip format, 4.3.7
 SIGNATURE, ENCRYPTED = b"PK\x03\x04", 1  # the beginning of a header; a flag
+END_RECORD = struct.Struct("<4s4H2LH")  # of an archive without a comment: 4.3.16
+END_SIGNATURE, MANY = b"PK\x05\x06", 0xFFFF
 Stamp = tuple[int, int, int]
 
 
@@ -128,7 +131,7 @@ def _packed_bytes(path: Path) -> bytes | None:
                     return opened.read(path.name)
         except FileNotFoundError:
             return None
-        except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
             raise damaged(archive, error) from None
 
 
@@ -141,8 +144,9 @@ def _index(folder: Path) -> dict[str, Member]:
     known = _indexes.get(archive)
     if known is None or known[0] != stamp:
         try:
-            with zipfile.ZipFile(archive) as opened:
+            with open(archive, "rb") as file, zipfile.ZipFile(file) as opened:
                 index = {info.filename: _member(info) for info in opened.infolist()}
+                _check_count(file, len(index))
         except FileNotFoundError:
             return {}
         except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError) as error:
@@ -156,6 +160,14 @@ def _member(info: zipfile.ZipInfo) -> Member:
     if is_stored and info.file_size != info.compress_size:
         raise ValueError(f"two sizes of {info.filename}")
     return Member(info.header_offset, info.file_size, is_stored)
+
+
+def _check_count(file: BinaryIO, count: int) -> None:
+    """Compare the number of members with that of the end record, which `zipfile` does not."""
+    file.seek(-END_RECORD.size, os.SEEK_END)
+    signature, *_, named, _, _, comment_length = END_RECORD.unpack(file.read(END_RECORD.size))
+    if signature == END_SIGNATURE and not comment_length and named not in (count, MANY):
+        raise ValueError(f"{count} members of {named}")
 
 
 def _stamp(stat: os.stat_result) -> Stamp:

@@ -109,7 +109,7 @@ def archive_problem(folder: Path) -> str:
             changed = opened.testzip()
     except SetupError as error:
         return str(error)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
         return f"{folder / ARCHIVE} is damaged ({error})"
     return f"{folder / ARCHIVE} is damaged ({changed} was changed)" if changed else ""
 
@@ -146,7 +146,10 @@ def rescue(folder: Path) -> tuple[list[str], list[str]]:
 
 def _indexed(archive: Path) -> Iterator[tuple[str, int, int, int]]:
     """Name, checksum, begin and end of each stored member of an archive's index; none if it cannot be read."""
-    with contextlib.suppress(zipfile.BadZipFile, ValueError, NotImplementedError), zipfile.ZipFile(archive) as opened:
+    with (
+        contextlib.suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError),
+        zipfile.ZipFile(archive) as opened,
+    ):
         for info in opened.infolist():
             begin = info.header_offset + LOCAL_HEADER.size + len(info.orig_filename.encode())
             if info.compress_type == zipfile.ZIP_STORED:
