@@ -121,10 +121,9 @@ def _full_images(scenario: Path) -> dict[str, Path]:
 
 
 def _has_loose_images(scenario: Path) -> bool:
-    """Whether an image set that a manifest lists has images that are not packed."""
-    shards = (manifest.with_suffix("") for manifest in (scenario / IMAGES).glob("*/*.jsonl"))
-    images = [path for shard in shards for path in files_in(shard) if path.suffix in FORMAT_SUFFIXES.values()]
-    return any(path.name not in packed_names(path.parent) or path.is_file() for path in images)
+    """Whether images of a scenario are not packed."""
+    found = (path for shard in (scenario / IMAGES).glob("*/*/") for path in files_in(shard))
+    return any(path.suffix in FORMAT_SUFFIXES.values() and path.is_file() for path in found)
 
 
 def _write_list(site: Path, names: set[str]) -> None:
