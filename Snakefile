@@ -35,6 +35,7 @@ include: "rules/pilot.smk"
 include: "rules/power.smk"
 include: "rules/verify.smk"
 include: "rules/capsule.smk"
+include: "rules/pack.smk"
 
 
 # Targets: the study, each scenario by name, and each stage of a scenario as {scenario}_{stage}.

@@ -5,8 +5,9 @@
 
 The methods, seeds and candidates are the default study's, with three metrics; engine, metrics and hosted models are
 stubs (`tests.stub_models`, the offline endpoint). `model_loads` counts the processes of the full run that load the
-image model. Prints a table, then one line of JSON. `scheduler_mb` is the peak of
-Snakemake's own process, the largest of all runs.
+image model. Then the study is packed (`snakemake pack`), nothing to do and one deleted image are measured again, as
+multiples of the same unpacked, and the unpacked files are compared with those before. Prints a table, then one line of
+JSON. `scheduler_mb` is the peak of Snakemake's own process, the largest of all runs.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import yaml
 
+from detailscribe.files.digests import file_sha256
+from detailscribe.files.packing import drop
 from tests.stub_models import LOADS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -93,11 +96,14 @@ def measure(folder: Path, records: list[dict]) -> None:
     costs["one image deleted: run"] = snakemake(folder)
     redrawn = {image for image in files(folder) if before.get(image) != image.stat().st_mtime_ns}
     assert redrawn == {victim}, f"{len(redrawn)} images were drawn for one deleted"
+    every = sum(path.is_file() for path in folder.rglob("*"))
+    loose, packed = measure_packed(folder, costs, victim)
 
     print(f"{len(images)} images, {loads} loads of the image model")
-    print(f"\n{'':24}{'wall s':>9}{'CPU s':>9}{'jobs':>7}{'scheduler MB':>14}")
+    print(f"{loose} files in results/ and resources/, packed {packed}")
+    print(f"\n{'':28}{'wall s':>9}{'CPU s':>9}{'jobs':>7}{'scheduler MB':>14}")
     for name, cost in costs.items():
-        print(f"{name:24}{cost.wall_s:9.1f}{cost.cpu_s:9.1f}{cost.jobs:7}{cost.scheduler_mb:14.0f}")
+        print(f"{name:28}{cost.wall_s:9.1f}{cost.cpu_s:9.1f}{cost.jobs:7}{cost.scheduler_mb:14.0f}")
     figures = {
         "noop_s": costs["nothing to do"].wall_s,
         "edit_one_plan_s": costs["one prompt edited: plan"].wall_s,
@@ -111,14 +117,50 @@ def measure(folder: Path, records: list[dict]) -> None:
         "delete_one_s": costs["one image deleted: run"].wall_s,
         "prompts": len(records),
         "images": len(images),
-        "files": sum(path.is_file() for path in folder.rglob("*")),
+        "files": every,
+        "study_files": loose,
+        "packed_files": packed,
+        "packed_noop_ratio": costs["packed: nothing to do"].cpu_s / costs["nothing to do"].cpu_s,
+        "packed_delete_one_ratio": costs["packed: one image deleted"].cpu_s / costs["one image deleted: run"].cpu_s,
+        "pack_s": costs["pack"].wall_s,
+        "unpack_s": costs["unpack"].wall_s,
     }
     print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
 
 
-def snakemake(folder: Path, *arguments: str) -> Cost:
+def measure_packed(folder: Path, costs: dict[str, Cost], victim: Path) -> tuple[int, int]:
+    """Pack the study, find nothing to do, delete one packed image, unpack; the number of its files before and after."""
+    before = digests(folder)
+    costs["pack"] = snakemake(folder, target="pack")
+    packed = len(digests(folder))
+    costs["packed: nothing to do"] = snakemake(folder)
+    assert "Nothing to be done" in costs["packed: nothing to do"].output, costs["packed: nothing to do"].output[-2000:]
+    drop(victim.parent, [victim.name])
+    os.utime(victim.parent)  # as tools do that write the archive anew
+    costs["packed: one image deleted"] = snakemake(folder)
+    assert (drawn := files(folder)) == {victim}, f"{len(drawn)} images were drawn for one deleted"
+    costs["unpack"] = snakemake(folder, target="unpack")
+    after = digests(folder)
+    changed = {name for name in before if is_of_prompts(name) and before[name] != after.get(name)}
+    assert not changed, f"{len(changed)} files came back changed: {min(changed)}"
+    return len(before), packed
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digests of the files of results/ and resources/."""
+    found = (path for name in ("results", "resources") for path in (folder / name).rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in found}
+
+
+def is_of_prompts(name: str) -> bool:
+    """Whether a file is one of those of each prompt: an image, an exchange, or in a report."""
+    folders = ("/images/", "/exchanges/", "/thumbnails/", "/prompts/")
+    return name.rpartition(".")[2] in ("jpg", "png", "json", "html") and any(folder in name for folder in folders)
+
+
+def snakemake(folder: Path, *arguments: str, target: str = "graph") -> Cost:
     """Run Snakemake in the folder on two cores."""
-    command = [sys.executable, "-m", "snakemake", "graph", "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
+    command = [sys.executable, "-m", "snakemake", target, "--snakefile", str(REPOSITORY / "Snakefile"), *arguments]
     command += ["--cores", "2", "--resources", "gpu=2", "api_calls=2", "--configfile", "graph.yaml"]
     path = os.pathsep.join([str(folder / "site"), str(REPOSITORY)])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", LOADS: str(folder / "loads.txt")}

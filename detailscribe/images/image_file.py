@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH, assumed_sha256
+from detailscribe.files.packed import read_bytes
 
 FORMAT_SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 IMAGE_DESCRIPTION = 0x010E  # EXIF tag
@@ -67,9 +68,10 @@ def image_problem(results: Path, row: dict) -> str:
     if not names_own_image(row):
         return f"is not the image of {row.get('id')}, whose row names it"
     path = results / row["file"]
-    if not path.is_file():
+    try:
+        data = read_bytes(path)
+    except (FileNotFoundError, IsADirectoryError):
         return "" if assumed_sha256(path) == row["sha256"] else "is missing"
-    data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         return "was changed since it was made"
     # Images of other programs, and of earlier versions, hold no key.

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
+from detailscribe.files.packed import read_bytes, size_of
+
 MAX_BYTES = 256 * 1024**2
 MAX_PIXELS = 178_956_970  # where Pillow, too, speaks of a decompression bomb; 540 MB as RGB
 # By content, whatever the suffix says; no format that starts another program (EPS) or reads other files.
@@ -41,19 +43,19 @@ def read_image(path: Path, draft_px: int = 0) -> Reading:
     """Read an image file completely.
 
     Args:
-        path: The file.
+        path: The file, loose or packed.
         draft_px: If given, a JPEG may be decoded at a smaller scale, of at least this many pixels per side.
 
     Raises:
         UnreadableImage: it is empty, too large, broken, or no image of FORMATS.
     """
     try:
-        size = path.stat().st_size
+        size = size_of(path)
         if not size:
             raise ValueError("the file is empty")
         if size > MAX_BYTES:
             raise ValueError(f"{size / 1e6:.0f} MB, an image has at most {MAX_BYTES / 1e6:.0f}")
-        with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(read_bytes(path)), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read")
             if draft_px:

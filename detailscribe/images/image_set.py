@@ -14,6 +14,7 @@ from detailscribe.errors import InputError, SetupError
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH, digest, file_sha256
 from detailscribe.files.ledger import Ledger
+from detailscribe.files.packed import read_bytes
 from detailscribe.files.rows import write_rows
 from detailscribe.images.image_file import FORMAT_SUFFIXES, is_intact, save_image
 from detailscribe.images.image_reader import UNIFORM, RefusedImage, is_black
@@ -241,7 +242,7 @@ def _carry(request: ImageRequest, folder: Path, results: Path, ledger: Ledger) -
     row = _row(request, file=file, sha256=carried["sha256"], software=carried.get("software"))
     if not is_intact(results, row):  # not there, or a copy of the image as it was before
         with atomic_write(path) as temporary:
-            temporary.write_bytes((results / carried["file"]).read_bytes())
+            temporary.write_bytes(read_bytes(results / carried["file"]))
     if ledger.get(request.id, request.key) != row:
         ledger.add(row)
     return row

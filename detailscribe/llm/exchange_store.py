@@ -19,12 +19,14 @@ from detailscribe.files.atomic import atomic_write, write_text
 from detailscribe.files.digests import digest as digest_of
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.json_reader import load_json
+from detailscribe.files.packed import files_in, is_there, packed_names, read_bytes, sha256_of
+from detailscribe.files.packing import take_out
 from detailscribe.llm.prices import cost_usd, prices_of
 from detailscribe.llm.request import IMAGE_SIGNATURES, Answer, Reply, Request, image_format
 from detailscribe.llm.response_body import body_file, read_body, write_body
 
 ANSWERED = ("ok", "refused")  # a failure is kept only for replay; live mode asks again
-DIGEST = re.compile(r"[0-9a-f]{64}")
+DIGEST, DIGEST_START = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{2}")
 CHECK = "check"
 CHECK_LINE = re.compile(rb'(\n  "check": )"[0-9a-f]*"')
 SHOWN = 80  # characters of a wrong value in a message
@@ -53,7 +55,7 @@ def load_exchange(path: Path) -> dict:
             the file.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         exchange: Any = load_json(data, allow_nonfinite=True)
         digest, reply, body = digest_of(exchange["request"]), exchange["reply"], exchange.get("body")
         complete = (
@@ -79,7 +81,7 @@ def load_exchange(path: Path) -> dict:
     if image := reply["image"]:
         if image not in {f"{digest}.{suffix}" for suffix in IMAGE_SIGNATURES}:
             raise ValueError(f"{path} names {image[:SHOWN]!r}, which is not an image of this exchange")
-        if not ((path.parent / image).is_file() and file_sha256(path.parent / image) == reply["image_sha256"]):
+        if not (is_there(path.parent / image) and sha256_of(path.parent / image) == reply["image_sha256"]):
             raise ValueError(f"{path} names the image {image}, which is missing or changed")
     body_file(path, body)
     return exchange
@@ -110,7 +112,7 @@ def record_answer(store: Path, request: Request, answer: Answer, prices: dict) -
     paid = prices_of(prices, request.model)
     tries = [{"usage": usage, "cost_usd": cost_usd(usage, paid)} for usage in answer.tries]
     try:
-        if path.is_file():
+        if is_there(path):
             first = load_exchange(path)
             if first["reply"]["status"] in ANSWERED:
                 return _reply(path, first)
@@ -160,12 +162,14 @@ def replace_exchange(store: Path, digest: str) -> Path | None:
         The folder; None if there is no such exchange.
     """
     path = exchange_path(store, digest)
-    if not path.is_file():
+    if not is_there(path):
         return None
     number = 1
     while (folder := store / REPLACED / f"{digest}-{number}").exists():
         number += 1
     folder.mkdir(parents=True)
+    for name in [name for name in packed_names(path.parent) if name.startswith(f"{digest}.")]:
+        take_out(path.parent / name)
     # The exchange first: what it names without it is nothing, the other way round it would be damaged.
     for file in [path, *sorted(set(path.parent.glob(f"{digest}.*")) - {path})]:
         file.rename(folder / file.name)
@@ -184,8 +188,9 @@ def recorded_body(store: Path, digest: str) -> object:
 
 
 def exchange_files(store: Path) -> list[Path]:
-    """Exchange files of a store, sorted; without temporary files of a write in progress or of a killed process."""
-    return [path for path in sorted(store.glob("*/*.json")) if not path.name.startswith(".") and path.is_file()]
+    """Exchange files of a store, loose or packed, sorted; without temporary files of a write or of a killed process."""
+    folders = sorted(folder for folder in store.glob("*") if folder.is_dir())
+    return [path for folder in folders for path in files_in(folder) if path.suffix == ".json"]
 
 
 def damaged_exchanges(store: Path) -> list[tuple[Path, str]]:

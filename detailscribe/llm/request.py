@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from detailscribe.files.digests import digest, file_sha256
+from detailscribe.files.digests import digest
+from detailscribe.files.packed import sha256_of
 
 IMAGE_SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8", "webp": b"RIFF"}
 
@@ -52,7 +53,7 @@ class Request:
             "kind": self.kind,
             "model": self.model,
             "messages": list(self.messages),
-            "images": [file_sha256(Path(path)) for path in self.images],
+            "images": [sha256_of(path) for path in self.images],
             "options": self.options,
             "draw": self.draw,
         }

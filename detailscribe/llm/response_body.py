@@ -6,6 +6,7 @@ small body is part of the exchange file; a larger one is a compressed file besid
 
 import gzip
 import hashlib
+import io
 import math
 import zlib
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import canonical_json, file_sha256
 from detailscribe.files.json_reader import load_json
+from detailscribe.files.packed import is_there, read_bytes, sha256_of
 
 MAX_INLINE_BYTES = 16 * 2**10  # of a body inside the exchange file
 MAX_BYTES = 8 * 2**20  # of a body that is kept
@@ -91,7 +93,7 @@ def body_file(exchange: Path, entry: dict | None) -> Path | None:
     if not entry or "file" not in entry:
         return None
     path = exchange.with_suffix(SUFFIX)
-    if entry["file"] != path.name or not path.is_file() or file_sha256(path) != entry["sha256"]:
+    if entry["file"] != path.name or not is_there(path) or sha256_of(path) != entry["sha256"]:
         raise ValueError(f"{exchange} names the response body {str(entry['file'])[:80]!r}, which is missing or changed")
     return path
 
@@ -115,7 +117,7 @@ def unpacked_body(path: Path) -> bytes:
         ValueError: the file is not what gzip writes, or holds more than MAX_BYTES; the message does not name it.
     """
     try:
-        with gzip.open(path) as file:
+        with gzip.open(io.BytesIO(read_bytes(path))) as file:
             data = file.read(MAX_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"a response body that cannot be unpacked: {error}") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detailscribe.files.digests import file_sha256
+from detailscribe.files.packed import sha256_of
 from detailscribe.images.image_reader import (
     FIRST_FRAME,
     UNIFORM,
@@ -124,7 +125,7 @@ def hosted_requests(
         if reply.status == "ok":
             assert reply.image is not None
             files[id] = reply.image
-            recipe = {**base, "source_sha256": file_sha256(reply.image)}
+            recipe = {**base, "source_sha256": sha256_of(reply.image)}
         requests.append(
             ImageRequest(
                 id, image_set, reply.status, reply.reason, record["prompt"], recipe=recipe, exchange=reply.digest

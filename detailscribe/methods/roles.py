@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from detailscribe.errors import InputError
 from detailscribe.files.digests import assumed_sha256
+from detailscribe.files.packed import is_there
 from detailscribe.llm.request import Reply, Request
 from detailscribe.methods import reply_parsing
 from detailscribe.methods.instruction_echo import repeats_instruction, without_label
@@ -152,7 +153,7 @@ def image_problem(image: dict | None) -> str:
     if image is None or image["status"] != "ok":
         return input_problem("image", image)
     path = Path(image["path"])
-    return "" if path.is_file() or assumed_sha256(path) else f"the image file is missing ({path.name})"
+    return "" if is_there(path) or assumed_sha256(path) else f"the image file is missing ({path.name})"
 
 
 def input_problem(name: str, row: dict | None) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from detailscribe.errors import SetupError
+from detailscribe.files.packed import modified_ns
 from detailscribe.images.image_reader import read_image
 from detailscribe.llm.request import Request
 from detailscribe.miniature.stand_in_content import append_sentences, invent_prompt, stable_choice
@@ -178,7 +179,7 @@ def _answer_pair(request: Request) -> str:
     prompt = request.fields["prompt"]
     if not can_check(prompt):
         return refusal(prompt)
-    grades = [_grade_file(prompt, path, path.stat().st_mtime_ns, request.draw) for path in request.images]
+    grades = [_grade_file(prompt, path, modified_ns(path), request.draw) for path in request.images]
     return answer_pair(grades, request.fields.get("structured", False))
 
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from detailscribe.files.packed import ARCHIVE, files_in, packed_names, size_of
+from detailscribe.files.packing import drop
 from detailscribe.files.rows import read_rows
 
 TEMPORARY = re.compile(r"\..+\.tmp")  # names that files.atomic.atomic_write gives
@@ -28,8 +30,9 @@ def unreferenced_files(results: Path, exchanges: Path) -> list[Path]:
         for image_set in _folders(scenario / "images"):
             for shard in _folders(image_set):
                 if shard.with_suffix(".jsonl").is_file():
-                    files |= {path for path in _files(shard) if path not in referenced}
-        images = {path.stem for path in _files(scenario / "images") if path not in files}
+                    files |= {path for path in _images(shard) if path not in referenced}
+        shards = scenario.glob("images/*/*/")
+        images = {path.stem for shard in shards for path in files_in(shard) if path not in files}
         # {id}-{key}-k{k}.safetensors belongs to the image {id}-{key}.
         files |= {path for path in _files(scenario / "latents") if path.name.rpartition("-k")[0] not in images}
         files |= set(_files(scenario / "changed"))
@@ -40,16 +43,22 @@ def sizes_by_folder(files: list[Path]) -> list[str]:
     """Number and size of files, one line per folder and one for all."""
     sizes: dict[Path, list[int]] = defaultdict(list)
     for path in files:
-        sizes[path.parent].append(path.lstat().st_size)
+        sizes[path.parent].append(path.lstat().st_size if _is_loose(path) else size_of(path))
     lines = [f"{folder}: {len(each)} files, {sum(each) / 1e6:.1f} MB" for folder, each in sizes.items()]
     return [*lines, f"{len(files)} files, {sum(map(sum, sizes.values())) / 1e6:.1f} MB"]
 
 
 def remove_files(files: list[Path]) -> None:
-    """Remove files. Symlinks are removed, their targets kept. Folders keep their mtimes, which Snakemake compares."""
+    """Remove files, loose or packed; of symlinks the targets are kept.
+
+    Folders keep their mtimes, which Snakemake compares.
+    """
     times = {path.parent: path.parent.stat() for path in files}
+    packed = {path for path in files if path.name in packed_names(path.parent)}
     for path in files:
-        path.unlink()
+        path.unlink(missing_ok=path in packed)
+    for folder in {path.parent for path in packed}:
+        drop(folder, [path.name for path in packed if path.parent == folder])
     for folder, time in times.items():
         os.utime(folder, ns=(time.st_atime_ns, time.st_mtime_ns))
 
@@ -63,6 +72,16 @@ def _referenced_files(results: Path, scenario: Path) -> set[Path]:
     for dictionary in scenario.glob("dictionary.jsonl"):
         files |= {file for row in read_rows(dictionary) for file in row["images"].values()}
     return {results / file for file in files}
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    """Files of a shard's images, loose or packed; without their archive."""
+    yield from (path for path in _files(folder) if path != folder / ARCHIVE)
+    yield from (folder / name for name in packed_names(folder))
+
+
+def _is_loose(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -8,10 +8,13 @@ from typing import Any
 from detailscribe.engines.weight_records import verify_weight_records
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.json_reader import load_json
+from detailscribe.files.packed import is_there
+from detailscribe.files.packing import take_out
 from detailscribe.files.rows import read_rows
 from detailscribe.images.image_file import image_problem
 from detailscribe.images.manifest import is_foreign
 from detailscribe.operations.outputs import made_from_exchange, remove_damaged_outputs, remove_outputs_if
+from detailscribe.operations.packing.rescue import rescue_archives
 from detailscribe.operations.verify_exchanges import verify_exchanges
 from detailscribe.operations.verify_ledgers import verify_ledgers
 from detailscribe.operations.verify_outputs import record_first_seen, set_aside, verify_outputs
@@ -27,11 +30,12 @@ def verify_study(results: Path, resources: Path, scenarios: Iterable[str]) -> li
     Returns:
         A message per problem, and a last one with the counts.
     """
+    rescued = rescue_archives(results, resources / "exchanges")
     checked, messages = verify_resources(resources)
     damaged, first_exchanges, problems = verify_exchanges(results, resources / "exchanges")
     outputs, changed = verify_outputs(results)
     checked, first_rows = checked + outputs, 0
-    messages += problems + changed
+    messages = rescued + messages + problems + changed
     for scenario in scenarios:
         messages += remove_damaged_outputs(results, scenario)
         rows, problems = verify_ledgers(results, scenario)
@@ -69,7 +73,8 @@ def verify_images(results: Path, scenario: str) -> tuple[int, list[str]]:
             if not (problem := image_problem(results, row)):
                 continue
             path = results / row["file"]
-            if path.is_file():
+            if is_there(path):
+                take_out(path)
                 moved = results / scenario / "changed" / manifest.parent.name / path.name
                 moved.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(moved)

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from detailscribe.files.atomic import write_if_changed
-from detailscribe.files.digests import canonical_json, file_sha256
+from detailscribe.files.digests import canonical_json
 from detailscribe.files.json_reader import load_json
+from detailscribe.files.packed import sha256_of
 from detailscribe.llm.exchange_store import CHECK, exchange_files, load_exchange
 from detailscribe.operations.verify_outputs import set_aside
 
@@ -24,7 +25,7 @@ def verify_exchanges(results: Path, store: Path) -> tuple[set[str], int, list[st
     for path in exchange_files(store):
         try:
             if CHECK not in load_exchange(path):
-                seen[path.stem] = file_sha256(path)
+                seen[path.stem] = sha256_of(path)
                 first += path.stem not in known
                 if seen[path.stem] != known.get(path.stem, seen[path.stem]):
                     raise ValueError(f"{path} was edited since `verify` first saw it")

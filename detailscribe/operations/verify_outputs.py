@@ -6,6 +6,7 @@ from pathlib import Path
 
 from detailscribe.files.digests import file_sha256
 from detailscribe.files.output_records import forget_outputs, record_outputs, recorded_outputs, recorded_sha256
+from detailscribe.files.packing import take_out
 from detailscribe.files.rows import read_rows
 from detailscribe.study.stages import JUDGING_TABLES, REPORT_TABLES, ROW_FOLDERS, folder_of
 
@@ -25,6 +26,7 @@ def set_aside(results: Path, path: Path) -> Path:
         place = Path(*path.parts[-4:])
     moved = results / CHANGED / place
     moved.parent.mkdir(parents=True, exist_ok=True)
+    take_out(path)
     path.replace(moved)
     return moved
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from detailscribe.files.atomic import atomic_write
 from detailscribe.files.digests import KEY_LENGTH
+from detailscribe.files.packed import files_in, read_bytes
 from detailscribe.images.image_reader import UnreadableImage, read_image
+from detailscribe.report.packed_site import forget_packed, is_packing, left_out_images
 
 SIDE_PX = 256
 QUALITY = 80  # of JPEG
@@ -41,16 +43,23 @@ def add_images(rows: Iterable[dict], results: Path, site: Path, threads: int) ->
     for folder in ("thumbnails", "images"):
         (site / folder).mkdir(parents=True, exist_ok=True)
     rows = [row for row in rows if row["file"]]
-    existing = {f"thumbnails/{entry.name}" for entry in os.scandir(site / "thumbnails")}
+    existing = {f"thumbnails/{path.name}" for path in files_in(site / "thumbnails")}
     new = {path: row["file"] for row in rows if (path := thumbnail_path(row)) not in existing}
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda item: _write_thumbnail(results / item[1], site / item[0]), new.items()))
+    left_out = left_out_images(site)
     for row in rows:
-        link_or_copy(results / row["file"], site / image_path(row))
+        if image_path(row) not in left_out or (results / row["file"]).is_file():
+            link_or_copy(results / row["file"], site / image_path(row))
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` a hard link to `source`, or a copy where the file system has no hard links."""
+    """Make `target` a hard link to `source`, or a copy of a packed file, and where there are no hard links."""
+    if not source.is_file():
+        if not (target.is_file() and target.read_bytes() == read_bytes(source)):
+            with atomic_write(target) as temporary:
+                temporary.write_bytes(read_bytes(source))
+        return
     if target.exists() and (target.samefile(source) or _same_size_and_mtime(source, target)):
         return
     with atomic_write(target) as temporary:
@@ -62,10 +71,11 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove_other_files(folder: Path, keep: set[str]) -> None:
-    """Remove the files of a folder except those in `keep`, which are relative to it."""
+    """Remove the files of a site, loose or packed, except those in `keep`, which are relative to it."""
     for path in folder.rglob("*"):
-        if path.is_file() and str(path.relative_to(folder)) not in keep:
+        if path.is_file() and not is_packing(path) and str(path.relative_to(folder)) not in keep:
             path.unlink()
+    forget_packed(folder, keep)
 
 
 def _same_size_and_mtime(source: Path, target: Path) -> bool:

@@ -1,7 +1,8 @@
 """Report site of one scenario: an overview and one page per prompt.
 
 The site is a folder of static pages that opens from disk or from any web server and loads nothing from other hosts. It
-holds thumbnails and hard links to the full images. Existing files are kept, so that a changed prompt costs one page.
+holds thumbnails and hard links to the full images. Existing files are kept, so that a changed prompt costs one page;
+what is packed of them stays packed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detailscribe.files.atomic import write_if_changed
 from detailscribe.report.labels import labels_parameters
 from detailscribe.report.prompt_story import ScenarioResults, page_values
 from detailscribe.study.notices import study_notice
@@ -63,6 +63,7 @@ def write_scenario(site: Path, scenario: ScenarioResults, overview: Overview, re
     from detailscribe.report import assets
     from detailscribe.report.explorer_data import explorer_data
     from detailscribe.report.overview import write_overview
+    from detailscribe.report.packed_site import write_page
     from detailscribe.report.templates import page_template
 
     rows = [row for rows in scenario.images.values() for row in rows.values() if row["file"]]
@@ -79,7 +80,7 @@ def write_scenario(site: Path, scenario: ScenarioResults, overview: Overview, re
             previous=ids[number - 1] if number else None,
             next=ids[number + 1] if number + 1 < len(ids) else None,
         )
-        write_if_changed(site / "prompts" / f"{prompt['id']}.html", page)
+        write_page(site / "prompts" / f"{prompt['id']}.html", page)
     keep = {f"prompts/{id}.html" for id in ids}
     keep |= {path for row in rows for path in (assets.thumbnail_path(row), assets.image_path(row))}
     write_overview(site, overview, explorer_data(scenario), keep)

@@ -23,13 +23,14 @@ def parameters(study: Study) -> dict[str, dict]:
 
 
 def write_study(site: Path, sites: dict[str, Path], overview: Overview) -> None:
-    """Write the site of a study from the sites of its scenarios, given by scenario."""
+    """Write the site of a study from the sites of its scenarios, by scenario; what is packed of one is left out."""
     from detailscribe.report import assets, explorer_data
     from detailscribe.report.overview import write_overview
+    from detailscribe.report.packed_site import is_packing
 
     keep = set()
     for scenario, source in sites.items():
-        for path in (path for path in source.rglob("*") if path.is_file()):
+        for path in (path for path in source.rglob("*") if path.is_file() and not is_packing(path)):
             name = f"{scenario}/{path.relative_to(source)}"
             keep.add(name)
             assets.link_or_copy(path, site / name)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from detailscribe.files.packed import ARCHIVE
+
 MARK = ".times"  # file of results/ whose mtime is MARK_NS, unless the folder was copied without mtimes
 MARK_NS = 10**18  # a whole even second, which every file system can store
 COPIED = (
@@ -48,6 +50,7 @@ def _compared(results: Path, resources: Path) -> Iterator[Path]:
         folder, depth = Path(place), len(Path(place).relative_to(results).parts)
         if depth == 3 and folder.parts[-2] == "images":
             yield from (folder / name for name in folders)
+            yield from (archive for name in folders if (archive := folder / name / ARCHIVE).is_file())
             folders.clear()
         if depth == 0:
             folders[:] = [name for name in folders if not name.startswith(".") and name != "changed"]

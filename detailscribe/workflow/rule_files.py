@@ -5,6 +5,7 @@ from pathlib import Path
 
 from detailscribe.errors import SetupError
 from detailscribe.files.brought_files import brought_files
+from detailscribe.files.packed import ARCHIVE
 from detailscribe.human.ratings import PAIRS_FOLDER, choice_files, rating_file
 from detailscribe.scores.metric_facts import any_reads_phrases, environment_of, reads_phrases
 from detailscribe.scores.model_weights import hub_weights, image_weights_name, model_folders, served_weights_name
@@ -130,15 +131,16 @@ class RuleFiles(GraphFiles, JudgeFiles):
     # ---- input functions ---------------------------------------------------------------------------------------
 
     def image_folder(self, *image_sets: str) -> InputFunction:
-        """Input function: the folders of a shard's images in these image sets, those that exist.
+        """Input function: the folders of a shard's images in these image sets, and their archives, those that exist.
 
-        A file deleted from a folder makes it newer than its manifest, and the job runs again.
+        A file deleted from a folder or an archive makes it newer than its manifest, and the job runs again.
         """
 
         def folders(wildcards) -> list[str]:
             names = [image_set.format(**wildcards) for image_set in image_sets]
             paths = [f"results/{wildcards.scenario}/images/{name}/{wildcards.shard}" for name in names]
-            return [path for path in paths if Path(path).is_dir()]
+            archives = [f"{path}/{ARCHIVE}" for path in paths]
+            return [path for path in [*paths, *archives] if Path(path).exists()]
 
         return folders
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from detailscribe.files.atomic import write_if_changed
 from detailscribe.files.ledger import Ledger, write_ledger
+from detailscribe.files.packing import unpack
 from detailscribe.files.rows import to_jsonl
 from detailscribe.images.image_file import names_own_image
 from detailscribe.prompts.prompt_file import read_prompts, split_into_shards
@@ -53,6 +54,8 @@ def old_shards(folder: Path, names: list[str]) -> set[str]:
 def _split_ledger(ledger_folder: Path, old: set[str], names: list[str], results: Path) -> None:
     rows_by_shard: dict[str, dict[tuple[str, str], dict]] = {}
     scenario, image_set = ledger_folder.parent.parent.parent.name, ledger_folder.name
+    if ledger_folder.parent.name == "images":
+        unpack(results / scenario / "images" / image_set / shard for shard in old)
     for shard in sorted(old) + names:  # rows of the new layout come last and win
         for row in Ledger(ledger_folder / f"{shard}.jsonl").rows():
             shard_name = shard_of(str(row["id"]), len(names))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from detailscribe.errors import InputError
+from detailscribe.files.packed import read_bytes
 from detailscribe.llm.request import Request, image_format
 
 API_PATHS: dict[str, Literal["/v1/chat/completions", "/v1/images/generations"]] = {  # as the Batch API names them
@@ -36,7 +37,7 @@ def image_data_url(path: Path) -> str:
     Raises:
         InputError: not a PNG, JPEG, GIF or WebP file.
     """
-    data = Path(path).read_bytes()
+    data = read_bytes(path)
     name = image_format(data)
     if name is None:
         raise InputError(f"{path} is not a PNG, JPEG, GIF or WebP image")

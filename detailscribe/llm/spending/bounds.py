@@ -1,10 +1,12 @@
 """Bound of a call: the most that it can cost, from the bytes of its request and the limit of its output tokens."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from detailscribe.files.digests import canonical_json
+from detailscribe.files.packed import read_bytes
 from detailscribe.llm.prices import cost_usd, prices_of
 from detailscribe.llm.request import Request
 
@@ -85,7 +87,7 @@ def _image_bound(path: Path, model: str) -> int:
     from PIL import Image  # only a budget needs the size
 
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(read_bytes(path))) as image:
             pixels = image.width * image.height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         pixels = 0  # no image: the request fails before it is sent

@@ -22,7 +22,8 @@ steps(values: dict, full: int) -> int
     of a `prompt_switch_request`, whose first steps other images may share.
 draw(engine: Engine, request: ImageRequest) -> PIL.Image.Image
     The image, with the loaded model (`engines/engine.py`). `request.recipe` has what `request` put into it,
-    `request.source` is the file of the image to start from.
+    `request.source` is the file of the image to start from, which `images.image_reader.read_image` reads: it may be
+    packed (`files/packed.py`).
 
 An error that `request` or `draw` raises makes a `failed` row of that one image, with the error's text as its reason.
 `errors.SetupError`, an error of the GPU or a full disk ends the job.

@@ -10,7 +10,8 @@ from typing import IO, Any
 from detailscribe.engines.weight_records import RECORDS_FOLDER
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.atomic import atomic_write
-from detailscribe.files.digests import canonical_json, file_sha256
+from detailscribe.files.digests import canonical_json
+from detailscribe.files.packed import files_in, read_bytes, sha256_of, size_of
 from detailscribe.files.rows import read_rows
 from detailscribe.images.seconds import LEDGERS
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
@@ -64,7 +65,7 @@ def _write_archive(archive: Path, members: dict[str, Path], exchanges: int, imag
         if secret := find_secret(path):
             raise SetupError(f"{name} holds {secret}; delete that exchange and run again before you pack")
     entries: dict[str, dict[str, Any]] = {
-        name: {"sha256": file_sha256(path), "bytes": path.stat().st_size} for name, path in members.items()
+        name: {"sha256": sha256_of(path), "bytes": size_of(path)} for name, path in members.items()
     }
     version = FORMAT_WITH_RECORDS if any(map(is_weight_record, members)) else FORMAT  # the first is read everywhere
     version = FORMAT_WITH_SECONDS if any(map(is_seconds, members)) else version
@@ -79,13 +80,12 @@ def _write_archive(archive: Path, members: dict[str, Path], exchanges: int, imag
     ):
         _add_member(tar, MANIFEST, io.BytesIO(data), len(data))
         for name, path in members.items():
-            with open(path, "rb") as member:
-                _add_member(tar, name, member, entries[name]["bytes"])
+            _add_member(tar, name, io.BytesIO(read_bytes(path)), entries[name]["bytes"])
 
 
 def _refuse_foreign_content(name: str, path: Path) -> None:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if size_of(path) > MAX_BYTES:
             raise ValueError(f"more than {MAX_BYTES} bytes")
         check_content(name, path)
     except ValueError as error:
@@ -120,7 +120,7 @@ def _members(folder: Path, digests: set[str], images: bool) -> dict[str, Path]:
     if images:
         files += sorted(folder.glob("results/*/ledgers/images/*/*.jsonl"))
         files += sorted(folder.glob(f"results/*/{LEDGERS}/*/*.jsonl"))
-        files += sorted(path for path in folder.glob("results/*/images/*/*/*.*") if not path.name.startswith("."))
+        files += [path for each in sorted(folder.glob("results/*/images/*/*/")) for path in files_in(each)]
     members = {path.relative_to(folder).as_posix(): path for path in files}
     return {name: path for name, path in members.items() if MEMBER.fullmatch(name)}
 

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from detailscribe.files.packed import read_bytes
 from detailscribe.llm.endpoints import ACCOUNT_NAMES
 from detailscribe.llm.response_body import SUFFIX as BODY_SUFFIX
 from detailscribe.llm.response_body import unpacked_body
@@ -21,7 +22,7 @@ def find_secret(path: Path) -> str:
     Raises:
         ValueError: a response body that cannot be unpacked.
     """
-    data = unpacked_body(path) if path.name.endswith(BODY_SUFFIX) else path.read_bytes()
+    data = unpacked_body(path) if path.name.endswith(BODY_SUFFIX) else read_bytes(path)
     for name, value in os.environ.items():
         if SECRET_VARIABLE.search(name) and len(value) >= SHORTEST_SECRET and value.encode() in data:
             return f"the value of the environment variable {name}"

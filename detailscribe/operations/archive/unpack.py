@@ -6,6 +6,7 @@ from pathlib import Path
 from detailscribe.errors import InputError
 from detailscribe.files.ledger import Ledger, write_ledger
 from detailscribe.files.output_records import forget_outputs
+from detailscribe.files.packed import is_there
 from detailscribe.llm.exchange_store import load_exchange
 from detailscribe.operations.archive.extract import cannot_write, extract_members
 from detailscribe.operations.archive.members import check_content, is_weight_record
@@ -81,6 +82,6 @@ def _merge_ledger(source: Path, target: Path) -> None:
 def _is_usable(path: Path) -> bool:
     """Whether a file exists and, if it is an exchange, is intact."""
     try:
-        return path.is_file() and (path.suffix != ".json" or bool(load_exchange(path)))
+        return is_there(path) and (path.suffix != ".json" or bool(load_exchange(path)))
     except ValueError:
         return False

@@ -7,6 +7,7 @@ from detailscribe.engines.machine.speeds import STEP, TEXT, image_speed_key
 from detailscribe.errors import InputError, SetupError
 from detailscribe.files.digests import canonical_json
 from detailscribe.files.ledger import Ledger
+from detailscribe.files.packed import is_there
 from detailscribe.images.first_latents import latents_file
 from detailscribe.images.generate import denoising_steps
 from detailscribe.images.image_file import names_own_image
@@ -124,7 +125,7 @@ def first_steps_of(shard: Shard) -> Callable[[list[ImageRequest]], int | None]:
         if refinement is None or not study.graph.reuses_first_steps(refinement):
             return None
         entry = initial_images.get(group[0].id, first_image_key(candidates[0]))
-        if not entry or not (shard.estimate.results / entry["file"]).is_file():
+        if not entry or not is_there(shard.estimate.results / entry["file"]):
             return 0
         ks = candidates[0].recipe.get("batch") or [request.recipe["k"] for request in candidates]
         return max((k + 1 for k in ks if k and not latents_file(shard.folder, candidates[0], k).is_file()), default=0)
@@ -142,7 +143,7 @@ def _find_image(shard: Shard, request: ImageRequest, ledger: Ledger) -> tuple[di
         return row | {key: request.carried[key] for key in ("path", "sha256", "key")}, ""
     row |= {"key": request.key if request.recipe else ""}
     entry = ledger.get(request.id, request.key) if request.recipe else None
-    if entry and names_own_image(entry) and (path := shard.estimate.results / entry["file"]).is_file():
+    if entry and names_own_image(entry) and is_there(path := shard.estimate.results / entry["file"]):
         return row | {"path": path, "sha256": entry["sha256"]}, ""
     return row | {"status": "skipped", "reason": PENDING}, _reason(shard, request, entry, ledger)
 
