@@ -90,8 +90,8 @@ def question_of(body: dict) -> tuple[str, list[Image.Image]]:
     Raises:
         ValueError: an image is no data URL, or there is no image, or there are more than two.
     """
-    content = body["messages"][-1]["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    content: Any = body["messages"][-1]["content"]
+    parts: list[dict] = [{"type": "text", "text": content}] if isinstance(content, str) else content
     text = "".join(part["text"] for part in parts if part["type"] == "text").strip()
     images = [_image(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
     if not 1 <= len(images) <= 2:

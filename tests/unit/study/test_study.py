@@ -102,12 +102,12 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         (
             {"seeds": [2628670647, 2628670643]},
             r"(refine|critique|generate)-.*|clean|tabulate|pool|select|sets|report|human.*|method_costs|budget"
-            r"|parts_table|judge-demo_(audit|pairs)|figures|reports",
+            r"|parts_table|judge-demo_(audit|pairs)|figures|reports|parquet",
         ),
         ({"study": ["demo", "toy_data_001"]}, {"pool", "reports"}),
         (
             {"judges": {"second": CONFIG["judges"]["main"]}},
-            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost"}
+            {"judge-second", "clean", "tabulate", "pool", "compare", "repeats", "cost", "parquet"}
             | {"figures", "report", "reports"}
             | COSTS
             | OF_PEOPLE,
@@ -115,7 +115,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         (
             {"critics": {"ablation": {"after_step": [1]}}},
             {"refine-ablation", "clean", "tabulate", "pool", "plot", "sets", "report", "reports", "parts_table"}
-            | {"judge-demo_audit"}
+            | {"judge-demo_audit", "parquet"}
             | COSTS,
         ),
         ({"quirks": {"judge_missing_score": 2}}, {"judge-main"}),
@@ -129,7 +129,8 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         ({"quirks": {"ties_win": True}}, r"tabulate|pool|human_(scores|released)"),
         (
             {"extra_seeds": []},
-            r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|reports?|figures|method_costs|budget|parts_table",
+            r"generate-26286706(51|55|59)|clean|tabulate|pool|plot|sets|reports?|figures|method_costs|budget|parts_table"
+            r"|parquet",
         ),
         ({"endpoints": {"offline": {"in_flight": 1}}}, set()),
         ({"exchanges": "replay"}, set()),
@@ -145,7 +146,7 @@ def test_a_metrics_range_is_its_modules_own_or_the_one_known_or_none():
         (
             {"metrics": {"blip_vqa": None}},
             r"score-blip_vqa|phrases-.*|truncation|clean|tabulate|pool|human_(agreement|assisted|worth)|method_costs"
-            r"|budget|figures|reports?",
+            r"|budget|figures|reports?|parquet",
         ),
         ({"refresh": {"critique": 1}}, {"critique-detailscribe", "critique-ablation"}),
         ({"refresh": {"judge-main": 1}}, {"judge-main"}),
