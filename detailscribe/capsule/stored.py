@@ -33,6 +33,7 @@ from detailscribe.capsule.shown.words import Words
 from detailscribe.engines.weight_records import RECORDS_FOLDER
 from detailscribe.errors import SetupError
 from detailscribe.files.json_reader import load_json
+from detailscribe.files.packed import is_there, read_bytes
 from detailscribe.images.image_reader import UnreadableImage
 from detailscribe.llm.exchange_store import exchange_path, load_exchange
 from detailscribe.operations.archive.members import STORE
@@ -109,7 +110,7 @@ class SealedStudy:
                 continue
             image = exchange["reply"]["image"]
             if image and keep_images:
-                data = (path.parent / image).read_bytes()
+                data = read_bytes(path.parent / image)
                 if problem := picture_problem(data):
                     self.contents.left_out[STUDY + path.with_name(image).as_posix()] = problem
                 else:
@@ -118,7 +119,7 @@ class SealedStudy:
             files = shown_files(path, exchange, self._words, kept, self._scratch)
             for file, data in files.items():
                 own = path.with_name(file)
-                self.add(own.as_posix(), data, own.read_bytes() if own.is_file() else b"")
+                self.add(own.as_posix(), data, read_bytes(own) if is_there(own) else b"")
             self.contents.exchanges += 1
             if DATE.fullmatch(exchange["date"]):
                 self.contents.date = max(self.contents.date, exchange["date"])
@@ -176,7 +177,7 @@ class SealedStudy:
         """
         for path in sorted(images) if kept != NONE else ():
             try:
-                data = Path(path).read_bytes()
+                data = read_bytes(path)
             except OSError as error:
                 raise SetupError(f"{path} cannot be read ({error.strerror}); {VERIFY}") from None
             if hashlib.sha256(data).hexdigest() != images[path]:

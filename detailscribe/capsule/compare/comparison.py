@@ -83,7 +83,8 @@ def compare(a: Side, b: Side) -> Comparison:
     b.share(a)
     both = [name for name in a.scenarios if name in b.scenarios]
     ids = {scenario: common_ids(a, b, scenario) for scenario in both}
-    outcome = conclusions_of(a), conclusions_of(b)
+    alike = a.scenarios == b.scenarios  # otherwise means over all scenarios are of other prompts
+    outcome = conclusions_of(a, alike), conclusions_of(b, alike)
     conclusion, parts = compare_conclusions(*outcome, scope_text(*outcome))
     parts += [compare_prompts(a, b), *compare_settings(a, b)]
     parts += [compare_images(a, b, ids), compare_answers(a, b, ids), compare_scores(a, b, ids)]

@@ -20,6 +20,7 @@ from detailscribe.files.digests import file_sha256
 from detailscribe.files.json_reader import load_json
 from detailscribe.files.rows import decode_line
 
+GIVEN = ("prompts.jsonl", "shards")  # files of a scenario that are no results
 CAPSULE, FOLDER = "capsule", "folder"
 COMPARED = (  # what is read of a folder; figures, pages, ledgers and images follow from it
     "results/*/prompts.jsonl",
@@ -66,8 +67,9 @@ class Side:
 
     @property
     def scenarios(self) -> list[str]:
-        """Scenarios with prompts, in the order of their names."""
-        return [file.split("/")[1] for file in self.files if file.endswith("/prompts.jsonl")]
+        """Scenarios with results, in the order of their names; the start of a run writes the prompts of every one."""
+        found = {parts[1] for file in self.files if (parts := file.split("/"))[2:] and parts[2] not in GIVEN}
+        return [name for name in sorted(found) if f"results/{name}/prompts.jsonl" in self]
 
     def digest(self, file: str) -> str:
         """SHA-256 of a file as the study has it, also where the capsule holds it with names replaced."""

@@ -51,8 +51,8 @@ class Conclusions:
     tabulated: dict[str, bool] = field(default_factory=dict)
 
 
-def conclusions_of(side: Side) -> Conclusions:
-    """Read the tables of every scenario, and of all together where there are several."""
+def conclusions_of(side: Side, pooled: bool) -> Conclusions:
+    """Read the tables of every scenario, with `pooled` also of all together where there are several."""
     found = Conclusions()
     for scenario in side.scenarios:
         folder = f"results/{scenario}"
@@ -67,7 +67,7 @@ def conclusions_of(side: Side) -> Conclusions:
         _add_strengths(found, scenario, _rows(side, f"{folder}/tables/strengths.csv"))
         _add_strengths(found, scenario, _rows(side, f"{folder}/human/strengths.csv"))
         _add_ratings(found, scenario, _rows(side, f"{folder}/human/main.csv"))
-    if len(side.scenarios) > 1:
+    if pooled and len(side.scenarios) > 1:
         _add_main(found, POOLED, _rows(side, "results/tables/pooled.csv"))
     return found
 

@@ -13,6 +13,7 @@ from detailscribe.capsule.layout import WITHHELD
 from detailscribe.capsule.shown.private_texts import check_private
 from detailscribe.capsule.shown.settings import shown_options, shown_value
 from detailscribe.capsule.shown.words import Words
+from detailscribe.files.packed import read_bytes
 from detailscribe.llm.exchange_store import CHECK, exchange_text
 from detailscribe.llm.response_body import read_body, write_body
 
@@ -123,7 +124,7 @@ def shown_files(path: Path, exchange: dict, words: Words, keep_image: bool, scra
             files[shown["body"]["file"]] = packed
     check_private(f"the exchange {path.stem}", _own_texts(shown))
     same = shown == {key: each for key, each in exchange.items() if key != CHECK}
-    return {path.name: path.read_bytes() if same else exchange_text(shown).encode(), **files}
+    return {path.name: read_bytes(path) if same else exchange_text(shown).encode(), **files}
 
 
 def _own_texts(exchange: dict) -> str:
@@ -143,7 +144,7 @@ def _shown_body(path: Path, entry: dict, words: Words, scratch: Path) -> tuple[d
         check_private(f"the response body of {path.stem}", str(shown))
     if shown == body:
         kept = {key: entry[key] for key in ("json", "file", "sha256", "bytes") if key in entry}
-        return kept, path.with_name(entry["file"]).read_bytes() if "file" in entry else None
+        return kept, read_bytes(path.with_name(entry["file"])) if "file" in entry else None
     new = write_body(scratch / path.name, shown)
     return new, (scratch / new["file"]).read_bytes() if "file" in new else None
 

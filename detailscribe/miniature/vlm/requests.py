@@ -36,5 +36,6 @@ def declines(request: Request) -> bool:
 
 
 def is_caption(prompt: str) -> bool:
-    """Whether a prompt is one sentence of this world, as the model has learned to read it."""
-    return prompt.endswith(".") and prompt.count(".") == 1 and parse_prompt(prompt) is not None
+    """Whether a prompt is one sentence of this world that names a background, as the model has learned to read it."""
+    scene = parse_prompt(prompt)
+    return prompt.endswith(".") and prompt.count(".") == 1 and scene is not None and bool(scene.background)

@@ -443,6 +443,14 @@ def test_several_scenarios(study, other):
     assert found.conclusion.answer == NO
 
 
+def test_a_scenario_that_has_prompts_alone_is_none(study, other):
+    """As those that the configuration names besides: a start of a run writes their prompts."""
+    for name in ("prompts.jsonl", "shards/000-of-001.jsonl"):
+        write_rows(other / "results/mine" / name, [{"id": "x", "topic": "x", "prompt": "X."}])
+    found = compared(study, other)
+    assert found.equal and list(found.b.scenarios) == ["demo"]
+
+
 def test_nothing_in_common_has_no_answer(study, other):
     for root in (study, other):
         shutil.rmtree(root / DEMO / "tables")
