@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from detailscribe.capsule.layout import WITHHELD
 from detailscribe.files.digests import canonical_json
 
 T = TypeVar("T")
@@ -111,6 +112,11 @@ def value_text(value: object) -> str:
     if isinstance(value, float):
         return number_text(value)
     return canonical_json(value) if isinstance(value, dict | list) else str(value)
+
+
+def is_withheld(value: object) -> bool:
+    """Whether a capsule has something else in place of a word of this value, so that nobody can compare it."""
+    return isinstance(value, str) and WITHHELD in value
 
 
 def number_text(value: float | None, signed: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from detailscribe.capsule.compare.differences import is_withheld
 from detailscribe.capsule.compare.sides import Side
 
 Key = tuple
@@ -66,6 +67,6 @@ def rows_by_key(side: Side, files: Iterable[str], key: Sequence[str]) -> dict[Ke
 
 
 def differing(one: dict, other: dict) -> list[str]:
-    """Columns in which two rows say something else."""
-    names = [name for name in one | other if name not in BESIDE]
-    return [name for name in names if one.get(name) != other.get(name)]
+    """Columns in which two rows say something else; not where a capsule withholds what one of them says."""
+    names = [name for name in one | other if name not in BESIDE and one.get(name) != other.get(name)]
+    return [name for name in names if not (is_withheld(one.get(name)) or is_withheld(other.get(name)))]

@@ -18,6 +18,7 @@ from detailscribe.capsule.compare.differences import (
     VERSIONS,
     Difference,
     Part,
+    is_withheld,
     value_text,
 )
 from detailscribe.capsule.compare.sides import Side
@@ -96,7 +97,7 @@ def _grouped(part: str, keys: list[tuple[str, str]], of_a: Settings, of_b: Setti
     groups: dict[tuple[str, str, str], list[str]] = {}
     for place, key in keys:
         one, other = of_a.get((part, place, key), ABSENT), of_b.get((part, place, key), ABSENT)
-        if one != other:
+        if one != other and not (is_withheld(one) or is_withheld(other)):
             groups.setdefault((key, one, other), []).append(place)
     return [Difference(part, "", key, a, b, places=tuple(places)) for (key, a, b), places in groups.items()]
 

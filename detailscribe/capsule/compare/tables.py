@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import PurePosixPath
 
-from detailscribe.capsule.compare.differences import ABSENT, TABLES, Difference, Part, of_both
+from detailscribe.capsule.compare.differences import ABSENT, TABLES, Difference, Part, is_withheld, of_both
 from detailscribe.capsule.compare.sides import Side
 
 RATER = "rater"  # column of names that a capsule replaces by codes
@@ -37,16 +37,19 @@ def _compared(a: Side, b: Side, file: str, scenario: str) -> list[Difference]:
         return []
     (columns_a, rows_a), (columns_b, rows_b) = a.table(file), b.table(file)
     common = [name for name in columns_a if name in columns_b]
+    withheld = {name for name in common if any(is_withheld(row[name]) for row in (*rows_a, *rows_b))}
+    common = [name for name in common if name not in withheld]
     counts = [Counter(_cells(rows, common)) for rows in (rows_a, rows_b)]
     changed = max((counts[0] - counts[1]).total(), (counts[1] - counts[0]).total())
     notes = [
         f"{len(names)} columns only in {letter}: {', '.join(names[:5])}"
-        for letter, names in (("A", _without(columns_a, common)), ("B", _without(columns_b, common)))
+        for letter, names in (("A", _without(columns_a, columns_b)), ("B", _without(columns_b, columns_a)))
         if names
     ]
     if not changed and not notes and list(counts[0]) == list(counts[1]):
         return []
     notes += ["rows in another order"] if not changed and not notes else []
+    notes += [f"not compared, as words are withheld: {', '.join(sorted(withheld))}"] if withheld else []
     texts = of_both(lambda rows: f"{len(rows)} rows", rows_a, rows_b)
     total = max(len(rows_a), len(rows_b))
     return [Difference(TABLES, scenario, item, *texts, "; ".join(notes), changed, total)]

@@ -496,6 +496,21 @@ def test_a_capsule_equals_the_folder_that_it_was_made_of(study, kind):
     assert [part.name for part in compared(capsule, study).parts if part.differences] == [SCORES]
 
 
+def test_a_withheld_word_is_no_difference(study):
+    """Where something else in its file differs, so that the digest of the study's own file says nothing of it."""
+    for file, column in ((CLIP, "reason"), (SET, "software")):
+        edit_rows(file, **{column: {"torch": "a secret"} if column == "software" else "on a secret host"})(study)
+    edit_table(f"{DEMO}/dropped.tsv", {}, reason="a secret")(study)
+    capsule = capsule_of(study, study.with_name("c.zip"), {"a secret": "[withheld]"})
+    edit_rows(CLIP, score=lambda row: row["score"] + 1)(study)
+    edit_rows(SET, sha256=sha("x"))(study)
+    edit_table(f"{DEMO}/dropped.tsv", {}, stage="audit")(study)
+    found = compared(capsule, study)
+    assert {part.name for part in found.parts if part.differences} == {SCORES, IMAGES, TABLES}
+    assert [each.changed for each in found.differences] == [1, 1, 1]
+    assert found.differences[-1].note == "not compared, as words are withheld: reason"
+
+
 def test_the_code_of_two_capsules_is_compared(study, tmp_path):
     one = capsule_of(study, tmp_path / "1.zip", code={"version": "0.1", "commit": "aaa"}, date="2026-01-01")
     two = capsule_of(study, tmp_path / "2.zip", code={"version": "0.1", "commit": "bbb"})
