@@ -7,10 +7,10 @@ BLIP-VQA.
 import numpy as np
 
 from detailscribe.miniature.models.detection import Detections
-from detailscribe.miniature.world.facts import SHARE_SHOWN
 from detailscribe.miniature.world.scenes import Scene
 from detailscribe.miniature.world.vocabulary import BACKGROUNDS
 
+SHARE_FOUND = 0.75  # share of a pattern's pieces that must be detected
 OFF_PX = 12  # tolerance of an entity's position
 STRIP_PX = 8  # height of the strips of sky and ground that tell the background
 
@@ -34,7 +34,7 @@ def check_scene(scene: Scene, detections: Detections) -> tuple[bool, bool, bool]
     layout = scene.layout
     firsts = [(x, y) for entity, x, y in detections if entity == scene.first]
     seconds = [(x, y) for entity, x, y in detections if entity == scene.second]
-    needed = int(np.ceil(SHARE_SHOWN * len(layout.second_centres)))
+    needed = int(np.ceil(SHARE_FOUND * len(layout.second_centres)))
     max_shift = OFF_PX + max(map(abs, layout.dx + layout.dy))
     arranged = False
     for x, y in firsts:

@@ -81,7 +81,7 @@ def test_an_image_of_a_prompt_alone_fails_by_its_seed(shown):
     alone = shown[""]
     assert 0.3 < alone.mean() < 0.85, "many facts are wrong"
     assert alone.all(-1).mean() < 0.45
-    assert sum(len({*map(tuple, of_prompt)}) >= 3 for of_prompt in alone) >= 3, "and which ones differs between seeds"
+    assert sum(len({*map(tuple, of_prompt)}) >= 2 for of_prompt in alone) >= 3, "and which ones differs between seeds"
 
 
 def test_images_depend_on_the_seed_and_any_text_gives_one(engine):

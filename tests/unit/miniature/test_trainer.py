@@ -76,7 +76,7 @@ def test_packing_more_than_the_limit_is_refused(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("sprites")
 def test_one_part_is_trained_and_packed_beside_the_shipped_ones(tmp_path, weights, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(network, "PLAN", replace(network.PLAN, steps=2, batch=4, half=False, average=0.5))
+    monkeypatch.setattr(network, "PLAN", replace(network.PLAN, steps=2, rounds=1, batch=4, half=False, average=0.5))
     monkeypatch.setattr(__main__, "weights_info", weights_info_of(weights))
     monkeypatch.setattr(__main__, "HELD_OUT_SCENES", 64)
     before = {path.name: file_sha256(path) for path in weights.glob("*.safetensors")}

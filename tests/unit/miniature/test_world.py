@@ -93,7 +93,7 @@ def test_a_wrong_scene_differs_in_one_thing(rng):
 def test_true_phrases_are_those_of_what_is_shown(scene):
     true, undecided = true_phrases(scene)
     prompt = random_caption(scene, np.random.default_rng(0), background=True)
-    assert {asked for phrase in fact_phrases(scene) for asked in phrases_to_ask(prompt, phrase)} <= true
+    assert {asked for phrase in fact_phrases(scene) for asked, _ in phrases_to_ask(prompt, phrase)} <= true
     assert true - set(known_phrases()) <= {"its head", "each other"}
     assert not true & undecided
     nothing, _ = true_phrases(replace(scene, shown=(False, False)))

@@ -49,9 +49,12 @@ def image(tmp_path, sprites):
     return path
 
 
-def ask(role: str, *images, model: str = MODEL, **fields) -> Answer:
+PROBABILITIES = {"logprobs": True, "top_logprobs": 20}
+
+
+def ask(role: str, *images, model: str = MODEL, options: dict = PROBABILITIES, **fields) -> Answer:
     fields = FIELDS | ({"part": "a cat"} if role == "judge_part" else {}) | fields
-    request = Request(role, "o", model, [{"role": "user", "content": "x"}], images, fields=fields)
+    request = Request(role, "o", model, [{"role": "user", "content": "x"}], images, options, fields=fields)
     return asyncio.run(OfflineProvider("o", {"kind": "offline"}).answer(request))
 
 
@@ -120,6 +123,12 @@ def test_replies_are_marks_alone_and_a_refined_prompt_in_brackets(image):
     assert yes_or_no(f"<{ask('judge_part', image).text}>") in (0.0, 1.0)
     assert pair_value(f"<{ask('judge_pair', image, image).text}>") in (-1, -0.5, 0, 0.5, 1)
     assert last_brackets(ask("critique", image, components=list(fact_phrases(MEANT))).text).startswith(PROMPT)
+
+
+@pytest.mark.parametrize(("role", "pictures"), [("judge", 1), ("judge_part", 1), ("judge_pair", 2)])
+def test_a_judge_that_reads_no_probabilities_gets_its_mark_in_brackets(image, role, pictures):
+    bare, sampled = (ask(role, *[image] * pictures, options=options).text for options in (PROBABILITIES, {}))
+    assert sampled == f"<{bare}>"
 
 
 def test_the_same_question_has_the_same_answer(image):
