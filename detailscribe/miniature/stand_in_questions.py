@@ -9,8 +9,15 @@ import re
 from pathlib import Path
 
 from detailscribe.miniature.models.detection import Detections
-from detailscribe.miniature.stand_in_seeing import Seen, entities_of, facts_shown, look_at_file
-from detailscribe.miniature.stand_in_words import SINGULARS, can_check, named_backgrounds, named_parts, refusal
+from detailscribe.miniature.stand_in_seeing import Seen, entities_of, facts_shown, look_at_file, pattern_is_there
+from detailscribe.miniature.stand_in_words import (
+    SINGULARS,
+    can_check,
+    named_backgrounds,
+    named_parts,
+    named_pattern,
+    refusal,
+)
 from detailscribe.miniature.world.arrangements import SIDE_PX
 from detailscribe.miniature.world.captions import parse_prompt
 from detailscribe.miniature.world.vocabulary import singular
@@ -57,7 +64,9 @@ def is_shown(part: str, seen: Seen) -> bool | None:
 
 
 def shown_parts(text: str, seen: Seen) -> list[bool]:
-    """Whether an image shows each of a text's `named_parts` and backgrounds."""
+    """Whether an image shows each of a text's `named_parts` and backgrounds, or the pattern that it names."""
+    if pattern := named_pattern(text):
+        return [pattern_is_there(pattern, seen)]
     found = [_is_found(part, seen.detections) for part in named_parts(text)]
     return found + [background == seen.background for background in named_backgrounds(text)]
 

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from detailscribe.images.image_reader import read_image
-from detailscribe.miniature.judge import OFF_PX, background_of, check_scene
+from detailscribe.miniature.judge import OFF_PX, SHARE_FOUND, background_of, check_scene
 from detailscribe.miniature.models.detection import Detections, detect, resized
+from detailscribe.miniature.world.arrangements import ARRANGEMENTS
 from detailscribe.miniature.world.scenes import Scene
 
 
@@ -62,6 +63,18 @@ def relation_stands(scene: Scene, seen: Seen) -> bool:
         for entity, x, y in seen.detections
         if entity in places
     )
+
+
+def pattern_is_there(name: str, seen: Seen) -> bool:
+    """Whether enough pieces of one kind stand as a pattern (circle, row, zigzag) has them."""
+    layout = ARRANGEMENTS[name]
+    reach = OFF_PX + max(map(abs, layout.dx + layout.dy))
+
+    def pieces(kind: str) -> int:
+        places = [(x, y) for entity, x, y in seen.detections if entity == kind]
+        return sum(any(max(abs(x - u), abs(y - v)) <= reach for x, y in places) for u, v in layout.second_centres)
+
+    return any(pieces(kind) >= SHARE_FOUND * len(layout.second_centres) for kind in entities_of(seen))
 
 
 def entities_of(seen: Seen) -> list[str]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from detailscribe.miniature.world.arrangements import ARRANGEMENTS
 from detailscribe.miniature.world.captions import parse_prompt
 from detailscribe.miniature.world.facts import fact_sentences
 from detailscribe.miniature.world.phrases import ground, positions
@@ -34,6 +35,8 @@ def can_check(text: str) -> bool:
 
     A mood may be named, and is not looked at.
     """
+    if named_pattern(text):
+        return True
     sentences = _sentences(text)
     checked = any(parse_prompt(each) or named_parts(each) or named_backgrounds(each) for each in sentences)
     return checked and not unread_words(text)
@@ -59,6 +62,12 @@ def named_parts(text: str) -> list[str]:
         if not parse_prompt(sentence)
         for match in _PART.finditer(_BACKGROUND.sub("", sentence))
     ]
+
+
+def named_pattern(text: str) -> str:
+    """The pattern that a text names and nothing else ("a circle"); empty for any other text."""
+    article, _, name = text.lower().strip(" .").partition(" ")
+    return name if article in ("a", "the") and name in ARRANGEMENTS and ARRANGEMENTS[name].is_pattern else ""
 
 
 def named_backgrounds(text: str) -> list[str]:

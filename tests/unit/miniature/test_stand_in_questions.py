@@ -163,6 +163,11 @@ def test_a_changed_file_is_looked_at_again(drawn):
         ("a cat in the snow", [("cat", 1, 1)], True),
         ("in the snow or at night", [], None),
         ("in the rain", [], None),
+        ("a row", [("apple", 12 + 24 * n, 76) for n in range(3)], True),
+        ("the row", [("apple", 12 + 24 * n, 76) for n in range(2)], False),
+        ("a row", [("apple", 12, 76), ("cake", 36, 76), ("star", 60, 76)], False),  # pieces of three kinds
+        ("a zigzag", [("apple", 12 + 24 * n, 76) for n in range(4)], False),
+        ("row", [("apple", 12 + 24 * n, 76) for n in range(3)], None),
     ],
 )
 def test_places_and_numbers(part, detections, shown):
