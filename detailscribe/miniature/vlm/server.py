@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             self._send(200, completion(json.loads(self.rfile.read(size))))
-        except (ValueError, KeyError, TypeError, UnidentifiedImageError, binascii.Error) as error:
+        except (ValueError, LookupError, TypeError, UnidentifiedImageError, binascii.Error) as error:
             self._fail(400, f"the request cannot be read ({error})")
 
     def log_message(self, format: str, *arguments: Any) -> None:
@@ -72,7 +72,7 @@ def completion(body: dict) -> dict:
     """The response to a request.
 
     Raises:
-        ValueError, KeyError, TypeError: not a request with one question.
+        ValueError, LookupError, TypeError: not a request with one question.
     """
     question, images = question_of(body)
     with _lock:
