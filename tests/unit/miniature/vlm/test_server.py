@@ -99,3 +99,9 @@ def test_what_it_cannot_read_is_an_error_with_a_reason(address, path, body, stat
 
 def test_it_names_its_model(address):
     assert json.load(urllib.request.urlopen(f"{address}/models"))["data"][0]["id"] == MODEL
+
+
+def test_without_the_decomposition_the_template_names_the_prompt_alone():
+    template = yaml.safe_load((REPOSITORY / "config" / "templates" / "small_ablation.yaml").read_text("utf-8"))
+    request = Request("critique", "small", MODEL, render_messages(template, prompt=PROMPT), fields={"prompt": PROMPT})
+    assert request.messages[-1]["content"] == question_for(request)
