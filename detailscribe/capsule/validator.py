@@ -9,10 +9,11 @@ import importlib.resources
 import json
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from detailscribe.capsule.reader import CapsuleReader
 
 PROFILE = "workflow-run-crate"
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -35,8 +36,10 @@ def main(arguments: Sequence[str]) -> int:
         folder = path
         if path.is_file():
             folder = Path(temporary)
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(folder)
+            with CapsuleReader(path) as capsule:
+                for name in capsule.members:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(capsule.read(name))
         for severity in SEVERITIES:
             issues = _issues(folder, severity)
             failed = failed or (bool(issues) and severity == SEVERITIES[0])
