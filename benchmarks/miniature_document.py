@@ -32,7 +32,8 @@ def document(figures: dict) -> str:
         ),
         "",
         "Share of images in which all four facts of the prompt are true, as the judge sees it, with 95 % intervals "
-        f"over prompts, and of each fact; {figures['prompts']} held-out prompts, {figures['seeds']} seeds.",
+        f"over prompts, and of each fact; {figures['prompts']} held-out prompts, "
+        f"{figures['seeds']} seed{'s' * (figures['seeds'] > 1)}.",
         "",
         f"| method | share | 95 % | {' | '.join(FACTS)} |",
         f"|---|---|---|{'---|' * len(FACTS)}",

@@ -20,9 +20,7 @@ def digest(value: object) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex characters; of a file that is not there the assumed one, if there is one."""
-    if path in _ASSUMED:
-        return _ASSUMED[path]
+    """SHA-256 of a file's bytes, 64 hex characters."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 CLEARLY = 2  # grades apart, from which on one image is clearly better
 
 
+def pair_mark(first: int, second: int) -> int:
+    """The mark of two grades: from 1 (the first is clearly better) to 5 (the second is)."""
+    return 3 + max(-CLEARLY, min(CLEARLY, second - first))
+
+
 def answer_pair(grades: Sequence[int], structured: bool = False) -> str:
     """A mark from 1 (the first is clearly better) to 5 (the second is), whichever is shown first.
 
@@ -14,6 +19,6 @@ def answer_pair(grades: Sequence[int], structured: bool = False) -> str:
         structured: Whether the answer is a JSON object with `reason` and `score`.
     """
     first, second = grades
-    step = min(CLEARLY, abs(first - second)) * (1 if second > first else -1)
+    score = pair_mark(first, second)
     reason = f"By what is to be seen, the first deserves {first} of 5 and the second {second} of 5."
-    return json.dumps({"reason": reason, "score": 3 + step}) if structured else f"{reason} <{3 + step}>"
+    return json.dumps({"reason": reason, "score": score}) if structured else f"{reason} <{score}>"

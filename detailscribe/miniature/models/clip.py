@@ -150,3 +150,21 @@ def with_normalised_input(state: dict[str, torch.Tensor]) -> dict[str, torch.Ten
         "visual.conv1.weight": kernel * (2 * std)[None, :, None, None],
         "visual.positional_embedding": positions,
     }
+
+
+def transformers_layers(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The layers of one tower, without their prefix, with transformers' names: the joint projection becomes three."""
+    names = TRANSFORMERS_NAMES | {"attn.out_proj": "self_attn.out_proj"}
+    renamed = {}
+    for name, tensor in state.items():
+        if not name.startswith(prefix):
+            continue
+        layer, rest = name.removeprefix(prefix).split(".", 1)
+        if rest.startswith("attn.in_proj_"):
+            kind = rest.removeprefix("attn.in_proj_")
+            for part, piece in zip("qkv", tensor.chunk(3), strict=True):
+                renamed[f"{layer}.self_attn.{part}_proj.{kind}"] = piece.clone()
+        else:
+            part, kind = rest.rsplit(".", 1)
+            renamed[f"{layer}.{names[part]}.{kind}"] = tensor
+    return renamed

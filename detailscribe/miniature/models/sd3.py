@@ -18,17 +18,13 @@ from detailscribe.miniature.models.sd3_text import (
     token_ids,
 )
 from detailscribe.miniature.models.training import Plan
-from detailscribe.miniature.world.arrangements import ARRANGEMENTS, SIDE_PX
+from detailscribe.miniature.world.arrangements import SAMPLED_ARRANGEMENTS, SIDE_PX
 from detailscribe.miniature.world.noise import training_pair
 from detailscribe.miniature.world.scenes import Scene, random_scene
 
 PLAN = Plan(steps=24000, rounds=6, batch=32, rate=1.5e-3, falls=0.5, average=0.999, half=True, compiled=False, seed=6)
 WIDTH, LAYERS, HEAD = 192, 3, 64  # of the transformer
 SHIFT = 3.0  # of the scheduler, as in Stable Diffusion 3.5
-# Arrangements with more positions take longer to learn, so they are sampled up to three times as often.
-SAMPLED_ARRANGEMENTS = tuple(
-    name for name, layout in ARRANGEMENTS.items() for _ in range((len(layout.dx) * len(layout.dy) + 1) // 2)
-)
 UNCONDITIONAL = 0.1  # share of empty captions, for classifier-free guidance
 
 

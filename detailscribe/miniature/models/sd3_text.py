@@ -71,19 +71,8 @@ def to_transformers_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Ten
         "text_model.final_layer_norm.bias": state["ln_final.bias"],
         "text_projection.weight": state["text_projection"].T.contiguous(),
     }
-    names = clip.TRANSFORMERS_NAMES | {"attn.out_proj": "self_attn.out_proj"}
-    for name, tensor in state.items():
-        if not name.startswith("transformer.resblocks."):
-            continue
-        _, _, layer, rest = name.split(".", 3)
-        prefix = f"text_model.encoder.layers.{layer}"
-        if rest.startswith("attn.in_proj_"):
-            kind = rest.removeprefix("attn.in_proj_")
-            for part, piece in zip("qkv", tensor.chunk(3), strict=True):
-                renamed[f"{prefix}.self_attn.{part}_proj.{kind}"] = piece.clone()
-        else:
-            part, kind = rest.rsplit(".", 1)
-            renamed[f"{prefix}.{names[part]}.{kind}"] = tensor
+    layers = clip.transformers_layers(state, "transformer.resblocks.")
+    renamed |= {f"text_model.encoder.layers.{name}": tensor for name, tensor in layers.items()}
     return renamed
 
 

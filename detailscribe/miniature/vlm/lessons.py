@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detailscribe.miniature.stand_in_pairs import pair_mark
 from detailscribe.miniature.vlm.tokens import critique_question, mark_question, pair_question, part_question
-from detailscribe.miniature.world.arrangements import ARRANGEMENTS
+from detailscribe.miniature.world.arrangements import SAMPLED_ARRANGEMENTS
 from detailscribe.miniature.world.captions import random_caption
 from detailscribe.miniature.world.facts import FACTS, fact_phrases, fact_sentences, true_facts
 from detailscribe.miniature.world.noise import with_failures, wrong_scene
@@ -21,9 +22,6 @@ from detailscribe.miniature.world.vocabulary import BACKGROUNDS
 TASKS = ("critique",) * 8 + ("blind_critique",) * 4 + ("parts",) * 6 + ("mark",) * 3 + ("compare",) * 3
 PARTS_ASKED = 8
 ALL_SEEN = "Everything that the prompt names can be seen; keep it."
-SAMPLED = tuple(
-    name for name, layout in ARRANGEMENTS.items() for _ in range((len(layout.dx) * len(layout.dy) + 1) // 2)
-)
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Lesson:
 
 def random_lesson(rng: np.random.Generator) -> Lesson:
     """A lesson of the training split."""
-    meant = random_scene(rng, arrangements=SAMPLED)
+    meant = random_scene(rng, arrangements=SAMPLED_ARRANGEMENTS)
     drawn, task = failed_scene(meant, rng), random_choice(rng, TASKS)
     caption = random_caption(meant, rng, background=True)
     right = true_facts(drawn, meant)
@@ -49,7 +47,7 @@ def random_lesson(rng: np.random.Generator) -> Lesson:
     if task == "mark":
         return Lesson((drawn,), ((mark_question(caption), str(mark(right))),))
     other = failed_scene(meant, rng)
-    answer = compared(mark(right), mark(true_facts(other, meant)))
+    answer = pair_mark(mark(right), mark(true_facts(other, meant)))
     return Lesson((drawn, other), ((pair_question(caption), str(answer)),))
 
 
@@ -75,11 +73,6 @@ def critique(caption: str, meant: Scene, right: Sequence[bool]) -> str:
 def mark(right: Sequence[bool]) -> int:
     """5, less one for each wrong fact."""
     return 5 - sum(not each for each in right)
-
-
-def compared(first: int, second: int) -> int:
-    """1 to 5: 3 for equal marks, 1 or 5 from two marks apart."""
-    return 3 + max(-2, min(2, second - first))
 
 
 def part_turns(drawn: Scene, meant: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:

@@ -114,25 +114,11 @@ def initialise_from(model: VlmModel, trained_clip: Any) -> None:
         "post_layernorm.weight": state["visual.ln_post.weight"],
         "post_layernorm.bias": state["visual.ln_post.bias"],
     }
-    names = clip.TRANSFORMERS_NAMES | {"attn.out_proj": "self_attn.out_proj"}
-    prefix = "visual.transformer.resblocks."
-    for name, tensor in state.items():
-        if name.startswith(prefix):
-            layer, rest = name.removeprefix(prefix).split(".", 1)
-            vision |= {f"encoder.layers.{layer}.{key}": value for key, value in _renamed(rest, tensor, names)}
+    layers = clip.transformers_layers(state, "visual.transformer.resblocks.")
+    vision |= {f"encoder.layers.{name}": tensor for name, tensor in layers.items()}
     tower = model.model.model.vision_tower
     tower = getattr(tower, "vision_model", tower)
     tower.load_state_dict(vision)
-
-
-def _renamed(rest: str, tensor: torch.Tensor, names: dict[str, str]) -> list[tuple[str, torch.Tensor]]:
-    """A tensor of an open_clip layer with transformers' names: the joint projection becomes three."""
-    if rest.startswith("attn.in_proj_"):
-        kind = rest.removeprefix("attn.in_proj_")
-        pieces = zip("qkv", tensor.chunk(3), strict=True)
-        return [(f"self_attn.{part}_proj.{kind}", piece.clone()) for part, piece in pieces]
-    part, kind = rest.rsplit(".", 1)
-    return [(f"{names[part]}.{kind}", tensor)]
 
 
 class Loss:

@@ -76,3 +76,7 @@ ARRANGEMENTS = {
         ("{a} standing on {b}", "{b} and {a} standing on it"), dy=(0,),
     ),
 }  # fmt: skip
+# Arrangements with more positions take longer to learn, so training samples them up to three times as often.
+SAMPLED_ARRANGEMENTS = tuple(
+    name for name, layout in ARRANGEMENTS.items() for _ in range((len(layout.dx) * len(layout.dy) + 1) // 2)
+)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from detailscribe.methods.reply_parsing import last_brackets
+from detailscribe.miniature.stand_in_pairs import pair_mark
 from detailscribe.miniature.vlm.lessons import (
     ALL_SEEN,
     PARTS_ASKED,
     Lesson,
-    compared,
     failed_scene,
     mark,
     part_turns,
@@ -78,7 +78,7 @@ def test_a_comparison_prefers_the_image_with_fewer_wrong_facts():
     ("first", "second", "answer"), [(5, 5, 3), (5, 4, 2), (5, 3, 1), (5, 1, 1), (2, 3, 4), (1, 3, 5), (1, 5, 5)]
 )
 def test_marks_two_apart_are_clearly_apart(first, second, answer):
-    assert compared(first, second) == answer and compared(second, first) == 6 - answer
+    assert pair_mark(first, second) == answer and pair_mark(second, first) == 6 - answer
 
 
 def test_a_mark_of_nothing_right_is_the_lowest():

@@ -2,7 +2,8 @@ import pytest
 
 from detailscribe.errors import SetupError
 from detailscribe.files import digests
-from detailscribe.files.digests import assumed_sha256, file_sha256
+from detailscribe.files.digests import assumed_sha256
+from detailscribe.files.packed import sha256_of
 from detailscribe.files.rows import write_rows
 from detailscribe.images.manifest import verified_images
 from detailscribe.llm.request import Request
@@ -26,9 +27,9 @@ def results(tmp_path, monkeypatch):
 
 def test_a_request_about_an_absent_image_has_the_digest_that_it_was_made_with(results):
     with pytest.raises(FileNotFoundError):
-        file_sha256(results / FILE)
+        sha256_of(results / FILE)
     assert assume_recorded_images(results) == 1
-    assert file_sha256(results / FILE) == assumed_sha256(results / FILE) == SHA256
+    assert sha256_of(results / FILE) == assumed_sha256(results / FILE) == SHA256
     assert Request("judge", "here", "model", [], [results / FILE]).identity["images"] == [SHA256]
     assert image_problem(ROW | {"path": results / FILE}) == ""
 
@@ -37,7 +38,7 @@ def test_an_image_that_is_there_counts_by_its_own_bytes(results):
     (results / FILE).parent.mkdir()
     (results / FILE).write_bytes(b"other")
     assert assume_recorded_images(results) == 0
-    assert file_sha256(results / FILE) != SHA256
+    assert sha256_of(results / FILE) != SHA256
 
 
 def test_without_a_replay_an_absent_image_is_missing(results):
