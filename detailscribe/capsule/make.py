@@ -57,7 +57,8 @@ def make_capsule(
     if not scenarios:
         name, stages = next(iter(unfinished.items()))
         raise InputError(
-            f"no scenario of the study is finished ({name} lacks {', '.join(stages)}); run `snakemake {name}` first"
+            f"no scenario of the study is finished ({name} lacks, or has out of date: {', '.join(stages)}); run "
+            f"`snakemake {name}` first"
         )
     files = {name: scenario_files(study, name) for name in scenarios}
     named = find_named([file for each in files.values() for file in each])
@@ -174,7 +175,10 @@ def _summary(capsule: Path, contents: Contents, files: dict[str, dict]) -> list[
     lines += [f"unfinished, left out: {name} ({', '.join(each)})" for name, each in contents.unfinished.items()]
     if contents.cleaned:
         first = next(iter(contents.cleaned))
-        lines.append(f"{len(contents.cleaned)} files had words withheld or names replaced, such as {first}")
+        lines.append(
+            f"{len(contents.cleaned)} files differ from the study's (words withheld, names replaced, images left "
+            f"out), such as {first}"
+        )
     by_reason: dict[str, list[str]] = {}
     for name, reason in contents.left_out.items():
         by_reason.setdefault(reason, []).append(name)

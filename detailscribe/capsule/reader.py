@@ -52,6 +52,8 @@ class CapsuleReader:
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError:
             raise InputError(f"there is no file {path}; correct the path") from None
+        except IsADirectoryError:
+            raise InputError(f"{path} is a folder; name the zip of a capsule") from None
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
             raise InputError(f"{path} is not a capsule, or cut off ({error}); {REMEDY}") from None
         try:
@@ -101,6 +103,8 @@ def _read(file: IO[bytes]) -> bytes:
 def _check_end(path: Path, file: IO[bytes]) -> None:
     """The archive ends where the file ends, and its directory is of a size that can be read."""
     size = file.seek(0, 2)
+    if size < END.size:
+        raise ValueError(f"it has {size} bytes")
     tail = min(size, END.size + PLACE_64.size)
     file.seek(size - tail)
     end = file.read(tail)

@@ -26,28 +26,37 @@ def read_contents(path: object, data: bytes) -> dict[str, Any]:
     """
     try:
         value: Any = load_json(data)
-        files = value["files"]
-        complete = (
-            isinstance(files, dict)
-            and all(isinstance(e["sha256"], str) and type(e["bytes"]) is int for e in files.values())
-            and isinstance(value["scenarios"], list)
-            and all(isinstance(value[key], dict) for key in ("unfinished", "left_out", "cleaned"))
-            and isinstance(value["images"], str)
-        )
+        format = value["format"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: {CONTENTS} cannot be read ({_reason(error)}); get another copy of it") from None
+    if format != FORMAT:
         raise InputError(
-            f"{path}: {CONTENTS} cannot be read ({type(error).__name__}: {error}); get another copy"
-        ) from None
-    if value.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: {CONTENTS} has the format {str(value.get('format'))[:20]}, this version reads {FORMAT}; use the "
-            "version of DetailScribe that its README.md names"
+            f"{path}: {CONTENTS} has the format {str(format)[:20]}, this version reads {FORMAT}; use the version of "
+            "DetailScribe that its README.md names"
         )
-    if not complete:
+    if not _is_complete(value):
         raise InputError(f"{path}: {CONTENTS} lacks entries that every capsule has; get another copy of it")
     if value.get(CHECK) != contents_check(data):
         raise InputError(f"{path}: {CONTENTS} was edited: its entries do not match its check; get another copy of it")
     return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError | TypeError):
+        return "it names no format"
+    return str(error)
+
+
+def _is_complete(value: Mapping[str, Any]) -> bool:
+    files = value.get("files")
+    return (
+        isinstance(files, dict)
+        and all(isinstance(each, dict) for each in files.values())
+        and all(isinstance(e.get("sha256"), str) and type(e.get("bytes")) is int for e in files.values())
+        and isinstance(value.get("scenarios"), list)
+        and all(isinstance(value.get(key), dict) for key in ("unfinished", "left_out", "cleaned"))
+        and isinstance(value.get("images"), str)
+    )
 
 
 def read_config(reader: CapsuleReader) -> dict[str, Any]:

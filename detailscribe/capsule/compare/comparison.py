@@ -137,6 +137,6 @@ def _hints(parts: dict[str, Part], scenarios: list[str]) -> list[str]:
 
 def _facts(side: Side) -> SideFacts:
     code = side.contents.get("code")
-    texts = [str(value) for value in code.values() if value] if isinstance(code, dict) else []
+    texts = [str(code[key]) for key in ("version", "commit") if code.get(key)] if isinstance(code, dict) else []
     prompts = {name: len(side.rows(f"results/{name}/prompts.jsonl")) for name in side.scenarios}
     return SideFacts(str(side.place), side.kind, prompts, " ".join(texts), str(side.contents.get("date", "")))

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from detailscribe.capsule.layout import CONTENTS, FORMAT, MAX_BYTES, NAMED_FOLDERS, PLAIN_FOLDERS, STUDY, kind_of
+from detailscribe.capsule.check.described import contents_problems, read_contents
+from detailscribe.capsule.layout import CONTENTS, MAX_BYTES, NAMED_FOLDERS, PLAIN_FOLDERS, STUDY, kind_of
 from detailscribe.capsule.reader import CapsuleReader
 from detailscribe.errors import InputError
 from detailscribe.files.digests import file_sha256
@@ -42,11 +44,12 @@ class Side:
         files: Paths below the study's folder, sorted.
         contents: `capsule.json`; empty for a study's folder.
         same: Files that are the other side's, too, byte for byte (`share`).
+        own_sha256: SHA-256 of a file's bytes as this side has them.
     """
 
     def __init__(self, place: Path, kind: str, files: list[str], contents: dict, read: Any, sha256: Any):
         self.place, self.kind, self.files, self.contents = place, kind, sorted(files), contents
-        self._own_read, self._sha256 = read, sha256
+        self._own_read, self.own_sha256 = read, sha256
         self._names = set(files)
         self._twin: Side | None = None
         self.same: frozenset[str] = frozenset()
@@ -80,7 +83,7 @@ class Side:
             return recorded
         if self.kind == CAPSULE and isinstance(entry, dict) and isinstance(entry.get("sha256"), str):
             return entry["sha256"]
-        return self._sha256(file)
+        return self.own_sha256(file)
 
     def where(self, file: str) -> str:
         """Where a file is, for messages."""
@@ -152,32 +155,48 @@ def open_side(place: Path) -> Iterator[Side]:
     """
     if not place.is_dir():
         with CapsuleReader(place) as reader:
-            contents = _contents(place, reader.read(CONTENTS))
+            contents = read_contents(place, reader.read(CONTENTS))
             names = {name.removeprefix(STUDY): name for name in reader.members if kind_of(name)}
             read = partial(_read_member, reader, names)
-            yield Side(place, CAPSULE, list(names), contents, read, partial(_sha256_of, read))
+            side = Side(place, CAPSULE, list(names), contents, read, partial(_sha256_of, read))
+            yield _check_sealed(side, contents_problems(contents["files"], reader))
         return
     root, contents = place, {}
     if (place / CONTENTS).is_file():
-        root, contents = place / STUDY, _contents(place, (place / CONTENTS).read_bytes())
+        root, contents = place / STUDY, read_contents(place, (place / CONTENTS).read_bytes())
     if not (root / "results").is_dir():
         raise InputError(f"{place} is neither a capsule nor the folder of a study, which has a folder results/")
     files = [str(path.relative_to(root)) for pattern in COMPARED for path in root.glob(pattern)]
     files = [file for file in files if kind_of(STUDY + file) and (root / file).is_file()]
-    kind = CAPSULE if contents else FOLDER
-    yield Side(place, kind, files, contents, partial(_read_file, root), lambda file: file_sha256(root / file))
+    side = Side(
+        place,
+        CAPSULE if contents else FOLDER,
+        files,
+        contents,
+        partial(_read_file, root),
+        lambda file: file_sha256(root / file),
+    )
+    yield _check_sealed(side) if contents else side
 
 
-def _contents(place: Path, data: bytes) -> dict:
-    try:
-        contents: Any = load_json(data)
-    except ValueError as error:
-        raise InputError(f"{place}: its {CONTENTS} cannot be read ({error}); get another copy of it") from None
-    if not isinstance(contents, dict) or not isinstance(contents.get("format"), int):
-        raise InputError(f"{place} is not a capsule: its {CONTENTS} names no format")
-    if contents["format"] > FORMAT:
-        raise InputError(f"{place} has format {contents['format']}, this version reads {FORMAT}; update the code")
-    return contents | {key: value for key in ("cleaned", "files") if isinstance(value := contents.get(key, {}), dict)}
+def _check_sealed(side: Side, problems: Sequence[str] = ()) -> Side:
+    """A capsule's side, whose files are as they were sealed: a comparison trusts their digests.
+
+    Args:
+        problems: Known ones.
+
+    Raises:
+        InputError: a file is not; names it.
+    """
+    sealed = side.contents["files"]
+    changed = (
+        f"{file} was changed after it was sealed"
+        for file in side.files
+        if sealed.get(STUDY + file, {}).get("sha256") != side.own_sha256(file)
+    )
+    if problem := next(chain(problems, changed), ""):
+        raise InputError(f"{side.place}: {problem}; run capsule-verify, or get another copy of it")
+    return side
 
 
 def _read_member(reader: CapsuleReader, names: Mapping[str, str], file: str) -> bytes:

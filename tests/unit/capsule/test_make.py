@@ -136,7 +136,7 @@ def test_an_unfinished_scenario_is_left_out_and_named(study, tmp_path):
 
 def test_a_study_without_a_finished_scenario_names_what_is_missing(study, tmp_path):
     next(Path(f"results/{SCENARIO}/critiques/detailscribe").iterdir()).unlink()
-    with pytest.raises(InputError, match=rf"{SCENARIO} lacks critique.*snakemake {SCENARIO}"):
+    with pytest.raises(InputError, match=rf"{SCENARIO} lacks, or has out of date: critique.*snakemake {SCENARIO}"):
         seal(study, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
 

@@ -6,6 +6,9 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
+
+from detailscribe.capsule.contents import Contents, contents_json
 
 TEMPLATE = {"system": "You look.\n", "user": "Prompt: {{ prompt }}\nWhat is wrong with this picture of a scene?\n"}
 PROMPTS = {"a-1": "A cat on a mat.", "b-2": "A dog with a ball.", "c-3": "Two owls on one branch."}
@@ -170,14 +173,17 @@ def read_table(path: Path) -> list[dict]:
         return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
 
 
-def capsule_of(root: Path, path: Path, replaced: dict[str, str] | None = None, **contents: object) -> Path:
-    """A capsule of a study's folder, as plain as a capsule can be.
+def capsule_of(
+    root: Path, path: Path, replaced: dict[str, str] | None = None, format: object = 1, **contents: Any
+) -> Path:
+    """A sealed capsule of a study's folder, as plain as a capsule can be.
 
     Args:
         root: The study.
         path: The zip.
         replaced: Words that the capsule has in place of others, as of raters' names.
-        contents: More of `capsule.json`.
+        format: Of `capsule.json`.
+        contents: More of it.
     """
     members, cleaned = {}, {}
     for file in sorted(each for each in root.rglob("*") if each.is_file()):
@@ -188,7 +194,8 @@ def capsule_of(root: Path, path: Path, replaced: dict[str, str] | None = None, *
         if members[name] != data:
             cleaned[name] = hashlib.sha256(data).hexdigest()
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in members.items()}
-    first = json.dumps({"format": 1, "files": files, "cleaned": cleaned, "code": {}, **contents})
+    sealed = Contents("none", False, ["functional"], {}, cleaned=cleaned, **contents)
+    first = contents_json(sealed, files).replace(b'"format": 1', f'"format": {json.dumps(format)}'.encode())
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("capsule.json", first)
         for name, data in members.items():

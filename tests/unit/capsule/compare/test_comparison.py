@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -519,15 +520,34 @@ def test_the_code_of_two_capsules_is_compared(study, tmp_path):
     assert (found.a.code, found.a.date) == ("0.1 aaa", "2026-01-01")
 
 
+def _zipped(folder):
+    with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
+        for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+            archive.write(file, file.relative_to(folder))
+    return Path(archive.filename)
+
+
+@pytest.mark.parametrize("form", ["zip", "unpacked"])
+def test_a_capsule_with_an_edited_score_is_not_compared(study, tmp_path, form):
+    """Its `capsule.json` still names the digest of the score that was sealed."""
+    capsule, forged = capsule_of(study, tmp_path / "c.zip"), tmp_path / "forged"
+    shutil.unpack_archive(capsule, forged)
+    edit_rows(CLIP, score=lambda row: row["score"] + 1)(forged / "study")
+    if form == "zip":
+        forged = _zipped(forged)
+    with pytest.raises(InputError, match=f"{Path(CLIP).name} was changed after it was sealed.*capsule-verify"):
+        compared(forged, capsule)
+
+
 UNREADABLE = {
     "no file": (lambda root: Path("none.zip"), "there is no file none.zip"),
     "an empty folder": (lambda root: root.parent, "neither a capsule nor the folder of a study"),
     "no results": (lambda root: shutil.rmtree(root / DEMO) or root, "holds no results of a scenario"),
     "another format": (
         lambda root: capsule_of(root, root.with_name("c.zip"), format=99),
-        "has format 99, this version reads 1",
+        "has the format 99, this version reads 1",
     ),
-    "no format": (lambda root: capsule_of(root, root.with_name("c.zip"), format="x"), "names no format"),
+    "no format": (lambda root: capsule_of(root, root.with_name("c.zip"), format="x"), "has the format x, this version"),
     "a broken line": (lambda root: (root / CLIP).write_text('{"id": 1}\n{"id"') and root, f"{CLIP}, line 2: "),
     "a list for a row": (lambda root: (root / CLIP).write_text("[1]\n") and root, f"{CLIP}, line 1: not a JSON object"),
     "a broken record": (
