@@ -25,10 +25,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import tempfile
 import time
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -77,20 +80,10 @@ def main() -> None:
     options = parser.parse_args()
     silence_truncation_warnings()
     began = time.monotonic()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))  # a single process does all the work
-    pipe = assembly.sd3_pipeline().to(torch_setup.default_device())
-    pipe.set_progress_bar_config(disable=True)
-    with tempfile.TemporaryDirectory() as folder:
-        assembly.build_miniature(Path(folder) / "miniature")
-        scorers = load_scorers(Path(folder) / "miniature")
+    scorers = load_scorers()
     parts = metric_accuracy(scorers, options.scenes) | reconstruction(options.scenes)
-    scenes = held_out_scenes(options.prompts, seed=1)
-    rng = np.random.default_rng(2)
-    prompts = [random_caption(scene, rng, background=True) for scene in scenes]
-    study = Comparison(pipe, scorers["clip_score"], scenes, prompts)
-    for number in range(options.seeds):
-        study.draw(number)
-        print(f"seed {number + 1} of {options.seeds} generated", flush=True)
+    prompts = [prompt for _, prompt in test_set(options.prompts)]
+    study = compare_all(options.prompts, options.seeds)
     right, samples = study.right(), study.samples
     table = shares(right)
     for name, row in table.items():
@@ -128,16 +121,25 @@ def silence_truncation_warnings() -> None:
         library.utils.logging.set_verbosity_error()
 
 
-def load_scorers(folder: Path) -> dict:
+def load_scorers() -> dict:
     """The three metrics, loaded as the study loads them."""
-    vocabulary = f"local-dir:{folder / 'blip_vqa'}"
-    return {
-        "clip_score": clip_score.load({"model": f"local-dir:{folder / 'clip'}", "pretrained": "", "revision": ""}),
-        "image_reward": image_reward.load(
-            {"model": f"local-dir:{folder / 'image_reward'}", "revision": "", "vocabulary": vocabulary}
-        ),
-        "blip_vqa": blip_vqa.load({"model": vocabulary, "revision": "", "vocabulary": vocabulary, "size_px": SIDE_PX}),
-    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "miniature"
+        assembly.build_miniature(folder)
+        vocabulary = f"local-dir:{folder / 'blip_vqa'}"
+        reward = {"model": f"local-dir:{folder / 'image_reward'}", "revision": "", "vocabulary": vocabulary}
+        vqa = {"model": vocabulary, "revision": "", "vocabulary": vocabulary, "size_px": SIDE_PX}
+        return {
+            "clip_score": clip_score.load({"model": f"local-dir:{folder / 'clip'}", "pretrained": "", "revision": ""}),
+            "image_reward": image_reward.load(reward),
+            "blip_vqa": blip_vqa.load(vqa),
+        }
+
+
+def test_set(count: int) -> list[tuple[Scene, str]]:
+    """Scenes with held-out pairings, and a prompt for each."""
+    rng = np.random.default_rng(2)
+    return [(scene, random_caption(scene, rng, background=True)) for scene in held_out_scenes(count, seed=1)]
 
 
 def metric_accuracy(scorers: dict, count: int) -> dict:
@@ -179,24 +181,108 @@ def reconstruction(count: int) -> dict:
     return figures
 
 
-class Comparison:
-    """All methods on the same prompts and seeds.
+@dataclass(frozen=True)
+class Outcome:
+    """What the judge saw in the images of prompts.
 
     Attributes:
+        facts: By method, whether each fact is true: (prompts, seeds, 4), bool.
+        answers: By critic, whether it named a fact, and whether that fact was wrong: (answers, 2), bool.
         samples: By method, the images of the first seed.
     """
 
-    def __init__(self, pipe, clip: clip_score.Scorer, scenes: list[Scene], prompts: list[str]):
-        self._pipe, self._clip, self._scenes, self._prompts = pipe, clip, scenes, prompts
-        self._components = [list(fact_phrases(scene)) for scene in scenes]
-        self._sentences = [fact_sentences(scene) for scene in scenes]
+    facts: dict[str, np.ndarray]
+    answers: dict[str, np.ndarray]
+    samples: dict[str, list[Image.Image]]
+
+    def right(self) -> dict[str, np.ndarray]:
+        """By method: whether all facts of each image are true, (prompts, seeds), float64."""
+        return {method: rows.all(-1).astype(float) for method, rows in self.facts.items()}
+
+    def facts_right(self) -> dict[str, dict[str, float]]:
+        """By method: the share of images in which each fact is true."""
+        return {
+            method: {fact: round(float(share), 3) for fact, share in zip(FACTS, rows.mean((0, 1)), strict=True)}
+            for method, rows in self.facts.items()
+        }
+
+    def critic_accuracy(self) -> dict[str, dict[str, float]]:
+        """By critic: the share of facts about which it is right, by the judge, and of faults that it found."""
+        accuracy = {}
+        for critic, rows in self.answers.items():
+            named, wrong = rows.T
+            accuracy[critic] = {
+                "right": round(float((named == wrong).mean()), 3),
+                "found": round(float(named[wrong].mean()), 3),
+                "named_rightly": round(float(wrong[named].mean()), 3),
+            }
+        return accuracy
+
+    def skill_curve(self) -> list[dict[str, float]]:
+        """Share of a critic's answers that are right against the share of final images that are, by planted critic."""
+        accuracy, right = self.critic_accuracy(), self.right()
+        names = [f"planted_{skill}" for skill in SKILLS]
+        return [{"critic": accuracy[name]["right"], "images": round(float(right[name].mean()), 3)} for name in names]
+
+
+def compare_all(prompts: int, seeds: int) -> Outcome:
+    """The comparison over all prompts: one process per core, each with its part of the prompts; one on a GPU."""
+    processes = 1 if torch.cuda.is_available() else min(len(os.sched_getaffinity(0)), prompts)
+    bounds = [prompts * i // processes for i in range(processes + 1)]
+    parts = [(prompts, seeds, range(*each)) for each in pairwise(bounds)]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        outcomes = pool.starmap(compare_part, parts, chunksize=1)
+    first = outcomes[0]
+    return Outcome(
+        {name: np.concatenate([each.facts[name] for each in outcomes]) for name in first.facts},
+        {name: np.concatenate([each.answers[name] for each in outcomes]) for name in first.answers},
+        {name: [image for each in outcomes for image in each.samples[name]] for name in first.samples},
+    )
+
+
+def compare_part(prompts: int, seeds: int, part: range) -> Outcome:
+    """The comparison over a part of the prompts.
+
+    Args:
+        prompts: All of them.
+        part: Numbers of those to compare.
+    """
+    silence_truncation_warnings()
+    torch.set_num_threads(1)
+    pipe = assembly.sd3_pipeline().to(torch_setup.default_device())
+    pipe.set_progress_bar_config(disable=True)
+    study = Comparison(pipe, load_scorers()["clip_score"], test_set(prompts), part)
+    for number in range(seeds):
+        study.draw(number)
+        print(f"prompts {part.start + 1} to {part.stop}: seed {number + 1} of {seeds} generated", flush=True)
+    return study.outcome()
+
+
+class Comparison:
+    """All methods on the same prompts and seeds.
+
+    Args:
+        tested: Scenes and prompts of the whole comparison.
+        part: Numbers of those to draw.
+    """
+
+    def __init__(self, pipe, clip: clip_score.Scorer, tested: list[tuple[Scene, str]], part: range):
+        self._pipe, self._clip, self._part = pipe, clip, part
+        self._scenes, self._prompts = map(list, zip(*(tested[i] for i in part), strict=True))
+        self._components = [list(fact_phrases(scene)) for scene in self._scenes]
+        self._sentences = [fact_sentences(scene) for scene in self._scenes]
         self._facts: dict[str, list[list[tuple]]] = {}
         self._answers: dict[str, list[tuple[bool, bool]]] = {}  # by critic: whether it named a fact, and its truth
-        self.samples: dict[str, list[Image.Image]] = {}
+        self._samples: dict[str, list[Image.Image]] = {}
+
+    def outcome(self) -> Outcome:
+        """Of the seeds drawn."""
+        facts = {method: np.array(rows, bool).swapaxes(0, 1) for method, rows in self._facts.items()}
+        return Outcome(facts, {critic: np.array(rows, bool) for critic, rows in self._answers.items()}, self._samples)
 
     def draw(self, number: int) -> None:
         """All images of a seed."""
-        numbers = [1000 * number + i for i in range(len(self._prompts))]
+        numbers = [1000 * number + i for i in self._part]
         initial = self._generate(self._prompts, numbers)
         self._keep("sd", initial)
         rewritten = [last_brackets(stand_in.answer_rewrite(prompt)) for prompt in self._prompts]
@@ -223,42 +309,13 @@ class Comparison:
             self._note(f"planted_{skill}", initial, refined)
             self._keep(f"planted_{skill}", self._refine(numbers, initial, refined, (0,))[0])
 
-    def right(self) -> dict[str, np.ndarray]:
-        """By method: whether all facts of each image are true, (prompts, seeds), float64."""
-        return {method: np.array(rows).all(-1).T.astype(float) for method, rows in self._facts.items()}
-
-    def facts_right(self) -> dict[str, dict[str, float]]:
-        """By method: the share of images in which each fact is true."""
-        return {
-            method: {fact: round(float(share), 3) for fact, share in zip(FACTS, np.mean(rows, (0, 1)), strict=True)}
-            for method, rows in self._facts.items()
-        }
-
-    def critic_accuracy(self) -> dict[str, dict[str, float]]:
-        """By critic: the share of facts about which it is right, by the judge, and of faults that it found."""
-        accuracy = {}
-        for critic, rows in self._answers.items():
-            named, wrong = np.array(rows).T
-            accuracy[critic] = {
-                "right": round(float((named == wrong).mean()), 3),
-                "found": round(float(named[wrong].mean()), 3),
-                "named_rightly": round(float(wrong[named].mean()), 3),
-            }
-        return accuracy
-
-    def skill_curve(self) -> list[dict[str, float]]:
-        """Share of a critic's answers that are right against the share of final images that are, by planted critic."""
-        accuracy, right = self.critic_accuracy(), self.right()
-        names = [f"planted_{skill}" for skill in SKILLS]
-        return [{"critic": accuracy[name]["right"], "images": round(float(right[name].mean()), 3)} for name in names]
-
     def _generate(self, prompts: list[str], seeds: list[int], refined: list[str] | None = None, k: int = 0):
         return generate(self._pipe, prompts, seeds, refined, k)
 
     def _keep(self, method: str, images: list[Image.Image]) -> None:
         facts = [facts_shown(scene, look(image, 0.0)) for scene, image in zip(self._scenes, images, strict=True)]
         self._facts.setdefault(method, []).append(facts)
-        self.samples.setdefault(method, images)
+        self._samples.setdefault(method, images)
 
     def _with_facts(self, chosen) -> list[str]:
         pairs = zip(self._prompts, self._sentences, strict=True)
