@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from detailscribe.miniature.world.arrangements import SIDE_PX
 from detailscribe.miniature.world.facts import FACTS
 
-PLANTED_COLOUR, MODEL_COLOUR = "#1f5fa8", "#b5481c"
+PLANTED_COLOUR, MODEL_COLOUR, OTHER_COLOUR = "#1f5fa8", "#b5481c", "#4b8b3b"
 
 
 def document(figures: dict) -> str:
@@ -89,29 +89,30 @@ def skill_figure(figures: dict, path: Path) -> None:
 
     matplotlib.rcParams["svg.hashsalt"] = "miniature"
     figure, axes = pyplot.subplots(figsize=(5.5, 3.6), layout="constrained")
-    names = [name for name in figures["critic"] if name.startswith("planted_")]
-    points = [(name, figures["critic"][name]["right"], figures["right"][name]) for name in names]
-    points.append(("vision-language model", figures["critic"]["critic"]["right"], figures["right"]["k0"]))
-    points.append(
-        (
-            "without decomposition",
-            figures["critic"]["critic_without_decomposition"]["right"],
-            figures["right"]["ablation_k0"],
-        )
-    )
-    for name, skill, row in points:
-        x, y, planted = 100 * skill, 100 * row["share"], name.startswith("planted_")
-        bars = [[y - 100 * row["low95"]], [100 * row["high95"] - y]]
-        colour = PLANTED_COLOUR if planted else MODEL_COLOUR
-        axes.errorbar(x, y, bars, fmt="o" if planted else "s", color=colour, capsize=3)
-        if not planted:
-            axes.annotate(name, (x, y), (6, -12), textcoords="offset points", fontsize=8)
-    curve = [(100 * skill, 100 * row["share"]) for name, skill, row in points if name.startswith("planted_")]
-    axes.plot(*zip(*curve, strict=True), PLANTED_COLOUR, lw=1)
-    for name, text in (("sd", "no critic"), ("every_fact", "all four sentences, without looking")):
-        share = 100 * figures["right"][name]["share"]
+    right, critics = figures["right"], figures["critic"]
+    planted = [name for name in critics if name.startswith("planted_")]
+    series = [
+        ("critics of planted skill", planted, planted, "o-", PLANTED_COLOUR),
+        ("vision-language model", ["critic"], ["k0"], "s", MODEL_COLOUR),
+        ("... without decomposition", ["critic_without_decomposition"], ["ablation_k0"], "D", OTHER_COLOUR),
+    ]
+    for label, named, methods, form, colour in series:
+        rows = [right[method] for method in methods]
+        shares = [100 * row["share"] for row in rows]
+        bars = [[100 * abs(row["share"] - row[end]) for row in rows] for end in ("low95", "high95")]
+        skills = [100 * critics[name]["right"] for name in named]
+        axes.errorbar(skills, shares, bars, fmt=form, color=colour, capsize=3, lw=1, label=label)
+    lines = {
+        "sd": "no critic",
+        "every_fact": "all four sentences, without looking",
+        "blind_two": "the best two sentences of this world, without looking",
+    }
+    for name, text in lines.items():
+        share = 100 * right[name]["share"]
         axes.axhline(share, color="#777777", lw=0.8, ls="--")
         axes.annotate(text, (50, share), (0, 3), textcoords="offset points", fontsize=8, color="#555555")
+    axes.set_ylim(0, 80)
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
     axes.set_xlabel("answers of the critic that are right, %")
     axes.set_ylabel("images with all facts right, %")
     figure.savefig(path, metadata={"Date": None})
