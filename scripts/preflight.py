@@ -9,7 +9,7 @@ from detailscribe.workflow.job import job
 with job(snakemake) as running:
     models = dict.fromkeys(tuple(pair) for pair in snakemake.params.models)
     findings = check_configured_models(models, snakemake.config, Path(snakemake.params.folder))
-    results = result_lines(models, snakemake.config["endpoints"], len(findings.problems))
+    results = result_lines(models, snakemake.config["endpoints"], findings)
     running.say([*findings.notes, *results])
     if findings.problems:
         raise SetupError("\n".join(dict.fromkeys(findings.problems)))

@@ -18,10 +18,11 @@ LISTED = 5  # models of an endpoint that a message lists
 
 @dataclass
 class Findings:
-    """Messages of a preflight: notes, and problems with which a run must not start."""
+    """Messages of a preflight: notes, problems with which a run must not start, and models that were not checked."""
 
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
 
 def check_configured_models(requested: Iterable[tuple[str, str]], config: dict, folder: Path) -> Findings:
@@ -61,6 +62,7 @@ def check_models(
     findings = Findings()
     if mode == "replay":
         if by_endpoint:
+            findings.unchecked += [model for models in by_endpoint.values() for model in models]
             findings.notes.append("Replay uses recorded exchanges; the models behind them were not checked.")
         return findings
     for name, models in by_endpoint.items():
@@ -68,8 +70,8 @@ def check_models(
         try:
             listed = list_models(name, endpoints[name])
         except ModelsNotListed as error:
-            unchecked = ", ".join(sorted(models))
-            findings.notes.append(f"Endpoint {name!r} {error}; not checked: {unchecked}.")
+            findings.unchecked += models
+            findings.notes.append(f"Endpoint {name!r} {error}; not checked: {', '.join(sorted(models))}.")
         except SetupError as error:
             findings.problems.append(str(error))
             continue
@@ -79,13 +81,18 @@ def check_models(
     return findings
 
 
-def result_lines(requested: Iterable[tuple[str, str]], endpoints: dict[str, dict], problems: int) -> list[str]:
-    """How many of the models were checked, and that the offline mock needs no check, if a study uses it."""
+def result_lines(requested: Iterable[tuple[str, str]], endpoints: dict[str, dict], findings: Findings) -> list[str]:
+    """How many of the models were checked, and which need no check: the demo's own, and those that jobs serve."""
     models = set(requested)
     of_mock = {each for each in models if is_offline(endpoints[each[0]])}
+    served = {each for each in models if is_served(endpoints[each[0]])}
     lines = ["The demo's models and its offline mock answer without a network: nothing to check."] if of_mock else []
-    if others := len(models - of_mock):
-        lines.append(f"{others} models checked, {problems} problems")
+    if served:
+        lines.append(f"{len(served)} models are served by the jobs, which check them as they start.")
+    if asked := len(models - of_mock - served):
+        unchecked = len(findings.unchecked)
+        left = f", {unchecked} not checked" if unchecked else ""
+        lines.append(f"{asked - unchecked} models checked{left}, {len(findings.problems)} problems")
     return lines
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -176,17 +176,20 @@ def open_side(place: Path) -> Iterator[Side]:
         partial(_read_file, root),
         lambda file: file_sha256(root / file),
     )
-    yield _check_sealed(side) if contents else side
+    if contents:
+        lost = (name for name in contents["files"] if not (place / name).is_file())
+        _check_sealed(side, (f"{name} was removed after it was unpacked" for name in lost))
+    yield side
 
 
-def _check_sealed(side: Side, problems: Sequence[str] = ()) -> Side:
+def _check_sealed(side: Side, problems: Iterable[str]) -> Side:
     """A capsule's side, whose files are as they were sealed: a comparison trusts their digests.
 
     Args:
-        problems: Known ones.
+        problems: Of its members, without their digests.
 
     Raises:
-        InputError: a file is not; names it.
+        InputError: a file is not as it was sealed; names it.
     """
     sealed = side.contents["files"]
     changed = (
@@ -195,7 +198,8 @@ def _check_sealed(side: Side, problems: Sequence[str] = ()) -> Side:
         if sealed.get(STUDY + file, {}).get("sha256") != side.own_sha256(file)
     )
     if problem := next(chain(problems, changed), ""):
-        raise InputError(f"{side.place}: {problem}; run capsule-verify, or get another copy of it")
+        way_out = "unpack the capsule again" if side.place.is_dir() else "get another copy of it"
+        raise InputError(f"{side.place}: {problem}; {way_out}")
     return side
 
 

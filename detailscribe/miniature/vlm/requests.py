@@ -5,7 +5,7 @@ templates, which it cannot read. Prompts of other worlds go to the rules of `sta
 """
 
 from detailscribe.llm.request import Request
-from detailscribe.miniature.stand_in_words import can_check
+from detailscribe.miniature.stand_in_words import can_check, refusal
 from detailscribe.miniature.vlm.tokens import critique_question, mark_question, pair_question, part_question
 from detailscribe.miniature.world.captions import parse_prompt
 
@@ -33,6 +33,19 @@ def question_for(request: Request) -> str | None:
 def declines(request: Request) -> bool:
     """Whether the model is asked as a judge for what it cannot read: then no rule may answer in its place."""
     return request.model == MODEL and request.role.startswith("judge") and question_for(request) is None
+
+
+def refusal_of_question(question: str) -> str | None:
+    """Why the model does not answer a question in its own words; None if it can read it.
+
+    Args:
+        question: As of `tokens.critique_question` and its neighbours.
+    """
+    task, _, text = question.partition(": ")
+    if task == "part":
+        return None if can_check(text) else refusal(text)
+    prompt = text.partition(" parts: ")[0]
+    return None if is_caption(prompt) else refusal(prompt)
 
 
 def is_caption(prompt: str) -> bool:

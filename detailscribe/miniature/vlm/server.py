@@ -1,7 +1,7 @@
 """OpenAI-compatible server of the small vision-language model: `python -m detailscribe.miniature.vlm --port 8000`.
 
 It answers `/v1/chat/completions` and `/v1/models`, with token probabilities where a request asks for `logprobs`. It
-reads the words of `tokens` alone, which the templates `small_*` write.
+reads the words of `tokens` alone, which the templates `small_*` write; what it cannot read it declines.
 """
 
 import base64
@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from detailscribe.miniature.vlm.answers import answer
-from detailscribe.miniature.vlm.requests import MODEL, SERVED
+from detailscribe.miniature.vlm.requests import MODEL, SERVED, refusal_of_question
 
 MAX_BODY_BYTES = 2**25
 _lock = threading.Lock()  # one answer at a time: answers must not depend on their neighbours
@@ -75,8 +75,13 @@ def completion(body: dict) -> dict:
         ValueError, LookupError, TypeError: not a request with one question.
     """
     question, images = question_of(body)
-    with _lock:
-        _, made = answer(question, images)
+    if declined := refusal_of_question(question):
+        message = {"role": "assistant", "content": None, "refusal": declined}
+        choice = {"message": message, "finish_reason": "stop", "logprobs": None}
+        made: dict[str, Any] = {"choices": [choice], "usage": {"prompt_tokens": 0, "completion_tokens": 0}}
+    else:
+        with _lock:
+            _, made = answer(question, images)
     if not body.get("logprobs"):
         made["choices"][0].pop("logprobs")
     usage = made["usage"] | {"total_tokens": sum(made["usage"].values())}

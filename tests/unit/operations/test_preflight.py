@@ -6,7 +6,7 @@ import pytest
 
 from detailscribe.errors import InputError
 from detailscribe.llm.model_names import is_same_model, model_mismatch, read_retirements
-from detailscribe.operations.preflight import check_models, result_lines
+from detailscribe.operations.preflight import Findings, check_models, result_lines
 from tests.chat_server import ChatServer
 from tests.paths import REPOSITORY
 
@@ -46,16 +46,20 @@ def test_a_dated_snapshot_is_the_same_model_and_another_is_not(requested, served
 
 
 @pytest.mark.parametrize(
-    ("endpoints", "texts"),
+    ("endpoints", "unchecked", "texts"),
     [
-        (["offline"], ["nothing to check"]),
-        (["offline", "server"], ["nothing to check", "1 models checked, 2 problems"]),
-        (["server"], ["1 models checked, 2 problems"]),
+        (["offline"], 0, ["nothing to check"]),
+        (["offline", "server"], 0, ["nothing to check", "1 models checked, 2 problems"]),
+        (["server"], 0, ["1 models checked, 2 problems"]),
+        (["server"], 1, ["0 models checked, 1 not checked, 2 problems"]),
+        (["own"], 0, ["1 models are served by the jobs"]),
+        (["own", "server"], 0, ["1 models are served by the jobs", "1 models checked, 2 problems"]),
     ],
 )
-def test_the_offline_mock_needs_no_check_and_is_not_counted(endpoints, texts):
-    kinds = {"offline": {"kind": "offline"}, "server": {"kind": "openai"}}
-    lines = result_lines([(name, "some-model") for name in endpoints], kinds, 2)
+def test_only_models_that_were_asked_about_count_as_checked(endpoints, unchecked, texts):
+    kinds = {"offline": {"kind": "offline"}, "server": {"kind": "openai"}, "own": {"kind": "vllm"}}
+    findings = Findings(problems=["one", "two"], unchecked=["some-model"] * unchecked)
+    lines = result_lines([(name, "some-model") for name in endpoints], kinds, findings)
     assert len(lines) == len(texts) and all(text in line for text, line in zip(texts, lines, strict=True))
 
 
@@ -95,6 +99,7 @@ def test_a_retired_model_is_a_problem_even_if_the_endpoint_lists_no_models():
     [problem] = findings.problems
     assert problem.startswith("The model 'dall-e-3' retired on 2026-05-12 (config/models.tsv)")
     assert "does not list its models (HTTP 404); not checked: dall-e-3, some-model" in findings.notes[0]
+    assert sorted(findings.unchecked) == ["dall-e-3", "some-model"]
     assert allowed.problems == []
 
 

@@ -535,8 +535,17 @@ def test_a_capsule_with_an_edited_score_is_not_compared(study, tmp_path, form):
     edit_rows(CLIP, score=lambda row: row["score"] + 1)(forged / "study")
     if form == "zip":
         forged = _zipped(forged)
-    with pytest.raises(InputError, match=f"{Path(CLIP).name} was changed after it was sealed.*capsule-verify"):
+    with pytest.raises(InputError, match=f"{Path(CLIP).name} was changed after it was sealed; "):
         compared(forged, capsule)
+
+
+@pytest.mark.parametrize("file", [CLIP, MAIN, f"{DEMO}/dropped.tsv"])
+def test_an_unpacked_capsule_that_lost_a_file_is_not_compared(study, tmp_path, file):
+    capsule, unpacked = capsule_of(study, tmp_path / "c.zip"), tmp_path / "unpacked"
+    shutil.unpack_archive(capsule, unpacked)
+    (unpacked / "study" / file).unlink()
+    with pytest.raises(InputError, match=f"study/{file} was removed .*; unpack the capsule again"):
+        compared(capsule, unpacked)
 
 
 UNREADABLE = {

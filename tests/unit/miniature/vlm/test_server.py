@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -50,10 +51,10 @@ def image(sprites, tmp_path_factory):
     return path
 
 
-def asked(role: str, image, options: dict) -> Request:
+def asked(role: str, image, options: dict, fields: dict = FIELDS) -> Request:
     template = yaml.safe_load((REPOSITORY / "config" / "templates" / f"{TEMPLATES[role]}.yaml").read_text("utf-8"))
     images = (image,) * (2 if role == "judge_pair" else 1)
-    return Request(role, "small", MODEL, render_messages(template, **FIELDS), images, options, fields=FIELDS)
+    return Request(role, "small", MODEL, render_messages(template, **fields), images, options, fields=fields)
 
 
 def answered(provider, request: Request) -> Answer:
@@ -95,6 +96,21 @@ def test_what_it_cannot_read_is_an_error_with_a_reason(address, path, body, stat
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(urllib.request.Request(address + path, body))
     assert caught.value.code == status and json.load(caught.value)["error"]["message"]
+
+
+@pytest.mark.parametrize("role", TEMPLATES)
+def test_what_is_not_of_its_world_it_declines(address, image, role):
+    fields = {"prompt": "A cat carrying a whale.", "part": "a whale", "components": ["a cat", "a whale"]}
+    served = answered(
+        OpenAIProvider("small", ENDPOINT | {"base_url": address}), asked(role, image, PROBABILITIES, fields)
+    )
+    assert (served.status, served.served_model) == ("refused", SERVED)
+    assert re.match("the model declined: I cannot check .*whale; known here: ", served.reason)
+
+
+def test_the_study_with_the_server_takes_answers_by_the_name_that_it_gives():
+    study = yaml.safe_load((REPOSITORY / "config" / "small_vlm.yaml").read_text("utf-8"))
+    assert study["preflight"]["allow_served"] == {MODEL: [SERVED]}
 
 
 def test_it_names_its_model(address):
