@@ -34,7 +34,7 @@ PARALLEL := -n $(CORES) --dist worksteal --durations=15
 test: setup
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# Tests that take minutes each: real model sizes, an isolated environment, a kill at every stage. The packages of a GPU
+# Slower tests: more whole studies, real model sizes, an isolated environment, a kill at every stage. The packages of a GPU
 # machine also run on a CPU in part: with them, the tests of 4-bit and 8-bit weights are not skipped. Nor are, with the
 # reference library of Croissant, those of what is published.
 test-slow: setup

@@ -3,8 +3,11 @@
 import shutil
 
 import pandas as pd
+import pytest
 
 from tests.workflow.small_study import Study, planned
+
+pytestmark = pytest.mark.slow  # several runs of a study each
 
 IN_TABLES = {"budget": {"in_tables": True, "equal_compute": "gpu_seconds"}}
 COSTS = ["steps", "gpu_seconds", "scoring_seconds", "calls", "tokens", "usd", "equal_compute"]

@@ -4,11 +4,15 @@ import json
 import os
 import zipfile
 
+import pytest
+
 from detailscribe.capsule.__main__ import main
 from detailscribe.capsule.check import rerun
 from detailscribe.files.rows import to_jsonl
 from tests.paths import STUB_PATH
 from tests.unit.capsule.check.resealed import reseal
+
+pytestmark = pytest.mark.slow  # several runs of a study each
 
 SCORES = "study/results/small/scores/judge-main/000-of-001.jsonl"
 

@@ -2,8 +2,12 @@
 
 import csv
 
+import pytest
+
 from detailscribe.capsule.__main__ import main
 from tests.workflow.small_study import PROMPTS
+
+pytestmark = pytest.mark.slow  # several runs of a study each
 
 
 def test_a_capsule_equals_its_folder_until_something_is_changed_and_again_when_it_is_changed_back(

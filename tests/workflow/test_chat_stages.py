@@ -2,11 +2,15 @@
 
 import csv
 
+import pytest
+
 from detailscribe.files.rows import read_rows
 from tests.chat_replies import chat_body
 from tests.chat_server import ChatServer
 from tests.sample_images import smooth_image
 from tests.workflow.small_study import PROMPTS, TABLE, merged
+
+pytestmark = pytest.mark.slow  # several runs of a study each
 
 VICTIM = PROMPTS[0][1]
 ROLES = ["decompose", "critique", "refine", "rewrite"]

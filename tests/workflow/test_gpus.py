@@ -10,6 +10,8 @@ from tests.pretended_gpu import H100, nvidia_smi
 from tests.unit.study.configured import configured_study
 from tests.workflow.small_study import PROMPTS, SMALL, Study
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 ALLOWED = {"preflight": {"allow_cpu": True}}
 STOPS = "Preflight: This machine has a GPU (NVIDIA H100 80GB HBM3, driver 470.82.01)"
 

@@ -12,6 +12,8 @@ from tests.chat_server import ChatServer
 from tests.workflow.small_study import PROMPTS, merged
 from tests.workflow.test_chat_stages import on
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 KEY = "sk-planted-0123456789abcdef"
 ORGANISATION = "org-planted0123456789"
 PASSWORD = "pass-planted-0123"

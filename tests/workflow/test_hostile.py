@@ -13,6 +13,8 @@ from detailscribe.prompts.prompt_file import prompt_id
 from tests.sample_images import smooth_image
 from tests.workflow.small_study import PROMPTS, REPOSITORY
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 FORMULAS = ['=HYPERLINK("http://example.org","x")', "+1+1", "-2+3", "@SUM(A1)", "\t=1+1"]
 TEXTS = [
     "../../../outside",

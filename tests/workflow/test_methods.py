@@ -17,6 +17,8 @@ from tests.workflow.small_study import PROMPTS, Study, merged
 from tests.workflow.test_incremental import written
 from tests.workflow.test_survival import wait_for
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 ROUND = {"role": "critique", "template": "critique_round", "decomposition": True, "reply": "brackets"}
 KONTEXT = {"pipeline": "FluxKontextPipeline", "path": "resources/miniature/sd3", "revision": "", "precision": "fp32"}
 KONTEXT |= {"offload": "none", "compile": "none", "batch": "image", "size_px": 32, "max_sequence_length": 32}

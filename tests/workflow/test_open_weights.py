@@ -16,6 +16,8 @@ from tests.paths import REPOSITORY
 from tests.workflow import snakemake_server
 from tests.workflow.small_study import Study, merged, planned
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 PRICES = {"input_usd_per_million": 0, "output_usd_per_million": 0}
 SERVED = {"kind": "vllm", "model": "lab/seeing", "version": "0.33.0", "in_flight": 2, "timeout_s": 9, "max_retries": 0}
 SECOND = {"external": {"hosted": None, "second": {"image_model": "second"}}}

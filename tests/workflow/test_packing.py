@@ -15,6 +15,8 @@ from detailscribe.files.packed import ARCHIVE, files_in, packed_names
 from detailscribe.files.packing import drop
 from tests.workflow.small_study import PROMPTS, Study, planned
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 TARGETS = "all", "small_report"
 SECONDS = re.compile(rb'<tr><td>\w+</td><td class="number">\d+</td><td class="number">[\d.]+</td></tr>')
 

@@ -12,6 +12,8 @@ from detailscribe.miniature.stand_in_content import placeholder_png
 from detailscribe.operations.archive.pack import exchanges_of_study
 from tests.workflow.small_study import PROMPTS, planned
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 METHODS = ["sd", "mine", "detailscribe", "hosted"]
 PAIRS = {("mine", "sd"), ("detailscribe", "sd"), ("hosted", "sd"), ("detailscribe", "mine"), ("hosted", "detailscribe")}
 JUDGE = {

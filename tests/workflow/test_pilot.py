@@ -7,6 +7,8 @@ import pytest
 
 from tests.workflow.small_study import SMALL, Study, merged, planned
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 TOY = {"study": ["toy_data_001"], "seeds": [11, 12], "extra_seeds": [13]}
 ENDPOINT = {"in_flight": 2, "timeout_s": 5, "max_retries": 0, "input_usd_per_million": 1, "output_usd_per_million": 2}
 

@@ -10,6 +10,8 @@ from tests.chat_server import ChatServer
 from tests.workflow.small_study import PROMPTS, merged, planned
 from tests.workflow.test_chat_stages import on
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 JUDGE = {
     **{"endpoint": "server", "model": "some-model", "scenario_templates": {}, "scale": "yes_no", "reply": "brackets"},
     **{"options": {}, "draws": 1},

@@ -14,6 +14,8 @@ import yaml
 from detailscribe.study.stages import FIGURES
 from tests.workflow.small_study import PROMPTS, REPOSITORY, TABLE, Study, planned
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 SETS = 6  # image sets of the study
 SEEN = [  # one prompt that the miniature cannot read, and what it can generate, so that its judge sees different things

@@ -3,11 +3,14 @@
 import json
 
 import pandas as pd
+import pytest
 from openpyxl import load_workbook
 
 from detailscribe.study.stages import FIGURES
 from tests.unit.human.pairs.sample_pairs import exported
 from tests.workflow.small_study import PROMPTS, Study, planned
+
+pytestmark = pytest.mark.slow  # several runs of a study each
 
 
 def grouped(study, groups: list[str]) -> None:

@@ -9,6 +9,8 @@ from PIL import Image
 from tests.hub_server import COMMIT, REPOSITORY, HubServer
 from tests.workflow.small_study import Study
 
+pytestmark = pytest.mark.slow  # several runs of a study each
+
 RECORD = "resources/weights/lab--tiny@main.json"
 
 

@@ -69,6 +69,7 @@ def in_bytes(images: dict) -> dict:
     return {strength: image.tobytes() for strength, image in images.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "generation", "dtype"),
     [

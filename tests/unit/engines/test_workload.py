@@ -167,6 +167,7 @@ def test_the_work_of_the_miniature_is_that_of_a_real_run(miniature):
     assert 0.8 * expected < counter.get_total_flops() <= expected
 
 
+@pytest.mark.slow
 def test_every_offload_and_precision_says_what_is_where():
     memory = {name: expected_memory(model, largest_batch(model, CONFIG)) for name, model in LARGE.items()}
     assert all(list(each.gpu) == list(PHASES) for each in memory.values())
@@ -221,6 +222,7 @@ def test_a_table_takes_the_place_of_the_one_with_its_head():
         replace_table(document, "| d |")
 
 
+@pytest.mark.slow
 def test_the_document_has_the_tables_of_the_command():
     document = DOCUMENT.read_text(encoding="utf-8")
     memory, work = memory_table(CONFIG), work_table(CONFIG)

@@ -104,6 +104,7 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", ["candidates", "image"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_same_bytes_with_and_without_files(tmp_path, miniature, batch, precision):
@@ -125,6 +126,7 @@ def test_the_same_bytes_with_and_without_files(tmp_path, miniature, batch, preci
     assert {name: file.read_bytes() for name, file in other.latents().items()} == intact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch", "precision"), [("candidates", "fp32"), ("image", "bf16")])
 def test_damaged_files(tmp_path, miniature, batch, precision):
     study = SmallStudy(tmp_path, miniature, batch, precision, steps=8)

@@ -137,6 +137,7 @@ def test_a_reply_of_any_length_is_read_in_linear_time(piece):
             assert time.perf_counter() - start < SECONDS, f"{piece!r} * {count}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", ["( )", "< >", "<a> </a>", "<box> </box>", '{"a": }', "[ ]"])
 def test_nesting_of_any_depth_is_read(pair):
     opened, closed = pair.split()

@@ -70,6 +70,7 @@ def seen(engine, text: str, scene: Scene, seed: int) -> tuple[bool, ...]:
     return first, second, relation_stands(scene, found), background
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["first second", "relation background"])
 def test_images_show_the_facts_that_a_prompt_adds_a_sentence_for(shown, named):
     facts = [FACTS.index(fact) for fact in named.split()]

@@ -51,6 +51,7 @@ def scores_of(metrics: dict[str, dict], file: str) -> dict[str, float]:
     return scores
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_whether_torchvision_is_installed(miniature, tmp_path):
     file = tmp_path / "a.png"
     smooth_image(101, 47).save(file)

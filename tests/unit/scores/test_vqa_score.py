@@ -296,6 +296,7 @@ def test_the_study_knows_range_environment_readers_and_weights(folder):
     assert tokens == read > 500, "no prompt is cut"
 
 
+@pytest.mark.slow
 def test_weights_from_a_hub_are_recorded_and_score_as_those_in_a_folder(folder, scorer, tmp_path):
     images = tmp_path / "image.png"
     smooth_image(56, 84).save(images)

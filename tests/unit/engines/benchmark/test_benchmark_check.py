@@ -79,6 +79,7 @@ def test_peaks_of_memory_belong_to_their_phase(bench, model, monkeypatch):
     assert figures["peaks_gb"]["encode"]["reserved"] == 10.0
 
 
+@pytest.mark.slow
 def test_the_check_passes_on_this_machine_and_skips_what_needs_two_devices(bench, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     lines = []

@@ -16,6 +16,7 @@ from tests.paths import REPOSITORY
 from tests.unit.engines.benchmark.helpers import STEPS, unlimited
 
 
+@pytest.mark.slow
 def test_every_line_is_json_and_the_last_has_all_figures():
     ways = ["exact", "plain", "released"]
     command = [sys.executable, str(REPOSITORY / "benchmarks" / "engine.py"), "--tiny", "--rounds", "1"]
