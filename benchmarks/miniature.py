@@ -80,10 +80,12 @@ def main() -> None:
     options = parser.parse_args()
     silence_truncation_warnings()
     began = time.monotonic()
-    scorers = load_scorers()
-    parts = metric_accuracy(scorers, options.scenes) | reconstruction(options.scenes)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "miniature"
+        assembly.build_miniature(folder)
+        parts = metric_accuracy(load_scorers(folder), options.scenes) | reconstruction(options.scenes)
+        study = compare_all(folder, options.prompts, options.seeds)
     prompts = [prompt for _, prompt in test_set(options.prompts)]
-    study = compare_all(options.prompts, options.seeds)
     right, samples = study.right(), study.samples
     table = shares(right)
     for name, row in table.items():
@@ -121,19 +123,21 @@ def silence_truncation_warnings() -> None:
         library.utils.logging.set_verbosity_error()
 
 
-def load_scorers() -> dict:
+def load_scorers(folder: Path) -> dict:
     """The three metrics, loaded as the study loads them."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "miniature"
-        assembly.build_miniature(folder)
-        vocabulary = f"local-dir:{folder / 'blip_vqa'}"
-        reward = {"model": f"local-dir:{folder / 'image_reward'}", "revision": "", "vocabulary": vocabulary}
-        vqa = {"model": vocabulary, "revision": "", "vocabulary": vocabulary, "size_px": SIDE_PX}
-        return {
-            "clip_score": clip_score.load({"model": f"local-dir:{folder / 'clip'}", "pretrained": "", "revision": ""}),
-            "image_reward": image_reward.load(reward),
-            "blip_vqa": blip_vqa.load(vqa),
-        }
+    vocabulary = f"local-dir:{folder / 'blip_vqa'}"
+    reward = {"model": f"local-dir:{folder / 'image_reward'}", "revision": "", "vocabulary": vocabulary}
+    vqa = {"model": vocabulary, "revision": "", "vocabulary": vocabulary, "size_px": SIDE_PX}
+    return {
+        "clip_score": load_clip(folder),
+        "image_reward": image_reward.load(reward),
+        "blip_vqa": blip_vqa.load(vqa),
+    }
+
+
+def load_clip(folder: Path) -> clip_score.Scorer:
+    """The metric that selects among images."""
+    return clip_score.load({"model": f"local-dir:{folder / 'clip'}", "pretrained": "", "revision": ""})
 
 
 def test_set(count: int) -> list[tuple[Scene, str]]:
@@ -225,11 +229,11 @@ class Outcome:
         return [{"critic": accuracy[name]["right"], "images": round(float(right[name].mean()), 3)} for name in names]
 
 
-def compare_all(prompts: int, seeds: int) -> Outcome:
+def compare_all(folder: Path, prompts: int, seeds: int) -> Outcome:
     """The comparison over all prompts: one process per core, each with its part of the prompts; one on a GPU."""
     processes = 1 if torch.cuda.is_available() else min(len(os.sched_getaffinity(0)), prompts)
     bounds = [prompts * i // processes for i in range(processes + 1)]
-    parts = [(prompts, seeds, range(*each)) for each in pairwise(bounds)]
+    parts = [(folder, prompts, seeds, range(*each)) for each in pairwise(bounds)]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         outcomes = pool.starmap(compare_part, parts, chunksize=1)
     first = outcomes[0]
@@ -240,10 +244,11 @@ def compare_all(prompts: int, seeds: int) -> Outcome:
     )
 
 
-def compare_part(prompts: int, seeds: int, part: range) -> Outcome:
+def compare_part(folder: Path, prompts: int, seeds: int, part: range) -> Outcome:
     """The comparison over a part of the prompts.
 
     Args:
+        folder: The miniature as built.
         prompts: All of them.
         part: Numbers of those to compare.
     """
@@ -251,7 +256,7 @@ def compare_part(prompts: int, seeds: int, part: range) -> Outcome:
     torch.set_num_threads(1)
     pipe = assembly.sd3_pipeline().to(torch_setup.default_device())
     pipe.set_progress_bar_config(disable=True)
-    study = Comparison(pipe, load_scorers()["clip_score"], test_set(prompts), part)
+    study = Comparison(pipe, load_clip(folder), test_set(prompts), part)
     for number in range(seeds):
         study.draw(number)
         print(f"prompts {part.start + 1} to {part.stop}: seed {number + 1} of {seeds} generated", flush=True)
