@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from detailscribe.capsule.compare.comparison import compare
+from detailscribe.capsule.compare.sides import open_side
 from detailscribe.capsule.contents import Contents, contents_json
 
 TEMPLATE = {"system": "You look.\n", "user": "Prompt: {{ prompt }}\nWhat is wrong with this picture of a scene?\n"}
@@ -19,13 +21,16 @@ METHODS = [
 ]
 WEIGHTS = "e" * 64
 SOFTWARE = {"torch": "2.0", "cpu": "some CPU"}
+DEMO, SHARD = "results/demo", "000-of-001.jsonl"
+MAIN = f"{DEMO}/tables/main.csv"
+CLIP = f"{DEMO}/scores/clip_score/{SHARD}"
 
 
 def small_study(root: Path) -> Path:
     """Write the study into a folder and return it."""
     prompts = [{"id": id, "topic": id[0], "prompt": text} for id, text in PROMPTS.items()]
     asked = {"status": "ok", "reason": ""}
-    demo = "results/demo"
+    demo = DEMO
     rows = {
         "prompts": prompts,
         "decompositions/000-of-001": [
@@ -171,6 +176,12 @@ def write_table(path: Path, rows: list[dict]) -> None:
 def read_table(path: Path) -> list[dict]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+def compared(a: Path, b: Path):
+    """What `capsule-compare` finds between two sides."""
+    with open_side(a) as one, open_side(b) as two:
+        return compare(one, two)
 
 
 def capsule_of(
